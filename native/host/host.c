@@ -1,0 +1,90 @@
+/* host.c - the Lua module `mynah_host`. */
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+#include <uv.h>
+
+#include "host.h"
+
+#define LOOP_MT "mynah_host.loop"
+
+static int l_loop_gc(lua_State *L)
+{
+  my_loop **owner = luaL_checkudata(L, 1, LOOP_MT);
+  my_loop_free(*owner);
+  *owner = NULL;
+  return 0;
+}
+
+static int push_uv_failure(lua_State *L, int rc)
+{
+  lua_pushnil(L);
+  lua_pushstring(L, uv_strerror(rc));
+  return 2;
+}
+
+/* wait(fd|nil, seconds|nil) -> "ready" | "timeout" | "interrupt", signal number | nil, message.
+ * Upvalue 1 owns the loop, which is made at the first wait. */
+static int l_wait(lua_State *L)
+{
+  static const char *const words[] = {"ready", "timeout", "interrupt"};
+  int fd = (int)luaL_optinteger(L, 1, -1);
+  double seconds = luaL_optnumber(L, 2, -1);
+  my_loop **owner = lua_touserdata(L, lua_upvalueindex(1));
+  luaL_argcheck(L, fd >= 0 || seconds >= 0, 1, "nothing to wait for");
+  int rc = *owner ? 0 : my_loop_new(owner);
+  my_wait what = MY_WAIT_TIMEOUT;
+  int signal = 0;
+  if (rc == 0)
+    rc = my_loop_wait(*owner, fd, seconds, &what, &signal);
+  if (rc < 0)
+    return push_uv_failure(L, rc);
+  lua_pushstring(L, words[what]);
+  if (what != MY_WAIT_INTERRUPT)
+    return 1;
+  lua_pushinteger(L, signal);
+  return 2;
+}
+
+static int l_isatty(lua_State *L)
+{
+  lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
+/* columns([fd]) -> width of the terminal, 80 where there is none */
+static int l_columns(lua_State *L)
+{
+  struct winsize size = {0};
+  int fd = (int)luaL_optinteger(L, 1, STDOUT_FILENO);
+  if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+    size.ws_col = 80;
+  lua_pushinteger(L, size.ws_col);
+  return 1;
+}
+
+static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty}, {"columns", l_columns}, {NULL, NULL}};
+
+int luaopen_mynah_host(lua_State *L)
+{
+  luaL_newlib(L, FUNCTIONS);
+  my_loop **owner = lua_newuserdata(L, sizeof *owner);
+  *owner = NULL;
+  if (luaL_newmetatable(L, LOOP_MT)) {
+    lua_pushcfunction(L, l_loop_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  lua_pushcclosure(L, l_wait, 1);
+  lua_setfield(L, -2, "wait");
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setfield(L, -2, "share");
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_setfield(L, -2, "exe_dir");
+  lua_pushliteral(L, MYNAH_VERSION);
+  lua_setfield(L, -2, "version");
+  my_add_nodes(L);
+  return 1;
+}
