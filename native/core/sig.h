@@ -1,0 +1,200 @@
+/* sig.h - the compiled form of a signature, shared by the files of native/core that parse, compose, score and
+ * match. Every line of a signature becomes one fixed check; nothing here is changed after parsing. */
+#ifndef MYNAH_CORE_SIG_H
+#define MYNAH_CORE_SIG_H
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "mynah/match.h"
+#include "mynah/signature.h"
+
+/* --- memory: everything of one file lives and dies together ------------------------------------- */
+
+typedef struct arena {
+  struct arena_chunk *head;
+} arena;
+void *arena_alloc(arena *a, size_t size); /* zeroed; NULL when memory is out */
+char *arena_text(arena *a, const char *s, size_t n);
+void arena_free(arena *a);
+
+/* --- send ------------------------------------------------------------------------------------------ */
+
+typedef enum slot_kind {
+  SLOT_RANDOM, /* n bytes of a class */
+  SLOT_NIBBLE, /* one byte: the bits of 'mask' are random */
+  SLOT_MY_IP,
+  SLOT_MY_PORT,
+  SLOT_PEER_IP,
+  SLOT_PEER_PORT
+} slot_kind;
+
+typedef enum byte_class { CLASS_ANY, CLASS_ALPHA, CLASS_ALNUM, CLASS_DIGIT, CLASS_POS } byte_class;
+
+typedef struct slot {
+  slot_kind kind;
+  byte_class class_;
+  uint16_t offset, len;
+  uint8_t mask;
+} slot;
+
+typedef struct field {
+  const char *name;
+  uint16_t offset, len;
+} field;
+
+/* --- lines ----------------------------------------------------------------------------------------- */
+
+typedef enum view_kind { VIEW_REPLY, VIEW_REQUEST } view_kind;
+
+/* A place in the request or the reply. to_end: from offset to the end (text operators). from_end:
+ * offset counts back from the end. */
+typedef struct place {
+  view_kind view;
+  bool length; /* the word len: the size itself, not bytes */
+  bool sport;  /* the word sport: the port that the reply came from */
+  bool from_end, to_end;
+  uint16_t offset, width;
+} place;
+
+typedef enum op_kind { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_STARTS, OP_HAS, OP_LIKE } op_kind;
+
+typedef enum rhs_kind {
+  RHS_BYTES,  /* hex of the place's width, or text */
+  RHS_NUMBER, /* lo; a range lo..hi */
+  RHS_BITS,   /* value and mask, as wide as the place */
+  RHS_PLACE,  /* bytes or length elsewhere, plus 'add' for lengths */
+  RHS_ADDRESS,
+  RHS_PORT,
+  RHS_TIME_NTP,
+  RHS_TIME_UNIX,
+  RHS_DIGITS,
+  RHS_REGEX
+} rhs_kind;
+
+typedef enum transform_kind { FN_NONE, FN_REV, FN_NOT, FN_ADD, FN_BITOR, FN_FOLD, FN_XOR } transform_kind;
+
+enum { TRANSFORMS_MAX = 4, VALUE_MAX = 256, GROUPS_MAX = 8 };
+
+typedef struct transform {
+  transform_kind kind;
+  uint64_t k;
+  my_span bytes; /* FN_XOR: the key, repeated */
+} transform;
+
+typedef struct rhs {
+  rhs_kind kind;
+  my_span bytes, mask; /* RHS_BYTES; RHS_BITS: value and mask */
+  uint64_t lo, hi;     /* RHS_NUMBER; for times 'hi' is the tolerance in seconds */
+  place place;
+  int64_t add;
+  bool mine; /* RHS_ADDRESS, RHS_PORT: ours, else the peer's */
+  transform fn[TRANSFORMS_MAX];
+  uint8_t fn_count;
+  pcre2_code *regex;
+  uint16_t regex_literals; /* characters that every match must hold, for the score */
+} rhs;
+
+typedef enum line_kind { LINE_CHECK, LINE_VARY, LINE_STABLE } line_kind;
+
+typedef struct line {
+  line_kind kind;
+  bool soft;     /* adds evidence, never refuses */
+  uint16_t any;  /* number of the `any` group, from 1; 0: none */
+  unsigned number;
+  const char *text;
+  place at;
+  my_span mask; /* empty: none */
+  op_kind op;
+  rhs *right;
+  size_t right_count;
+  double identity_bits, fresh_bits; /* by sig_score, for a line that held */
+} line;
+
+typedef struct give {
+  const char *name;
+  const char *text; /* a template with $group, or NULL: bytes of 'at' */
+  place at;
+} give;
+
+struct my_sig {
+  my_sig_info info;
+  const struct service *service;
+  uint8_t *probe;      /* probe_len bytes, slots zero */
+  uint8_t *entropy;    /* for each byte of the probe: sixteenths of a bit that are drawn anew */
+  slot *slots;
+  size_t slot_count;
+  field *fields;
+  size_t field_count;
+  line *lines;
+  size_t line_count;
+  give *gives;
+  size_t give_count;
+  bool any_port; /* the reply may come from another port than the one asked */
+  place control; /* bytes of the request that are XORed with control_key */
+  my_span control_key;
+  my_sample *samples;
+  size_t sample_count;
+};
+
+typedef struct port_range {
+  my_transport transport;
+  uint16_t first, last;
+} port_range;
+
+typedef struct service {
+  const char *name, *title;
+  port_range *ports;
+  size_t port_count;
+} service;
+
+struct sig_file {
+  arena memory;
+  my_sig **sigs;
+  size_t count;
+  struct sig_file *next;
+};
+
+struct my_sigdb {
+  struct sig_file *files;
+  my_sig **all; /* in the order in which they were added */
+  size_t count;
+};
+
+struct my_scratch {
+  pcre2_match_data *match;
+  pcre2_match_context *limits;
+};
+
+/* --- parts ------------------------------------------------------------------------------------------- */
+
+typedef enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_TEXT, TOKEN_REGEX, TOKEN_OP } token_kind;
+
+typedef struct token {
+  token_kind kind;
+  unsigned column;
+  const char *s; /* as written; for TEXT the decoded bytes; for REGEX what stands between the slashes */
+  size_t n;
+} token;
+
+enum { TOKENS_MAX = 256 };
+
+int hex_value(char c); /* -1: not a hex digit */
+
+/* Split one line of text. Decoded strings go into the arena. MY_OK and *count (0 for an empty line), or
+ * MY_ESYNTAX with where->column and text. */
+int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_where *where);
+
+/* Parse a whole file into f->sigs. */
+int sig_parse(struct sig_file *f, const struct my_sigdb *db, const char *name, my_span text,
+              my_where *where);
+
+/* Fill in what each line of evidence is worth, and the signature's budget. */
+void sig_score(my_sig *sig);
+enum { CONTROL_BITS = 4, VARY_BITS = 2, STABLE_BITS = 1, TCP_FRESH_BITS = 32 };
+bool budget_is_enough(double fresh_bits, double identity_bits, bool fresh_exempt);
+
+/* The bytes that a place names, clipped to nothing where it reaches outside. false: it does. */
+bool place_bytes(const place *p, const my_pair *pair, my_span *out);
+
+#endif

@@ -1,0 +1,131 @@
+/* sig_lex.c - one line of a signature file becomes words, texts, patterns and operators. */
+#include "sig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int complain(my_where *where, unsigned column, const char *text)
+{
+  where->column = column;
+  snprintf(where->text, sizeof where->text, "%s", text);
+  return MY_ESYNTAX;
+}
+
+int hex_value(char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F')
+    return c - 'A' + 10;
+  return -1;
+}
+
+/* The escape after a backslash at s[*i]; *i ends behind it. -1: no such escape. */
+static int unescape(const char *s, size_t n, size_t *i)
+{
+  int high, low;
+  char c = *i < n ? s[(*i)++] : 0;
+  switch (c) {
+  case 'r':
+    return '\r';
+  case 'n':
+    return '\n';
+  case 't':
+    return '\t';
+  case '0':
+    return 0;
+  case '\\':
+  case '"':
+    return c;
+  case 'x':
+    if (*i + 2 > n || (high = hex_value(s[*i])) < 0 || (low = hex_value(s[*i + 1])) < 0)
+      return -1;
+    *i += 2;
+    return high << 4 | low;
+  default:
+    return -1;
+  }
+}
+
+static int lex_text(arena *a, const char *s, size_t n, size_t *i, token *t, my_where *where)
+{
+  size_t start = *i, used = 0;
+  char *bytes = arena_alloc(a, n - start + 1);
+  if (bytes == NULL)
+    return MY_ENOMEM;
+  for ((*i)++; *i < n && s[*i] != '"';) {
+    int c = (unsigned char)s[(*i)++];
+    if (c == '\\' && (c = unescape(s, n, i)) < 0)
+      return complain(where, (unsigned)*i, "unknown escape: expected \\r \\n \\t \\0 \\\\ \\\" or \\xHH");
+    bytes[used++] = (char)c;
+  }
+  if (*i >= n)
+    return complain(where, (unsigned)start + 1, "text without an end: expected a closing \"");
+  (*i)++;
+  *t = (token){TOKEN_TEXT, (unsigned)start + 1, bytes, used};
+  return MY_OK;
+}
+
+static int lex_regex(const char *s, size_t n, size_t *i, token *t, my_where *where)
+{
+  size_t start = *i + 2, end = start;
+  while (end < n && s[end] != '/')
+    end += s[end] == '\\' && end + 1 < n ? 2 : 1;
+  if (end >= n)
+    return complain(where, (unsigned)*i + 1, "pattern without an end: expected m/…/");
+  *t = (token){TOKEN_REGEX, (unsigned)*i + 1, s + start, end - start};
+  *i = end + 1;
+  return MY_OK;
+}
+
+static bool is_operator(char c)
+{
+  return strchr("=!<>&^~", c) != NULL && c != 0;
+}
+
+static void lex_operator(const char *s, size_t n, size_t *i, token *t)
+{
+  size_t len = *i + 1 < n && s[*i + 1] == '=' && strchr("!<>", s[*i]) != NULL ? 2 : 1;
+  *t = (token){TOKEN_OP, (unsigned)*i + 1, s + *i, len};
+  *i += len;
+}
+
+static void lex_word(const char *s, size_t n, size_t *i, token *t)
+{
+  size_t start = *i;
+  while (*i < n && s[*i] != ' ' && s[*i] != '\t' && s[*i] != '"' && !is_operator(s[*i]))
+    (*i)++;
+  *t = (token){TOKEN_WORD, (unsigned)start + 1, s + start, *i - start};
+}
+
+int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_where *where)
+{
+  size_t i = 0;
+  *count = 0;
+  for (;;) {
+    int rc = MY_OK;
+    while (i < n && (s[i] == ' ' || s[i] == '\t' || s[i] == '\r'))
+      i++;
+    if (i >= n || s[i] == '#')
+      break;
+    if (*count == TOKENS_MAX - 1)
+      return complain(where, (unsigned)i + 1, "line too long: expected at most 255 words");
+    token *t = &out[(*count)++];
+    if ((unsigned char)s[i] < 32 || s[i] == 127)
+      return complain(where, (unsigned)i + 1, "control character in a signature file");
+    if (s[i] == '"')
+      rc = lex_text(a, s, n, &i, t, where);
+    else if (s[i] == 'm' && i + 1 < n && s[i + 1] == '/')
+      rc = lex_regex(s, n, &i, t, where);
+    else if (is_operator(s[i]))
+      lex_operator(s, n, &i, t);
+    else
+      lex_word(s, n, &i, t);
+    if (rc != MY_OK)
+      return rc;
+  }
+  out[*count] = (token){TOKEN_END, (unsigned)n + 1, "", 0};
+  return MY_OK;
+}

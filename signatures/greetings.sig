@@ -1,0 +1,45 @@
+# TCP services that speak first and say who they are.
+
+service ssh
+  title "Secure Shell"
+  ports tcp 22
+  from  "RFC 4253 section 4.2; observed on OpenSSH 9.2, dropbear 2022.83"
+
+sig ssh
+  over   tcp
+  banner
+  @ starts "SSH-"
+  @ ~ m/^SSH-(?:2\.0|1\.[0-9]+)-(?<product>[^\r\n]+)/
+  product "$product"
+  match   > "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
+  nomatch > "SSH server ready\r\n"
+
+service smtp
+  title "Mail transfer"
+  ports tcp 25,465,587
+  from  "RFC 5321 section 4.2; observed on postfix, exim 4.96, OpenSMTPD 6.8"
+
+sig smtp
+  over   tcp
+  banner
+  @ starts "220"
+  @ ~ m/^220[- ][^\r\n]*\bE?SMTP\b/
+  @ has "SMTP"
+  match   > "220 mail.example.org ESMTP OpenSMTPD\r\n"
+  match   > "220-mail.example.org ESMTP Exim 4.96\r\n220 no spam\r\n"
+  nomatch > "220 ProFTPD Server ready\r\n"
+
+service dict
+  title "Dictionary server"
+  ports tcp 2628
+  from  "RFC 2229 section 3.1; observed on dictd 1.13"
+
+sig dict
+  over   tcp
+  banner
+  @ ~ m/^220 [^\r\n]*<[^<>\r\n ]+(?:\.[^<>\r\n ]+)*> <[^<>\r\n ]+@[^<>\r\n ]+>\r\n$/
+  @ starts "220 "
+  @ has "> <"
+  @ has "auth.mime"
+  match   > "220 host dictd 1.13.0/rf on Linux 6.1 <auth.mime> <7.1234.1700000000@host>\r\n"
+  nomatch > "220 host ready <7.1234.1700000000@host>\r\n"
