@@ -1,0 +1,92 @@
+--- One answer for each (address, port, transport): what the checks found, in the shape that users read.
+-- @module mynah.identify
+
+local core = require "mynah_core"
+local signatures = require "mynah.signatures"
+local tcp = require "mynah.tcp"
+local text = require "mynah.text"
+local transport = require "mynah.transport"
+local udp = require "mynah.udp"
+
+local identify = {}
+
+local PARALLEL = 200 -- ports at once; a TCP port takes up to six connections
+local CERTAIN = 0.9
+
+local function round(x, digits)
+  local scale = 10 ^ digits
+  return math.floor(x * scale + 0.5) / scale
+end
+
+local function milliseconds(seconds)
+  return seconds and round(seconds * 1000, 3) or nil
+end
+
+local function as_result(target, found, began, ended)
+  local named = found.service and found.confidence >= CERTAIN
+  local guess = found.guess or (not named and found.service) or nil
+  if named then guess = nil end
+  local tls
+  if target.transport == "tcp" then tls = found.tls or false end
+  return {
+    ip = target.ip, port = target.port, transport = target.transport, state = found.state, reason = found.reason,
+    service = named and found.service or nil, product = named and found.product or nil,
+    version = named and found.version or nil, extra = named and found.extra or nil, tls = tls,
+    confidence = round(found.confidence or 0, 3), guess = guess,
+    fresh_bits = found.fresh_bits and round(found.fresh_bits, 1),
+    identity_bits = found.identity_bits and round(found.identity_bits, 1), probe = found.probe,
+    rtt_ms = milliseconds(found.rtt), elapsed_ms = milliseconds(ended - began), sent = found.sent,
+    received = found.received, reply_port = found.reply_port,
+    reply_hex = found.reply and text.to_hex(found.reply:sub(1, 1500)) or nil,
+    evidence = found.evidence or {}, timestamp = text.timestamp(core.unix()),
+  }
+end
+
+--- Ask one port. Runs inside a task of the transport.
+-- @param t transport
+-- @param target table: `ip` numeric address, `port`, `transport` "tcp" or "udp", `name` as the user gave the host (default: ip)
+-- @param opts table: `signatures` (a database of mynah_core, or a set of mynah.signatures), `timeout` and `patience` in seconds
+-- (3 and 30), `public_ip`, `max_connections` (6)
+-- @return result: ip, port, transport, state, reason, service, product, version, extra, tls, confidence, guess, fresh_bits,
+-- identity_bits, probe, rtt_ms, elapsed_ms, sent, received, reply_port, reply_hex, evidence, timestamp
+function identify.port(t, target, opts)
+  local sigs = opts.signatures
+  if not sigs.probes then sigs = signatures.new(sigs) end
+  local check = target.transport == "udp" and udp or tcp
+  local began = t:now()
+  local found = check.identify(t, { host = target.ip, port = target.port, name = target.name }, sigs, {
+    timeout = opts.timeout, patience = opts.patience, public_ip = opts.public_ip,
+    max_connections = opts.max_connections, random = opts.random or core.random, unix = core.unix,
+  })
+  return as_result(target, found, began, t:now())
+end
+
+--- Ask many ports at once.
+-- @param loop of mynah.loop
+-- @param opts table: `targets` array of { ip, port, transport, name }, `on_result` function (result, target), called as each is
+-- settled; `parallel` ports at once (200); the rest as for identify.port
+-- @return array of results in the order of the targets; or nil and "interrupt"
+-- @raise what a check or on_result raised
+function identify.run(loop, opts)
+  local db = opts.signatures
+  local sigs = db.probes and db or signatures.new(db)
+  local t = transport.new { loop = loop }
+  local results, next_index = {}, 0
+  local settings = setmetatable({ signatures = sigs }, { __index = opts })
+  local function worker()
+    while next_index < #opts.targets do
+      next_index = next_index + 1
+      local i = next_index
+      results[i] = identify.port(t, opts.targets[i], settings)
+      if opts.on_result then opts.on_result(results[i], opts.targets[i]) end
+    end
+  end
+  return loop:run(function()
+    local workers = {}
+    for i = 1, math.min(opts.parallel or PARALLEL, #opts.targets) do workers[i] = worker end
+    t:race(workers)
+    return results
+  end)
+end
+
+return identify
