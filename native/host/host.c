@@ -1,4 +1,6 @@
 /* host.c - the Lua module `mynah_host`. */
+#include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include "host.h"
 
 #define LOOP_MT "mynah_host.loop"
+#define DIR_MT  "mynah_host.dir"
 
 static int l_loop_gc(lua_State *L)
 {
@@ -37,13 +40,10 @@ static int l_wait(lua_State *L)
   int rc = *owner ? 0 : my_loop_new(owner);
   my_wait what = MY_WAIT_TIMEOUT;
   int signal = 0;
-  if (rc == 0)
-    rc = my_loop_wait(*owner, fd, seconds, &what, &signal);
-  if (rc < 0)
-    return push_uv_failure(L, rc);
+  if (rc == 0) rc = my_loop_wait(*owner, fd, seconds, &what, &signal);
+  if (rc < 0) return push_uv_failure(L, rc);
   lua_pushstring(L, words[what]);
-  if (what != MY_WAIT_INTERRUPT)
-    return 1;
+  if (what != MY_WAIT_INTERRUPT) return 1;
   lua_pushinteger(L, signal);
   return 2;
 }
@@ -59,16 +59,55 @@ static int l_columns(lua_State *L)
 {
   struct winsize size = {0};
   int fd = (int)luaL_optinteger(L, 1, STDOUT_FILENO);
-  if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
-    size.ws_col = 80;
+  if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0) size.ws_col = 80;
   lua_pushinteger(L, size.ws_col);
   return 1;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty}, {"columns", l_columns}, {NULL, NULL}};
+/* list(folder) -> array of names, in no order | nil, message */
+static int l_list(lua_State *L)
+{
+  const char *path = luaL_checkstring(L, 1);
+  DIR **owner = lua_newuserdata(L, sizeof *owner);
+  *owner = NULL;
+  luaL_setmetatable(L, DIR_MT);
+  *owner = opendir(path);
+  if (!*owner) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", path, strerror(errno));
+    return 2;
+  }
+  lua_newtable(L);
+  lua_Integer n = 0;
+  for (struct dirent *entry; (entry = readdir(*owner)) != NULL;)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+      lua_pushstring(L, entry->d_name);
+      lua_rawseti(L, -2, ++n);
+    }
+  closedir(*owner);
+  *owner = NULL;
+  return 1;
+}
+
+/* Where listing a folder raised for want of memory. */
+static int l_dir_gc(lua_State *L)
+{
+  DIR **owner = luaL_checkudata(L, 1, DIR_MT);
+  if (*owner) closedir(*owner);
+  *owner = NULL;
+  return 0;
+}
+
+static const luaL_Reg FUNCTIONS[] = {
+    {"isatty", l_isatty}, {"columns", l_columns}, {"list", l_list}, {NULL, NULL}};
 
 int luaopen_mynah_host(lua_State *L)
 {
+  if (luaL_newmetatable(L, DIR_MT)) {
+    lua_pushcfunction(L, l_dir_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_pop(L, 1);
   luaL_newlib(L, FUNCTIONS);
   my_loop **owner = lua_newuserdata(L, sizeof *owner);
   *owner = NULL;

@@ -1,5 +1,5 @@
-/* host.h - what the mynah program gives Lua besides mynah_core: waiting on a libuv loop, the terminal, the
- * demo's servers. */
+/* host.h - what the mynah program gives Lua besides mynah_core: waiting on a libuv loop, the
+ * terminal, the demo's servers. */
 #ifndef MYNAH_HOST_H
 #define MYNAH_HOST_H
 
@@ -13,9 +13,9 @@ typedef enum my_wait { MY_WAIT_READY, MY_WAIT_TIMEOUT, MY_WAIT_INTERRUPT } my_wa
 int my_loop_new(my_loop **out);
 void my_loop_free(my_loop *l); /* NULL is allowed */
 
-/* Wait until 'fd' is readable (-1: no file), 'seconds' are over (negative: never), or SIGINT or SIGTERM came (*signal:
- * which). The first of each signal only interrupts; from the first wait on, a second one ends the program as it
- * always would. 0 and *out, or a negative libuv error. */
+/* Wait until 'fd' is readable (-1: no file), 'seconds' are over (negative: never), or SIGINT or
+ * SIGTERM came (*signal: which). The first of each signal only interrupts; from the first wait on,
+ * a second one ends the program as it always would. 0 and *out, or a negative libuv error. */
 int my_loop_wait(my_loop *l, int fd, double seconds, my_wait *out, int *signal);
 
 /* The module `mynah_host`. Upvalues: 1 the path of share/mynah, 2 the folder of the executable. */

@@ -47,8 +47,7 @@ int my_loop_new(my_loop **out)
 {
   *out = NULL;
   my_loop *l = calloc(1, sizeof *l);
-  if (!l)
-    return UV_ENOMEM;
+  if (!l) return UV_ENOMEM;
   int rc = uv_loop_init(&l->loop);
   if (rc < 0) {
     free(l);
@@ -64,10 +63,8 @@ int my_loop_new(my_loop **out)
 
 void my_loop_free(my_loop *l)
 {
-  if (!l)
-    return;
-  if (l->poll)
-    uv_close((uv_handle_t *)l->poll, free_poll);
+  if (!l) return;
+  if (l->poll) uv_close((uv_handle_t *)l->poll, free_poll);
   uv_close((uv_handle_t *)&l->timer, NULL);
   for (int i = 0; i < SIGNALS; i++)
     uv_close((uv_handle_t *)&l->signals[i], NULL);
@@ -81,22 +78,21 @@ static int watch(my_loop *l, int fd)
 {
   if (!l->poll || l->poll_fd != fd) {
     uv_poll_t *poll = malloc(sizeof *poll);
-    if (!poll)
-      return UV_ENOMEM;
+    if (!poll) return UV_ENOMEM;
     int rc = uv_poll_init(&l->loop, poll, fd);
     if (rc < 0) {
       free(poll);
       return rc;
     }
-    if (l->poll)
-      uv_close((uv_handle_t *)l->poll, free_poll);
+    if (l->poll) uv_close((uv_handle_t *)l->poll, free_poll);
     l->poll = poll;
     l->poll_fd = fd;
   }
   return uv_poll_start(l->poll, UV_READABLE, on_ready);
 }
 
-/* One shot each: the kernel restores the default, so that a second Ctrl-C ends a program that is busy. */
+/* One shot each: the kernel restores the default, so that a second Ctrl-C ends a program that is
+ * busy. */
 static int catch_signals(my_loop *l)
 {
   int rc = 0;
@@ -110,18 +106,16 @@ int my_loop_wait(my_loop *l, int fd, double seconds, my_wait *out, int *signal)
 {
   l->ready = l->timed_out = false;
   int rc = catch_signals(l);
-  if (rc == 0 && fd >= 0)
-    rc = watch(l, fd);
-  if (rc < 0)
-    return rc;
+  if (rc == 0 && fd >= 0) rc = watch(l, fd);
+  if (rc < 0) return rc;
   uv_update_time(&l->loop);
   if (seconds >= 0)
-    uv_timer_start(&l->timer, on_time, seconds > 1e9 ? UINT64_MAX / 2 : (uint64_t)ceil(seconds * 1000), 0);
+    uv_timer_start(&l->timer, on_time,
+                   seconds > 1e9 ? UINT64_MAX / 2 : (uint64_t)ceil(seconds * 1000), 0);
   while (!l->ready && !l->timed_out && !l->signal && uv_run(&l->loop, UV_RUN_ONCE))
     ;
   uv_timer_stop(&l->timer);
-  if (fd >= 0)
-    uv_poll_stop(l->poll);
+  if (fd >= 0) uv_poll_stop(l->poll);
   *out = l->signal ? MY_WAIT_INTERRUPT : l->ready ? MY_WAIT_READY : MY_WAIT_TIMEOUT;
   *signal = l->signal;
   l->signal = 0;

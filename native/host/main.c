@@ -1,4 +1,5 @@
-/* main.c - the mynah program: finds its Lua files beside itself, runs host/main.lua, exits with what it says. */
+/* main.c - the mynah program: finds its Lua files beside itself, runs host/main.lua, exits with
+ * what it says. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,8 +25,8 @@ typedef struct program {
   int status;
 } program;
 
-/* A closed standard file must not become a socket's number: what is printed would go to the network. Opened
- * against its use, so that reading or writing fails as it would on a closed one. */
+/* A closed standard file must not become a socket's number: what is printed would go to the
+ * network. Opened against its use, so that reading or writing fails as it would on a closed one. */
 static void hold_standard_files(void)
 {
   for (int fd = 0; fd <= 2; fd++)
@@ -37,26 +38,24 @@ static void hold_standard_files(void)
 static int find_files(program *p)
 {
   ssize_t n = readlink("/proc/self/exe", p->exe_dir, sizeof p->exe_dir - 1);
-  if (n < 0)
-    n = 0;
+  if (n < 0) n = 0;
   p->exe_dir[n] = '\0';
   char *slash = strrchr(p->exe_dir, '/');
-  if (slash)
-    *slash = '\0';
+  if (slash) *slash = '\0';
   char main_file[PATH_MAX + 32];
   int len = snprintf(p->share, sizeof p->share, "%.*s/../share/mynah", PATH_MAX - 32, p->exe_dir);
   snprintf(main_file, sizeof main_file, "%s/host/main.lua", p->share);
-  if (len > 0 && access(main_file, R_OK) == 0)
-    return 0;
+  if (len > 0 && access(main_file, R_OK) == 0) return 0;
   snprintf(p->share, sizeof p->share, "%s", MYNAH_DATADIR);
   snprintf(main_file, sizeof main_file, "%s/host/main.lua", p->share);
-  if (access(main_file, R_OK) == 0)
-    return 0;
-  fprintf(stderr, "mynah: cannot read %s: %s; is it installed whole?\n", main_file, strerror(errno));
+  if (access(main_file, R_OK) == 0) return 0;
+  fprintf(stderr, "mynah: cannot read %s: %s; is it installed whole?\n", main_file,
+          strerror(errno));
   return -1;
 }
 
-/* Ours first; nothing from the folder that we happen to stand in. The path is at the top of the stack. */
+/* Ours first; nothing from the folder that we happen to stand in. The path is at the top of the
+ * stack. */
 static void set_path(lua_State *L, const char *field, const char *ours)
 {
   lua_getglobal(L, "package");
@@ -69,8 +68,7 @@ static void set_path(lua_State *L, const char *field, const char *ours)
   while (rest && *rest) {
     size_t len = strcspn(rest, ";");
     if (len > 0 && strncmp(rest, "./", 2) != 0) {
-      if (!first)
-        luaL_addchar(&b, ';');
+      if (!first) luaL_addchar(&b, ';');
       luaL_addlstring(&b, rest, len);
       first = false;
     }
@@ -103,8 +101,7 @@ static int run(lua_State *L)
   set_path(L, "path", lua_tostring(L, -1));
   set_path(L, "cpath", "");
   lua_pushfstring(L, "%s/host/main.lua", p->share);
-  if (luaL_loadfile(L, lua_tostring(L, -1)) != LUA_OK)
-    return lua_error(L);
+  if (luaL_loadfile(L, lua_tostring(L, -1)) != LUA_OK) return lua_error(L);
   luaL_checkstack(L, p->argc, "too many arguments");
   for (int i = 1; i < p->argc; i++)
     lua_pushstring(L, p->argv[i]);
@@ -116,8 +113,7 @@ static int run(lua_State *L)
 static int add_traceback(lua_State *L)
 {
   const char *text = luaL_tolstring(L, 1, NULL);
-  if (getenv("MYNAH_DEBUG"))
-    luaL_traceback(L, L, text, 1);
+  if (getenv("MYNAH_DEBUG")) luaL_traceback(L, L, text, 1);
   return 1;
 }
 
@@ -126,8 +122,7 @@ int main(int argc, char **argv)
   program p = {.argc = argc, .argv = argv, .status = EXIT_COULD_NOT_RUN};
   hold_standard_files();
   signal(SIGPIPE, SIG_IGN);
-  if (find_files(&p) < 0)
-    return EXIT_COULD_NOT_RUN;
+  if (find_files(&p) < 0) return EXIT_COULD_NOT_RUN;
   lua_State *L = luaL_newstate();
   if (!L) {
     fputs("mynah: out of memory\n", stderr);

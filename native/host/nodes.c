@@ -1,4 +1,5 @@
-/* nodes.c - the demo room's servers for Lua: demo{…} listens; the servers then run here or in a child. */
+/* nodes.c - the demo room's servers for Lua: demo{…} listens; the servers then run here or in a
+ * child. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -78,8 +79,7 @@ static int l_serve(lua_State *L)
 {
   nodes *n = luaL_checkudata(L, 1, NODES_MT);
   int rc = my_demo_run(n->servers, n->count);
-  if (rc < 0)
-    return push_failure_text(L, uv_strerror(rc));
+  if (rc < 0) return push_failure_text(L, uv_strerror(rc));
   lua_pushboolean(L, true);
   return 1;
 }
@@ -88,8 +88,7 @@ static int l_serve(lua_State *L)
 static void run_child(nodes *n, pid_t parent)
 {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent)
-    _exit(0);
+  if (getppid() != parent) _exit(0);
   int null = open("/dev/null", O_RDWR);
   if (null >= 0) {
     dup2(null, STDIN_FILENO);
@@ -105,10 +104,8 @@ static int l_fork(lua_State *L)
   pid_t parent = getpid();
   luaL_argcheck(L, n->child == 0, 1, "already running");
   pid_t pid = fork();
-  if (pid < 0)
-    return push_failure_text(L, strerror(errno));
-  if (pid == 0)
-    run_child(n, parent);
+  if (pid < 0) return push_failure_text(L, strerror(errno));
+  if (pid == 0) run_child(n, parent);
   n->child = pid;
   for (size_t i = 0; i < n->count; i++)
     my_demo_close(&n->servers[i]);
@@ -134,7 +131,8 @@ static void read_options(lua_State *L, my_demo_options *out)
   lua_pop(L, 4);
 }
 
-/* demo{ { kind="skype|ftp|http", bind="127.0.0.1", port=0, refuse_any=, public_ip=, drop=, delay=seconds }, … }
+/* demo{ { kind="skype|ftp|http", bind="127.0.0.1", port=0, refuse_any=, public_ip=, drop=,
+ * delay=seconds }, … }
  * -> nodes | nil, message */
 static int l_demo(lua_State *L)
 {
@@ -155,8 +153,7 @@ static int l_demo(lua_State *L)
     lua_getfield(L, -3, "port");
     const char *address = luaL_optstring(L, -2, "127.0.0.1");
     uint16_t port = (uint16_t)luaL_optinteger(L, -1, 0);
-    if (!my_demo_kind_parse(&kind, luaL_checkstring(L, -3)))
-      return luaL_error(L, "no such server");
+    if (!my_demo_kind_parse(&kind, luaL_checkstring(L, -3))) return luaL_error(L, "no such server");
     int rc = my_demo_listen(&n->servers[i], kind, &options, address, port);
     if (rc < 0) {
       stop_nodes(n);

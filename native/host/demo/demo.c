@@ -12,7 +12,8 @@
 enum { IDLE_MS = 120 * 1000, LINGER_MS = 2000, OUTPUT = 4096, DATAGRAM = 65536, BIND_TRIES = 64 };
 
 static const char *const KIND_NAMES[] = {"skype", "ftp", "http"};
-static const my_demo_protocol *const PROTOCOLS[] = {&my_demo_skype_tcp, &my_demo_ftp, &my_demo_http};
+static const my_demo_protocol *const PROTOCOLS[] = {&my_demo_skype_tcp, &my_demo_ftp,
+                                                    &my_demo_http};
 
 bool my_demo_kind_parse(my_demo_kind *out, const char *name)
 {
@@ -34,19 +35,18 @@ void my_demo_random(void *out, size_t len)
   uint8_t *at = out;
   while (len > 0) {
     ssize_t n = getrandom(at, len, 0);
-    if (n < 0)
-      continue; /* EINTR: the only failure of a short request */
+    if (n < 0) continue; /* EINTR: the only failure of a short request */
     at += n;
     len -= (size_t)n;
   }
 }
 
-/* --- listening ------------------------------------------------------------------------------------- */
+/* --- listening
+ * ------------------------------------------------------------------------------------- */
 
 static int read_address(struct sockaddr_storage *out, const char *text, uint16_t port)
 {
-  if (uv_ip4_addr(text, port, (struct sockaddr_in *)out) == 0)
-    return 0;
+  if (uv_ip4_addr(text, port, (struct sockaddr_in *)out) == 0) return 0;
   return uv_ip6_addr(text, port, (struct sockaddr_in6 *)out) == 0 ? 0 : -EINVAL;
 }
 
@@ -61,8 +61,7 @@ static int open_socket(int *out, int type, struct sockaddr_storage *a)
   socklen_t len = address_len(a);
   int yes = 1, rc = 0;
   int fd = socket(a->ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0)
-    return -errno;
+  if (fd < 0) return -errno;
   if ((type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0) ||
       bind(fd, (struct sockaddr *)a, len) < 0 || (type == SOCK_STREAM && listen(fd, 128) < 0) ||
       getsockname(fd, (struct sockaddr *)a, &len) < 0) {
@@ -77,42 +76,37 @@ static int open_socket(int *out, int type, struct sockaddr_storage *a)
 static int open_sockets(my_demo_server *s, const char *bind, uint16_t port)
 {
   int rc = read_address(&s->address, bind, port);
-  if (rc == 0)
-    rc = open_socket(&s->tcp, SOCK_STREAM, &s->address);
-  if (rc == 0 && s->kind == MY_DEMO_SKYPE)
-    rc = open_socket(&s->udp, SOCK_DGRAM, &s->address);
-  if (rc < 0)
-    my_demo_close(s);
+  if (rc == 0) rc = open_socket(&s->tcp, SOCK_STREAM, &s->address);
+  if (rc == 0 && s->kind == MY_DEMO_SKYPE) rc = open_socket(&s->udp, SOCK_DGRAM, &s->address);
+  if (rc < 0) my_demo_close(s);
   return rc;
 }
 
-int my_demo_listen(my_demo_server *s, my_demo_kind kind, const my_demo_options *options, const char *bind,
-                   uint16_t port)
+int my_demo_listen(my_demo_server *s, my_demo_kind kind, const my_demo_options *options,
+                   const char *bind, uint16_t port)
 {
   int rc = 0;
   /* A port that the kernel gave for TCP may be taken for UDP: then another. */
   for (int i = 0; i < BIND_TRIES; i++) {
     *s = (my_demo_server){.kind = kind, .options = *options, .tcp = -1, .udp = -1};
     rc = open_sockets(s, bind, port);
-    if (rc != -EADDRINUSE || port != 0)
-      break;
+    if (rc != -EADDRINUSE || port != 0) break;
   }
   return rc;
 }
 
 void my_demo_close(my_demo_server *s)
 {
-  if (s->tcp >= 0)
-    close(s->tcp);
-  if (s->udp >= 0)
-    close(s->udp);
+  if (s->tcp >= 0) close(s->tcp);
+  if (s->udp >= 0) close(s->udp);
   s->tcp = s->udp = -1;
 }
 
 uint16_t my_demo_port(const my_demo_server *s)
 {
-  return ntohs(s->address.ss_family == AF_INET ? ((const struct sockaddr_in *)&s->address)->sin_port
-                                               : ((const struct sockaddr_in6 *)&s->address)->sin6_port);
+  return ntohs(s->address.ss_family == AF_INET
+                   ? ((const struct sockaddr_in *)&s->address)->sin_port
+                   : ((const struct sockaddr_in6 *)&s->address)->sin6_port);
 }
 
 /* Every handle's data points to its owner, which begins with the way to end it. */
@@ -120,7 +114,8 @@ typedef struct owner {
   void (*end)(struct owner *self);
 } owner;
 
-/* --- TCP ------------------------------------------------------------------------------------------- */
+/* --- TCP
+ * ------------------------------------------------------------------------------------------- */
 
 struct my_demo_conn {
   owner owner;
@@ -140,14 +135,12 @@ struct my_demo_conn {
 static void on_conn_closed(uv_handle_t *handle)
 {
   my_demo_conn *c = handle->data;
-  if (--c->open_handles == 0)
-    free(c);
+  if (--c->open_handles == 0) free(c);
 }
 
 static void end_conn(my_demo_conn *c)
 {
-  if (c->ending)
-    return;
+  if (c->ending) return;
   c->ending = true;
   uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
   uv_close((uv_handle_t *)&c->idle, on_conn_closed);
@@ -164,13 +157,12 @@ static void on_idle(uv_timer_t *timer)
   end_conn(timer->data);
 }
 
-/* Closing a socket that holds unread bytes sends a reset, which could overtake the answer: so say the end and
- * go on reading for a while. */
+/* Closing a socket that holds unread bytes sends a reset, which could overtake the answer: so say
+ * the end and go on reading for a while. */
 static void on_shutdown(uv_shutdown_t *request, int status)
 {
   my_demo_conn *c = request->handle->data;
-  if (c->ending)
-    return;
+  if (c->ending) return;
   if (status < 0)
     end_conn(c);
   else
@@ -183,8 +175,7 @@ static void on_written(uv_write_t *request, int status)
 {
   my_demo_conn *c = request->handle->data;
   c->writing = false;
-  if (c->ending)
-    return;
+  if (c->ending) return;
   if (status < 0)
     end_conn(c);
   else if (c->out_len > 0)
@@ -195,14 +186,12 @@ static void on_written(uv_write_t *request, int status)
 
 static void flush(my_demo_conn *c)
 {
-  if (c->writing || c->out_len == 0)
-    return;
+  if (c->writing || c->out_len == 0) return;
   memcpy(c->sent, c->out, c->out_len);
   uv_buf_t buf = uv_buf_init(c->sent, (unsigned)c->out_len);
   c->out_len = 0;
   c->writing = true;
-  if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) < 0)
-    end_conn(c);
+  if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) < 0) end_conn(c);
 }
 
 static void on_delay(uv_timer_t *timer)
@@ -212,8 +201,7 @@ static void on_delay(uv_timer_t *timer)
 
 void my_demo_say(my_demo_conn *c, const char *bytes, size_t len, bool last)
 {
-  if (c->ending || c->last)
-    return;
+  if (c->ending || c->last) return;
   if (len > sizeof c->out - c->out_len) {
     end_conn(c); /* it asks much and reads nothing */
     return;
@@ -249,14 +237,12 @@ static void on_input(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     end_conn(c);
     return;
   }
-  if (c->last || n == 0)
-    return; /* what comes after the last answer falls away */
+  if (c->last || n == 0) return; /* what comes after the last answer falls away */
   uv_timer_again(&c->idle);
   c->in_len += (size_t)n;
   c->in[c->in_len] = '\0';
   size_t done = PROTOCOLS[c->server->kind]->input(c, c->in, c->in_len);
-  if (done == 0 && c->in_len == MY_DEMO_INPUT)
-    done = c->in_len;
+  if (done == 0 && c->in_len == MY_DEMO_INPUT) done = c->in_len;
   memmove(c->in, c->in + done, c->in_len - done);
   c->in_len -= done;
 }
@@ -271,8 +257,7 @@ static void on_connection(uv_stream_t *stream, int status)
 {
   tcp_node *node = stream->data;
   my_demo_conn *c = status < 0 ? NULL : calloc(1, sizeof *c);
-  if (!c)
-    return;
+  if (!c) return;
   c->owner.end = end_conn_owner;
   c->server = node->server;
   uv_tcp_init(stream->loop, &c->tcp);
@@ -287,11 +272,11 @@ static void on_connection(uv_stream_t *stream, int status)
   }
   uv_tcp_nodelay(&c->tcp, 1);
   uv_timer_start(&c->idle, on_idle, IDLE_MS, IDLE_MS);
-  if (PROTOCOLS[c->server->kind]->greet)
-    PROTOCOLS[c->server->kind]->greet(c);
+  if (PROTOCOLS[c->server->kind]->greet) PROTOCOLS[c->server->kind]->greet(c);
 }
 
-/* --- UDP ------------------------------------------------------------------------------------------- */
+/* --- UDP
+ * ------------------------------------------------------------------------------------------- */
 
 typedef struct udp_node {
   owner owner;
@@ -318,8 +303,7 @@ static void on_closed(uv_handle_t *handle)
 static void end_answer(owner *self)
 {
   udp_answer *a = (udp_answer *)self;
-  if (!uv_is_closing((uv_handle_t *)&a->timer))
-    uv_close((uv_handle_t *)&a->timer, on_closed);
+  if (!uv_is_closing((uv_handle_t *)&a->timer)) uv_close((uv_handle_t *)&a->timer, on_closed);
 }
 
 static void send_answer(uv_timer_t *timer)
@@ -327,7 +311,8 @@ static void send_answer(uv_timer_t *timer)
   udp_answer *a = timer->data;
   uv_buf_t buf = uv_buf_init((char *)a->bytes, (unsigned)a->len);
   if (!uv_is_closing((uv_handle_t *)a->udp))
-    uv_udp_try_send(a->udp, &buf, 1, (struct sockaddr *)&a->to); /* a lost datagram is a lost datagram */
+    uv_udp_try_send(a->udp, &buf, 1,
+                    (struct sockaddr *)&a->to); /* a lost datagram is a lost datagram */
   end_answer(&a->owner);
 }
 
@@ -352,17 +337,16 @@ static void on_datagram(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const str
   udp_node *node = udp->data;
   const my_demo_options *options = &node->server->options;
   uint8_t bytes[11];
-  if (n < 0 || !from || drop(options))
-    return;
+  if (n < 0 || !from || drop(options)) return;
   size_t len = my_demo_skype_udp(options, from, (const uint8_t *)buf->base, (size_t)n, bytes);
   udp_answer *a = len > 0 ? calloc(1, sizeof *a) : NULL;
-  if (!a)
-    return;
+  if (!a) return;
   a->owner.end = end_answer;
   a->udp = udp;
   a->len = len;
   memcpy(a->bytes, bytes, len);
-  memcpy(&a->to, from, from->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+  memcpy(&a->to, from,
+         from->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
   uv_timer_init(udp->loop, &a->timer);
   a->timer.data = a;
   if (options->delay_ms == 0)
@@ -371,7 +355,8 @@ static void on_datagram(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const str
     uv_timer_start(&a->timer, send_answer, options->delay_ms, 0);
 }
 
-/* --- the loop -------------------------------------------------------------------------------------- */
+/* --- the loop
+ * -------------------------------------------------------------------------------------- */
 
 static void end_tcp_node(owner *self)
 {
@@ -387,15 +372,13 @@ static void end_udp_node(owner *self)
 static int serve_tcp(uv_loop_t *loop, my_demo_server *s)
 {
   tcp_node *node = calloc(1, sizeof *node);
-  if (!node)
-    return UV_ENOMEM;
+  if (!node) return UV_ENOMEM;
   uv_tcp_init(loop, &node->tcp);
   node->owner.end = end_tcp_node;
   node->server = s;
   node->tcp.data = node;
   int rc = uv_tcp_open(&node->tcp, s->tcp);
-  if (rc < 0)
-    return rc;
+  if (rc < 0) return rc;
   s->tcp = -1;
   return uv_listen((uv_stream_t *)&node->tcp, 128, on_connection);
 }
@@ -403,15 +386,13 @@ static int serve_tcp(uv_loop_t *loop, my_demo_server *s)
 static int serve_udp(uv_loop_t *loop, my_demo_server *s)
 {
   udp_node *node = calloc(1, sizeof *node);
-  if (!node)
-    return UV_ENOMEM;
+  if (!node) return UV_ENOMEM;
   uv_udp_init(loop, &node->udp);
   node->owner.end = end_udp_node;
   node->server = s;
   node->udp.data = node;
   int rc = uv_udp_open(&node->udp, s->udp);
-  if (rc < 0)
-    return rc;
+  if (rc < 0) return rc;
   s->udp = -1;
   return uv_udp_recv_start(&node->udp, give_datagram_room, on_datagram);
 }
@@ -425,8 +406,7 @@ static void on_stop(uv_signal_t *signal, int number)
 static void end_handle(uv_handle_t *handle, void *arg)
 {
   (void)arg;
-  if (uv_is_closing(handle))
-    return;
+  if (uv_is_closing(handle)) return;
   if (uv_handle_get_type(handle) == UV_SIGNAL)
     uv_close(handle, NULL);
   else
@@ -439,19 +419,16 @@ int my_demo_run(my_demo_server *servers, size_t count)
   uv_signal_t stops[2];
   static const int numbers[] = {SIGINT, SIGTERM};
   int rc = uv_loop_init(&loop);
-  if (rc < 0)
-    return rc;
+  if (rc < 0) return rc;
   for (int i = 0; i < 2; i++) {
     uv_signal_init(&loop, &stops[i]);
     uv_signal_start(&stops[i], on_stop, numbers[i]);
   }
   for (size_t i = 0; i < count && rc == 0; i++) {
     rc = serve_tcp(&loop, &servers[i]);
-    if (rc == 0 && servers[i].udp >= 0)
-      rc = serve_udp(&loop, &servers[i]);
+    if (rc == 0 && servers[i].udp >= 0) rc = serve_udp(&loop, &servers[i]);
   }
-  if (rc == 0)
-    uv_run(&loop, UV_RUN_DEFAULT);
+  if (rc == 0) uv_run(&loop, UV_RUN_DEFAULT);
   uv_walk(&loop, end_handle, NULL);
   uv_run(&loop, UV_RUN_DEFAULT);
   uv_loop_close(&loop);

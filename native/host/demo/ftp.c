@@ -25,7 +25,8 @@ static const answer ANSWERS[] = {
     {"USER", "331 Please specify the password.\r\n"},
     {"PASS", "530 Login incorrect.\r\n"},
     {"NOOP", "200 NOOP ok.\r\n"},
-    {"HELP", "214-The following commands are recognized.\r\n FEAT HELP NOOP PASS QUIT SYST USER\r\n214 Help OK.\r\n"},
+    {"HELP", "214-The following commands are recognized.\r\n FEAT HELP NOOP PASS QUIT SYST "
+             "USER\r\n214 Help OK.\r\n"},
 };
 
 static void obey(my_demo_conn *c, const char *line, size_t len)
@@ -42,7 +43,8 @@ static void obey(my_demo_conn *c, const char *line, size_t len)
       say(c, ANSWERS[i].text);
       return;
     }
-  say(c, word >= 3 && word <= 4 ? "530 Please login with USER and PASS.\r\n" : "500 Unknown command.\r\n");
+  say(c, word >= 3 && word <= 4 ? "530 Please login with USER and PASS.\r\n"
+                                : "500 Unknown command.\r\n");
 }
 
 static size_t input(my_demo_conn *c, const char *bytes, size_t len)

@@ -1,0 +1,91 @@
+--- mynah identify: what is there, one row a port.
+
+local fail = require "host.fail"
+local options = require "host.options"
+local out = require "host.out"
+local report = require "host.report"
+local session = require "host.session"
+local signatures = require "host.signatures"
+local targets = require "host.targets"
+
+local command = { name = "identify", summary = "Say what is behind each port" }
+
+command.description = [[
+Asks each port what it is, over TCP and UDP, and names what is proven. A service is named only where its
+answers leave no doubt; weaker ideas are shown as a guess, with a question mark.]]
+
+command.epilog = [[
+Examples:
+  mynah identify 192.0.2.7:80                   one port, TCP and UDP
+  mynah identify -p 21,80,U:34567 192.0.2.7     ports as in Nmap: 80,U:53,T:1000-2000
+  mynah identify -v -sU [2001:db8::7]:34567     UDP only, with the evidence
+  mynah identify --json -p 1-1024 example.net   one JSON object a line for each port
+
+Exit status: 0 something was named; 1 nothing was; 2 usage or input error; 3 could not run.]]
+
+function command.define(parser)
+  parser:argument("target", "HOST:PORT, [IPV6]:PORT, or HOST with -p"):args("+")
+  parser:option("-p --ports", "Ports as in Nmap: 80,U:53,T:1000-2000"):argname("PORTS")
+  parser:flag("-sU --udp", "Ask over UDP (default: UDP and TCP)")
+  parser:flag("-sT --tcp", "Ask over TCP (default: UDP and TCP)")
+  parser:option("--timeout", "Give a silent UDP port up, and a TCP connect, after so long (default: 3)")
+    :argname("SECONDS"):convert(options.seconds("--timeout"))
+  parser:option("--patience", "Wait so long for a silent TCP server to speak (default: 30)")
+    :argname("SECONDS"):convert(options.seconds("--patience"))
+  parser:option("--sig", "Signatures from this file or folder instead of the installed ones (repeatable)")
+    :argname("PATH"):count("*")
+  parser:option("--public-ip", "Our address as the Internet sees it, where we are behind NAT")
+    :argname("IPV4"):convert(options.ipv4("--public-ip"))
+  parser:option("--rate", "At most so many UDP packets and TCP connections a second (default: 1000)")
+    :argname("N"):convert(options.rate("--rate"))
+  options.add_family(parser)
+  parser:flag("--json", "One JSON object a line on standard output")
+  parser:flag("-v --verbose", "Show the evidence; twice: the reply's bytes too"):count("*")
+end
+
+--- Ask and print.
+-- @param list array of { ip, port, transport }
+-- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `json`, `verbose`
+-- @return array of results in the order of the list
+function command.show(list, opts)
+  local identify = require "mynah.identify"
+  local place, results, done = {}, {}, 0
+  for i, t in ipairs(list) do place[("%s %d %s"):format(t.ip, t.port, t.transport)] = i end
+  local view = opts.json and { add = function(r) out.line(report.json(r)) end, finish = function() end }
+    or report.table(list, opts.verbose)
+  local function progress() out.progress(("%d of %d done"):format(done, #list)) end
+  progress()
+  local function on_result(result)
+    results[place[("%s %d %s"):format(result.ip, result.port, result.transport)]] = result
+    done = done + 1
+    view.add(result)
+    if done < #list then progress() end
+  end
+  session.run({ rate = opts.rate }, function(l)
+    identify.run(l, {
+      targets = list, signatures = opts.db or signatures.load(), patience = opts.patience or 30,
+      timeout = opts.timeout or 3, public_ip = opts.public_ip, on_result = on_result,
+    })
+  end)
+  out.clear()
+  view.finish()
+  return results
+end
+
+function command.run(args)
+  local db = signatures.load(args.sig)
+  local list, message = targets.expand(args.target, {
+    ports = args.ports, tcp = args.tcp, udp = args.udp, resolve = options.resolver(options.family(args)),
+  })
+  if not list then fail.input("%s", message) end
+  local results = command.show(list, {
+    db = db, patience = args.patience, timeout = args.timeout, public_ip = args.public_ip, rate = args.rate,
+    json = args.json, verbose = args.verbose,
+  })
+  for _, result in pairs(results) do
+    if result.service then return 0 end
+  end
+  return fail.NEGATIVE
+end
+
+return command

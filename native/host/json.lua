@@ -1,0 +1,51 @@
+--- One compact JSON object a line, keys in a given order.
+-- @module host.json
+
+local cjson = require "cjson"
+local text = require "mynah.text"
+
+local json = {}
+
+-- cjson escapes "/", which nobody wants. Pairs are read from the left, so that an escaped backslash before a slash
+-- stays what it is.
+local function encode_string(s)
+  if not utf8.len(s) then s = text.escape(s, math.huge) end
+  return (cjson.encode(s):gsub("\\(.)", function(c) return c == "/" and "/" or "\\" .. c end))
+end
+
+local function encode_number(n)
+  if math.type(n) == "integer" then return ("%d"):format(n) end
+  if n ~= n or n == math.huge or n == -math.huge then return "null" end
+  return (("%.6f"):format(n):gsub("(%.%d-)0+$", "%1"):gsub("%.$", ".0"))
+end
+
+local encode
+
+local function encode_array(list)
+  local parts = {}
+  for i, value in ipairs(list) do parts[i] = encode(value) end
+  return "[" .. table.concat(parts, ",") .. "]"
+end
+
+--- A value as JSON: tables are arrays, nil is null; floats have at most six decimals.
+function encode(value)
+  local kind = type(value)
+  if kind == "string" then return encode_string(value) end
+  if kind == "number" then return encode_number(value) end
+  if kind == "boolean" then return tostring(value) end
+  if kind == "nil" then return "null" end
+  return encode_array(value)
+end
+json.encode = encode
+
+--- An object with the keys that `order` names, in that order; what is absent is null.
+-- @param order array of keys
+-- @param object table
+-- @return one line of text
+function json.object(order, object)
+  local parts = {}
+  for i, key in ipairs(order) do parts[i] = ('"%s":%s'):format(key, encode(object[key])) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+return json
