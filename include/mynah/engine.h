@@ -38,8 +38,10 @@ const char *my_reason_text(my_reason reason);
 
 typedef enum my_event_kind {
   MY_EVENT_SENT,    /* UDP: one attempt left us; time is its kernel time. Only where wanted. */
-  MY_EVENT_REPLY,   /* UDP: a datagram came; retransmission of this exchange stops, it stays open */
-  MY_EVENT_ICMP,    /* UDP: an ICMP error quoted one of our datagrams; retransmission stops */
+  MY_EVENT_REPLY,   /* UDP: a datagram came, from whatever address and port; if from the peer's address,
+                     * retransmission of this exchange stops. It stays open. */
+  MY_EVENT_ICMP,    /* UDP: an ICMP error quoted one of our datagrams; retransmission stops, and
+                     * port-unreach with no reply before it ends the exchange at once */
   MY_EVENT_OPEN,    /* TCP: connected */
   MY_EVENT_DATA,    /* TCP: answer to my_engine_receive */
   MY_EVENT_EOF,     /* TCP: answer to receive: the peer closed */
@@ -51,10 +53,10 @@ typedef struct my_event {
   uint64_t id;
   my_event_kind kind;
   my_reason reason;
-  int error;              /* errno for MY_REASON_SYSTEM */
+  int error;              /* END: the errno behind the reason, where a system call gave one */
   unsigned attempt;       /* UDP: which payload, from 0, this event belongs to */
   my_span data;           /* valid until the next call to the engine */
-  my_endpoint local;      /* our address and port */
+  my_endpoint local;      /* our address and port, as far as known: family 0, port 0 */
   my_endpoint from;       /* who sent the reply, or the ICMP error */
   int64_t sent_ns;        /* kernel time of that attempt (or of connect), 0: unknown */
   int64_t received_ns;    /* kernel time of the reply (or of the connection's completion) */
@@ -66,13 +68,17 @@ typedef struct my_exchange {
   my_endpoint local;      /* family 0: as routing says; port 0: any */
   /* UDP: one payload an attempt, copied; attempt i goes out only while all before stayed silent, after the
    * retransmission timeout (RFC 6298 shape, seeded at 1 s, kept per peer address; at least 100 ms). Every attempt
-   * leaves from a source port of its own, so that the port says which attempt a reply answers. */
+   * leaves from a source port of its own, so that the port says which attempt a reply answers (but where
+   * local.port is given: then all share it, and a reply is taken for the last). 1 to 255 payloads of at most
+   * 65507 bytes, empty ones too. */
   const my_span *payloads;
   size_t payload_count;
   /* UDP: exchanges of one flow number (not 0) share one source port, like one recorded client; then a reply is
-   * reported for the exchange of that flow sent last. */
+   * reported for the exchange of that flow sent last to where the reply came from, or else sent last. The
+   * port is kept while any exchange of the flow is submitted and not over. */
   uint64_t flow;
-  int64_t start_ns;       /* CLOCK_MONOTONIC; not sent before; 0: at once. Exact where it is given. */
+  int64_t start_ns;       /* CLOCK_MONOTONIC; not sent before; 0: at once. Exact where it is given: it takes
+                           * its place in the rate, but does not wait for one. */
   int64_t timeout_ns;     /* UDP: how long to listen after the last attempt; TCP: for connect */
   bool report_sent;
 } my_exchange;
@@ -80,7 +86,8 @@ typedef struct my_exchange {
 int my_engine_new(my_engine **out, const my_engine_config *config); /* config may be NULL */
 void my_engine_free(my_engine *e);                                  /* closes everything; NULL allowed */
 
-/* Take a copy of *x. MY_OK and *id (never 0, never reused). */
+/* Take a copy of *x. MY_OK and *id (never 0, never reused), or MY_ERANGE, MY_ENOMEM. Where the system is out of
+ * descriptors or ports the exchange waits for others to end. */
 int my_engine_submit(my_engine *e, const my_exchange *x, uint64_t *id);
 
 /* TCP, after MY_EVENT_OPEN: queue bytes to send (at most 1 MiB waiting, else MY_EFULL); ask for the next bytes: one
@@ -88,10 +95,11 @@ int my_engine_submit(my_engine *e, const my_exchange *x, uint64_t *id);
 int my_engine_send(my_engine *e, uint64_t id, my_span bytes);
 int my_engine_receive(my_engine *e, uint64_t id, size_t max_bytes, int64_t timeout_ns);
 
-/* Give an exchange up: sockets close, no further event of it is reported. MY_ENOENT if it is over. */
+/* Give an exchange up: sockets close, no further event of it is reported. MY_ENOENT once its END was fetched. */
 int my_engine_cancel(my_engine *e, uint64_t id);
 
-/* Do what is due, without blocking. Returns the number of events waiting, or MY_E…. */
+/* Do what is due, without blocking. Returns the number of events waiting, or MY_E…. Fetch them all: with 16 MiB
+ * of them waiting step reads and sends nothing more. */
 int my_engine_step(my_engine *e, int64_t now_ns);
 
 /* The next event: MY_OK, or MY_NOT_YET when there is none. */

@@ -219,14 +219,15 @@ static inline void set_boolean(lua_State *L, const char *name, int value)
   lua_setfield(L, -2, name);
 }
 
-/* name and port_name, for an endpoint that is known at all. */
+/* name and port_name, as far as they are known. */
 static inline void set_endpoint(lua_State *L, const char *name, const char *port_name,
                                 const my_endpoint *e)
 {
-  if (!e->family) return;
-  push_address(L, e);
-  lua_setfield(L, -2, name);
-  set_integer(L, port_name, e->port);
+  if (e->family) {
+    push_address(L, e);
+    lua_setfield(L, -2, name);
+  }
+  if (e->port) set_integer(L, port_name, e->port);
 }
 
 /* ---- owners ---- */

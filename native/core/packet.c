@@ -1,0 +1,268 @@
+/* packet.c - the UDP or TCP payload of one captured frame. Every length read from the frame is only ever
+ * used to make the view smaller: what is not there is never looked at. */
+#include "mynah/capture.h"
+
+#include <string.h>
+
+/* Link types as libpcap numbers them (DLT_…); the core does not include pcap.h. */
+enum {
+  LINK_NULL = 0,
+  LINK_ETHERNET = 1,
+  LINK_PPP = 9,
+  LINK_RAW = 12,
+  LINK_RAW_OPENBSD = 14,
+  LINK_PPP_SERIAL = 50,
+  LINK_PPP_ETHER = 51,
+  LINK_LOOP = 108,
+  LINK_LINUX_SLL = 113,
+  LINK_IPV4 = 228,
+  LINK_IPV6 = 229,
+  LINK_LINUX_SLL2 = 276
+};
+
+enum { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86dd, ETHER_PPPOE = 0x8864 };
+
+enum { NO_PROTO = -1 }; /* an ether type that carries nothing for us */
+
+/* What is left of the frame; 'whole' says that the capture kept all of it. */
+typedef struct view {
+  my_span rest;
+  bool whole;
+} view;
+
+static uint16_t be16(const uint8_t *p)
+{
+  return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static uint32_t be32(const uint8_t *p)
+{
+  return (uint32_t)be16(p) << 16 | be16(p + 2);
+}
+
+static bool take(view *v, size_t len, const uint8_t **out)
+{
+  if (v->rest.len < len) return false;
+  *out = v->rest.data;
+  v->rest.data += len;
+  v->rest.len -= len;
+  return true;
+}
+
+/* Keep at most 'len' bytes: a length field ends the packet before padding. If it promises more than is
+ * there, the packet is not whole, whatever the capture says. */
+static void shrink(view *v, size_t len)
+{
+  if (len < v->rest.len) {
+    v->rest.len = len;
+    v->whole = true;
+  } else if (len > v->rest.len) {
+    v->whole = false;
+  }
+}
+
+/* ---- transport ---- */
+
+static int decode_udp(view v, my_payload *out)
+{
+  const uint8_t *h;
+  if (!take(&v, 8, &h)) return MY_ESHORT;
+  size_t len = be16(h + 4);
+  if (len == 0)
+    len = 8 + v.rest.len; /* RFC 2675: a jumbogram; the IP length stands */
+  else if (len < 8)
+    return MY_NOT_YET; /* malformed: no receiver would take it */
+  shrink(&v, len - 8);
+  out->transport = MY_UDP;
+  out->from.port = be16(h);
+  out->to.port = be16(h + 2);
+  out->data = v.rest;
+  out->cut = !v.whole;
+  return MY_OK;
+}
+
+static int decode_tcp(view v, my_payload *out)
+{
+  const uint8_t *h, *options;
+  if (!take(&v, 20, &h)) return MY_ESHORT;
+  size_t header_len = (size_t)(h[12] >> 4) * 4;
+  if (header_len < 20) return MY_NOT_YET;
+  if (!take(&v, header_len - 20, &options)) return MY_ESHORT;
+  out->transport = MY_TCP;
+  out->from.port = be16(h);
+  out->to.port = be16(h + 2);
+  out->tcp_seq = be32(h + 4) + (h[13] & 0x02 ? 1u : 0u); /* SYN takes one number */
+  out->tcp_flags = h[13];
+  out->data = v.rest;
+  out->cut = !v.whole;
+  return MY_OK;
+}
+
+static int decode_transport(view v, int proto, my_payload *out)
+{
+  if (proto == 17) return decode_udp(v, out);
+  if (proto == 6) return decode_tcp(v, out);
+  return MY_NOT_YET;
+}
+
+/* ---- network ---- */
+
+static int decode_ipv4(view v, my_payload *out)
+{
+  const uint8_t *h, *options;
+  size_t present = v.rest.len;
+  if (!take(&v, 20, &h)) return MY_ESHORT;
+  size_t header_len = (size_t)(h[0] & 15) * 4, total_len = be16(h + 2);
+  if (h[0] >> 4 != 4 || header_len < 20) return MY_NOT_YET;
+  if (total_len == 0) total_len = present; /* segmentation offload: the card would have filled it in */
+  if (total_len < header_len) return MY_NOT_YET;
+  if (!take(&v, header_len - 20, &options)) return MY_ESHORT;
+  if (be16(h + 6) & 0x3fff) return MY_NOT_YET; /* more fragments, or an offset */
+  shrink(&v, total_len - header_len);
+  out->from.family = out->to.family = 4;
+  memcpy(out->from.bytes, h + 12, 4);
+  memcpy(out->to.bytes, h + 16, 4);
+  return decode_transport(v, h[9], out);
+}
+
+/* Step over extension headers: 1 and *proto for something else, or MY_NOT_YET, MY_ESHORT. */
+static int skip_extensions(view *v, int *proto)
+{
+  for (;;) {
+    const uint8_t *h, *body;
+    size_t len;
+    switch (*proto) {
+    case 0: case 43: case 60: case 135: case 139: case 140: /* options, routing, mobility, HIP, shim6 */
+      if (!take(v, 2, &h)) return MY_ESHORT;
+      len = 8 + 8 * (size_t)h[1];
+      break;
+    case 44: /* fragment; an atomic one is a whole packet */
+      if (v->rest.len >= 4 && be16(v->rest.data + 2) & 0xfff9) return MY_NOT_YET;
+      if (!take(v, 2, &h)) return MY_ESHORT;
+      len = 8;
+      break;
+    case 51: /* authentication: counts 4-byte words, less two */
+      if (!take(v, 2, &h)) return MY_ESHORT;
+      len = 4 * ((size_t)h[1] + 2);
+      break;
+    default: return MY_OK;
+    }
+    if (!take(v, len - 2, &body)) return MY_ESHORT;
+    *proto = h[0];
+  }
+}
+
+static int decode_ipv6(view v, my_payload *out)
+{
+  const uint8_t *h;
+  if (!take(&v, 40, &h)) return MY_ESHORT;
+  if (h[0] >> 4 != 6) return MY_NOT_YET;
+  if (be16(h + 4)) shrink(&v, be16(h + 4)); /* 0: a jumbogram, or offload */
+  int proto = h[6];
+  int rc = skip_extensions(&v, &proto);
+  if (rc != MY_OK) return rc;
+  out->from.family = out->to.family = 6;
+  memcpy(out->from.bytes, h + 8, 16);
+  memcpy(out->to.bytes, h + 24, 16);
+  return decode_transport(v, proto, out);
+}
+
+static int decode_ip(view v, my_payload *out)
+{
+  if (v.rest.len < 1) return MY_ESHORT;
+  return v.rest.data[0] >> 4 == 6 ? decode_ipv6(v, out) : decode_ipv4(v, out);
+}
+
+/* ---- link ---- */
+
+/* A PPP protocol number is one byte if that is odd. */
+static int decode_ppp(view v, my_payload *out)
+{
+  const uint8_t *h;
+  if (v.rest.len >= 2 && v.rest.data[0] == 0xff && v.rest.data[1] == 3) take(&v, 2, &h);
+  if (!take(&v, 1, &h)) return MY_ESHORT;
+  unsigned proto = h[0];
+  if (!(proto & 1)) {
+    if (!take(&v, 1, &h)) return MY_ESHORT;
+    proto = proto << 8 | h[0];
+  }
+  if (proto == 0x21) return decode_ipv4(v, out);
+  if (proto == 0x57) return decode_ipv6(v, out);
+  return MY_NOT_YET;
+}
+
+static int decode_pppoe(view v, my_payload *out)
+{
+  const uint8_t *h;
+  if (!take(&v, 6, &h)) return MY_ESHORT;
+  if (h[0] != 0x11 || h[1] != 0) return MY_NOT_YET; /* version 1, type 1, session data */
+  shrink(&v, be16(h + 4));
+  return decode_ppp(v, out);
+}
+
+static bool is_vlan(unsigned type)
+{
+  return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200;
+}
+
+static int decode_ether_type(view v, unsigned type, my_payload *out)
+{
+  const uint8_t *tag;
+  while (is_vlan(type)) {
+    if (!take(&v, 4, &tag)) return MY_ESHORT;
+    type = be16(tag + 2);
+  }
+  if (type == ETHER_IPV4) return decode_ipv4(v, out);
+  if (type == ETHER_IPV6) return decode_ipv6(v, out);
+  if (type == ETHER_PPPOE) return decode_pppoe(v, out);
+  return MY_NOT_YET;
+}
+
+/* A link header of fixed size with its ether type at a fixed place. */
+static int decode_typed(view v, size_t header_len, size_t type_at, my_payload *out)
+{
+  const uint8_t *h;
+  if (!take(&v, header_len, &h)) return MY_ESHORT;
+  return decode_ether_type(v, be16(h + type_at), out);
+}
+
+/* BSD loopback: an address family in the byte order of whoever captured. */
+static int decode_null(view v, my_payload *out)
+{
+  const uint8_t *h;
+  if (!take(&v, 4, &h)) return MY_ESHORT;
+  uint32_t family = be32(h);
+  if (family > 0xffff) family = (uint32_t)h[3] << 24 | (uint32_t)h[2] << 16 | (uint32_t)h[1] << 8 | h[0];
+  switch (family) {
+  case 2: return decode_ipv4(v, out);
+  case 10: case 24: case 28: case 30: return decode_ipv6(v, out); /* Linux, NetBSD, FreeBSD, macOS */
+  default: return MY_NOT_YET;
+  }
+}
+
+static int decode_link(int dlt, view v, my_payload *out)
+{
+  switch (dlt) {
+  case LINK_ETHERNET: return decode_typed(v, 14, 12, out);
+  case LINK_LINUX_SLL: return decode_typed(v, 16, 14, out);
+  case LINK_LINUX_SLL2: return decode_typed(v, 20, 0, out);
+  case LINK_NULL: case LINK_LOOP: return decode_null(v, out);
+  case LINK_RAW: case LINK_RAW_OPENBSD: return decode_ip(v, out);
+  case LINK_IPV4: return decode_ipv4(v, out);
+  case LINK_IPV6: return decode_ipv6(v, out);
+  case LINK_PPP: case LINK_PPP_SERIAL: return decode_ppp(v, out);
+  case LINK_PPP_ETHER: return decode_pppoe(v, out);
+  default: return MY_EFORMAT;
+  }
+}
+
+int my_packet_decode(int dlt, my_span frame, size_t wire_len, my_payload *out)
+{
+  uint64_t number = out->number;
+  int64_t time_ns = out->time_ns;
+  my_payload decoded = {.number = number, .time_ns = time_ns};
+  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len}, &decoded);
+  if (rc != MY_OK) decoded = (my_payload){.number = number, .time_ns = time_ns};
+  *out = decoded;
+  return rc;
+}
