@@ -42,7 +42,7 @@ local function detail_of(result)
     if result[key] then parts[#parts + 1] = text.escape(result[key], 60) end
   end
   if result.extra then parts[#parts + 1] = "(" .. text.escape(result.extra, 120) .. ")" end
-  if #parts == 0 and result.reason then parts[1] = text.escape(result.reason, 60) end
+  if #parts == 0 and not result.service and result.reason then parts[1] = text.escape(result.reason, 60) end
   return table.concat(parts, " ")
 end
 

@@ -43,6 +43,9 @@ function command.define(parser)
   parser:flag("-v --verbose", "Show the evidence; twice: the reply's bytes too"):count("*")
 end
 
+-- With nothing sent, these are this machine's own words, not a router's.
+local UNREACHED = { ["net-unreach"] = true, error = true }
+
 --- Ask and print.
 -- @param list array of { ip, port, transport }
 -- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `json`, `verbose`
@@ -61,14 +64,15 @@ function command.show(list, opts)
     view.add(result)
     if done < #list then progress() end
   end
-  session.run({ rate = opts.rate }, function(l)
+  local ok, problem = pcall(session.run, { rate = opts.rate }, function(l)
     identify.run(l, {
       targets = list, signatures = opts.db or signatures.load(), patience = opts.patience or 30,
       timeout = opts.timeout or 3, public_ip = opts.public_ip, on_result = on_result,
     })
   end)
   out.clear()
-  view.finish()
+  view.finish() -- after an interrupt too: what is known is shown
+  if not ok then error(problem, 0) end
   return results
 end
 
@@ -82,9 +86,12 @@ function command.run(args)
     db = db, patience = args.patience, timeout = args.timeout, public_ip = args.public_ip, rate = args.rate,
     json = args.json, verbose = args.verbose,
   })
+  local reached = false
   for _, result in pairs(results) do
     if result.service then return 0 end
+    reached = reached or result.sent > 0 or not UNREACHED[result.reason]
   end
+  if not reached then fail.run("cannot reach %s: no route from this machine", args.target[1]) end
   return fail.NEGATIVE
 end
 
