@@ -6,11 +6,22 @@ local text = require "mynah.text"
 
 local json = {}
 
--- cjson escapes "/", which nobody wants. Pairs are read from the left, so that an escaped backslash before a slash
--- stays what it is.
+local function is_utf8(s)
+  local i = s:find("[\x80-\xff]")
+  while i do
+    local n = text.utf8_at(s, i)
+    if not n then return false end
+    i = s:find("[\x80-\xff]", i + n)
+  end
+  return true
+end
+
+-- cjson escapes "/", which nobody wants, and leaves the control characters U+0080 to U+009F, which terminals obey.
+-- Escapes are read from the left, so that an escaped backslash before a slash stays what it is.
 local function encode_string(s)
-  if not utf8.len(s) then s = text.escape(s, math.huge) end
-  return (cjson.encode(s):gsub("\\(.)", function(c) return c == "/" and "/" or "\\" .. c end))
+  if not is_utf8(s) then s = text.escape(s, math.huge) end
+  return (cjson.encode(s):gsub("\\(.)", function(c) return c == "/" and "/" or "\\" .. c end)
+    :gsub("\xc2([\x80-\x9f])", function(c) return ("\\u%04x"):format(c:byte()) end))
 end
 
 local function encode_number(n)

@@ -101,7 +101,7 @@ local function parse(words)
   if not ok then error(parsed, 0) end
   if not parsed then
     local name = named(parser, words)
-    local line = message:gsub("\n(%u)", function(c) return "; " .. c:lower() end):gsub("%c", "?")
+    local line = message:gsub("\n(%u)", function(c) return "; " .. c:lower() end)
     fail.input("%s; try `%s --help`", line, name)
   end
   return by_name[message.command], message

@@ -44,10 +44,10 @@ function out.line(text)
   if not ok then fail.run("cannot write to standard output: %s", message) end
 end
 
---- One line for the user on standard error.
+--- One line for the user on standard error. What a user typed may stand in it, so it is made printable.
 function out.note(text)
   clear()
-  io.stderr:write("mynah: ", text, "\n")
+  io.stderr:write("mynah: ", (text:gsub("%c", "?"):gsub("\xc2[\x80-\x9f]", "?")), "\n")
 end
 
 --- A line that the next one replaces, on a terminal only.

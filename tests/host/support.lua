@@ -1,0 +1,224 @@
+-- What the specs of the program share: run it beside servers of the test's own, on one luv loop.
+
+local uv = require "luv"
+
+local support = {}
+
+local root = os.getenv("MYNAH_ROOT") or debug.getinfo(1, "S").source:match("^@(.*)/tests/host/[^/]*$") or "."
+support.root = root
+support.mynah = os.getenv("MYNAH") or root .. "/build/bin/mynah"
+
+package.path = root .. "/nse/nselib/?.lua;" .. root .. "/native/?.lua;" .. package.path
+
+local function environment(extra)
+  local env = {}
+  for name, value in pairs(uv.os_environ()) do
+    if not (extra and extra[name] ~= nil) and name ~= "MYNAH_DEBUG" and name ~= "NO_COLOR" then
+      env[#env + 1] = name .. "=" .. value
+    end
+  end
+  for name, value in pairs(extra or {}) do
+    if value then env[#env + 1] = name .. "=" .. value end
+  end
+  return env
+end
+
+--- Start a program; its output is gathered while the loop runs.
+function support.spawn(path, args, options)
+  options = options or {}
+  local p = { out = "", err = "" }
+  local out, err = uv.new_pipe(false), uv.new_pipe(false)
+  p.handle, p.pid = uv.spawn(path, {
+    args = args, stdio = { options.stdin, out, err }, env = environment(options.env),
+  }, function(status, signal)
+    p.status, p.signal = status, signal
+    p.handle:close()
+  end)
+  assert(p.handle, p.pid)
+  local open = 2
+  for key, pipe in pairs { out = out, err = err } do
+    pipe:read_start(function(_, bytes)
+      if bytes then
+        p[key] = p[key] .. bytes
+      else
+        pipe:close()
+        open = open - 1
+      end
+    end)
+  end
+  function p.over() return p.status and open == 0 end
+  function p.kill(signal) if not p.status then p.handle:kill(signal or "sigterm") end end
+  return p
+end
+
+--- Let the loop run until `done` says so. Fails after `seconds`.
+function support.wait(done, seconds)
+  local late = false
+  local timer = uv.new_timer()
+  timer:start(math.floor((seconds or 30) * 1000), 0, function() late = true end)
+  while not done() and not late do uv.run("once") end
+  timer:close()
+  uv.run("nowait") -- luv crashes at exit on a handle that was closed but not run to its end
+  assert(not late or done(), "waited too long")
+end
+
+--- Let time pass.
+function support.sleep(seconds)
+  local over = false
+  local timer = uv.new_timer()
+  timer:start(math.floor(seconds * 1000), 0, function() over = true end)
+  support.wait(function() return over end, seconds + 30)
+  timer:close()
+  uv.run("nowait")
+end
+
+--- Run the program to its end.
+-- @param args array, or text that is split at spaces
+-- @return table: status, signal, out, err, lines (of out)
+function support.run(args, options)
+  if type(args) == "string" then
+    local words = {}
+    for word in args:gmatch("%S+") do words[#words + 1] = word end
+    args = words
+  end
+  local p = support.spawn(support.mynah, args, options)
+  support.wait(p.over, options and options.seconds or 60)
+  p.lines = {}
+  for line in p.out:gmatch("([^\n]*)\n") do p.lines[#p.lines + 1] = line end
+  return p
+end
+
+--- Run a shell command, for redirections. "$MYNAH" is the program.
+function support.shell(command, options)
+  options = options or {}
+  options.env = options.env or {}
+  options.env.MYNAH = support.mynah
+  local p = support.spawn("/bin/sh", { "-c", command }, options)
+  support.wait(p.over, 60)
+  return p
+end
+
+--- Start servers of the demo.
+-- @param args array of words after `demo --serve`
+-- @return table: stop(), pid, and for each kind its { ip, port, address }
+function support.serve(args)
+  local words = { "demo", "--serve" }
+  for _, word in ipairs(args or {}) do words[#words + 1] = word end
+  local p = support.spawn(support.mynah, words)
+  local wanted = 0
+  for _, word in ipairs(args or {}) do
+    if word == "skype" or word == "ftp" or word == "http" then wanted = wanted + 1 end
+  end
+  if wanted == 0 then wanted = 3 end
+  support.wait(function() return p.status or select(2, p.out:gsub("\n", "")) >= wanted end)
+  assert(not p.status, "demo --serve ended: " .. p.err)
+  local nodes = { pid = p.pid, process = p }
+  for kind, address in p.out:gmatch("(%a+) (%S+) [%a+]+\n") do
+    local ip, port = address:match("^%[?(.-)%]?:(%d+)$")
+    nodes[kind] = { ip = ip, port = math.tointeger(tonumber(port)), address = address }
+  end
+  function nodes.stop()
+    p.kill()
+    support.wait(p.over)
+    return p
+  end
+  return nodes
+end
+
+--- A TCP server of the test's own on loopback: on_connection(client) for each.
+-- @return port and a function that closes it
+function support.tcp_server(on_connection)
+  local server, clients = uv.new_tcp(), {}
+  assert(server:bind("127.0.0.1", 0))
+  assert(server:listen(64, function()
+    local client = uv.new_tcp()
+    server:accept(client)
+    clients[#clients + 1] = client
+    on_connection(client)
+  end))
+  return server:getsockname().port, function()
+    for _, client in ipairs(clients) do
+      if not client:is_closing() then client:close() end
+    end
+    server:close()
+    uv.run("nowait")
+  end
+end
+
+--- Send a datagram, gather what comes back for `seconds`.
+function support.ask_udp(port, bytes, seconds, host)
+  local socket, replies = uv.new_udp(), {}
+  socket:bind(host == "::1" and "::1" or "127.0.0.1", 0)
+  socket:recv_start(function(_, data) if data then replies[#replies + 1] = data end end)
+  socket:send(bytes, host or "127.0.0.1", port)
+  if (seconds or 0.2) > 1 then
+    support.wait(function() return #replies > 0 end, seconds)
+  else
+    support.sleep(seconds or 0.2)
+  end
+  socket:close()
+  uv.run("nowait")
+  return replies
+end
+
+--- Connect, send, gather until the peer closes or `seconds` are over.
+-- @return bytes, whether the peer closed
+function support.ask_tcp(port, bytes, seconds)
+  local socket, got, closed = uv.new_tcp(), "", false
+  socket:connect("127.0.0.1", port, function(failure)
+    if failure then
+      closed = failure
+      return
+    end
+    socket:read_start(function(_, data)
+      if data then got = got .. data else closed = true end
+    end)
+    if bytes ~= "" then socket:write(bytes) end
+  end)
+  local over = false
+  local timer = uv.new_timer()
+  timer:start(math.floor((seconds or 0.3) * 1000), 0, function() over = true end)
+  support.wait(function() return over or closed end)
+  timer:close()
+  if not socket:is_closing() then socket:close() end
+  uv.run("nowait")
+  return got, closed
+end
+
+--- True while a process lives.
+function support.alive(pid)
+  local file = io.open("/proc/" .. pid .. "/stat")
+  if not file then return false end
+  local state = file:read("a"):match("%) (%a)")
+  file:close()
+  return state ~= "Z" and state ~= "X"
+end
+
+--- Pids of the children of a process.
+function support.children(pid)
+  local file = io.open(("/proc/%d/task/%d/children"):format(pid, pid))
+  local list = {}
+  for child in (file and file:read("a") or ""):gmatch("%d+") do list[#list + 1] = tonumber(child) end
+  if file then file:close() end
+  return list
+end
+
+--- A file with these bytes, removed by remove().
+function support.file(bytes, suffix)
+  local path = os.tmpname()
+  os.remove(path)
+  path = path .. (suffix or "")
+  local file = assert(io.open(path, "wb"))
+  file:write(bytes)
+  file:close()
+  support.files[#support.files + 1] = path
+  return path
+end
+support.files = {}
+
+function support.remove()
+  for _, path in ipairs(support.files) do os.remove(path) end
+  support.files = {}
+end
+
+return support
