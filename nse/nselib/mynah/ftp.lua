@@ -6,6 +6,7 @@ local text = require "mynah.text"
 
 local ftp = {}
 
+local DRAIN = 0.2        -- seconds without a byte after which a text of no stated end is over
 local COMMAND_WAIT = 10 -- seconds for the answer to one command; a server that says 220 is awake
 
 --- Read one reply of RFC 959: lines of a three-digit code, "-" after it where more lines follow.
@@ -42,13 +43,15 @@ function ftp.parse_reply(s, at)
   end
 end
 
--- The last lines of a reply that never says it is over.
+-- What there is of a reply that never says it is over.
 local function parse_open_reply(s)
-  local reply, after = ftp.parse_reply(s:gsub("[^\n]$", "%0\n") .. (s:match("^%d%d%d") or "000") .. " \n")
-  if reply then
-    reply.lines[#reply.lines] = nil
-    return reply, after
-  end
+  local code = s:match("^%d%d%d")
+  if not code then return nil end
+  local reply, after = ftp.parse_reply(s:gsub("[^\n]$", "%0\n") .. code .. " \n")
+  if not reply then return nil end
+  if #reply.lines > 1 then reply.lines[#reply.lines] = nil end
+  reply.open = true
+  return reply, after
 end
 
 --- A conversation in such replies, on one connection.
@@ -67,7 +70,9 @@ function ftp.dialogue(t, conn, buffer)
         d.buffer = d.buffer:sub(after)
         return reply
       end
-      if reply == false or d.status then
+      if reply == false and d.log[1] and d.buffer:find("\n") then
+        d.buffer = d.buffer:match("\n(.*)$") -- text between replies, as after dictd's 113
+      elseif reply == false or d.status then
         return parse_open_reply(d.buffer), d.status or "other"
       end
       local bytes, status = conn:receive(math.min(deadline, t:now() + quiet))
@@ -94,8 +99,23 @@ function ftp.dialogue(t, conn, buffer)
     return reply
   end
 
+  -- After a 1xx reply text follows, and perhaps another reply: all of that belongs to the command before.
+  local function drain()
+    local last = d.log[#d.log]
+    while last and last.reply.code < 200 do
+      local bytes, status = conn:receive(t:now() + DRAIN)
+      if status ~= "more" then
+        if status ~= "timeout" then d.status = status end
+        break
+      end
+      if #bytes > 65536 then break end
+    end
+    d.buffer = ""
+  end
+
   --- Send a command, return the reply to it, or nil.
   function d.ask(verb)
+    drain()
     if d.status then return nil, d.status end
     if not conn:send(verb .. "\r\n") then
       d.status = "reset"
@@ -242,7 +262,7 @@ local function by_help(reply)
   if reply.code ~= 214 then return nil end
   local mail, file = count(set, MAIL_VERBS), count(set, FTP_VERBS)
   if file >= 3 and mail < 2 then return name("ftp", 0.95, evidence) end
-  if mail >= 2 and file < 3 and not set.LHLO then return name("smtp", 0.92, evidence) end
+  if mail >= 2 and file < 3 then return { mail = evidence } end
 end
 
 local function lead(evidence, line)
@@ -263,7 +283,7 @@ local function judge_files(d, banner, evidence)
   if #features >= 2 then
     return as_ftp(banner, 0.98, lead({ "FEAT: " .. table.concat(features, " ", 1, math.min(8, #features)) }, evidence))
   end
-  if not feat then return nil end
+  if not feat then return nil, nil, true end
   local syst = d.ask("SYST")
   local help = syst and d.ask("HELP")
   local nonsense = (help or syst) and d.ask(NONSENSE)
@@ -275,7 +295,9 @@ local function judge_files(d, banner, evidence)
     return as_ftp(banner, 0.93, { evidence, "FEAT: " .. features[1] })
   end
   local helped = help and control and control ~= help.code and by_help(help)
-  if helped and helped.service ~= "ftp" then
+  if helped and helped.mail then
+    return nil, name("smtp", 0.92, lead(helped.mail, evidence)) -- unless EHLO and LHLO tell more
+  elseif helped and helped.service ~= "ftp" then
     lead(helped.evidence, evidence)
     return helped
   end
@@ -315,7 +337,8 @@ function ftp.judge_220(d, reply, trusted)
     if #features < 2 then return trusted end
     return as_ftp(reply.text, 0.98, { evidence, "FEAT: " .. table.concat(features, " ", 1, math.min(8, #features)) })
   end
-  local verdict = judge_files(d, reply.text, evidence) or judge_mail(d, evidence)
+  local verdict, mail, mute = judge_files(d, reply.text, evidence)
+  verdict = verdict or (not mute and judge_mail(d, evidence)) or mail
   if verdict then return verdict end
   local product = ftp.product(reply.text)
   if product or reply.text:find("%f[%a][Ff][Tt][Pp]%f[%A]") then

@@ -22,6 +22,8 @@ local SLOW_QUIET = 5      -- the same for one that is plainly unfinished
 local CLOSE_WAIT = 3      -- seconds for the close that belongs to Skype's 404
 local BUSY_PAUSES = { 0.2, 0.5 } -- seconds between attempts at a server that takes one client at a time
 local LAST_WORDS = 1      -- seconds for the rest, once the peer spoke and everything was asked
+local LATE_WORDS = 4      -- the same while questions are still without an answer
+local HEARD_WAIT = 5      -- seconds for the answer of a peer that is known to speak
 
 local function note(ctx, line)
   if #ctx.evidence < 12 then ctx.evidence[#ctx.evidence + 1] = line end
@@ -78,6 +80,7 @@ local function open(ctx)
     conn, why = ctx.t:connect(ctx.host, ctx.port, ctx.t:now() + ctx.timeout)
     if conn then return count(ctx, conn) end
     if why ~= "refused" and why ~= "reset" then break end
+    ctx.busy = true
   end
   ctx.opened = ctx.opened - 1
   ctx.refused = (ctx.refused or 0) + 1
@@ -118,11 +121,11 @@ end
 
 local QUESTIONS = {
   get11 = {
-    label = "GET / HTTP/1.1", whole = http.is_whole, quiet = http_quiet,
+    label = "GET / HTTP/1.1", probe = "http-get-1.1", whole = http.is_whole, quiet = http_quiet,
     bytes = function(ctx) return http.get_11(ctx.name, ctx.port) end,
   },
   get10 = {
-    label = "GET / HTTP/1.0", whole = http.is_whole, quiet = http_quiet,
+    label = "GET / HTTP/1.0", probe = "http-get-1.0", whole = http.is_whole, quiet = http_quiet,
     bytes = function() return http.GET_10 end,
   },
   garbage = {
@@ -166,6 +169,7 @@ local function read_fact(key, fact)
   fact.alert = tls.alert(bytes)
   if key == "tls" then fact.tls = tls.server_hello(bytes) end
   fact.kin, fact.kin_line = http.kin(bytes)
+  fact.h2 = key ~= "h2" and http.h2_settings(bytes) ~= nil
   if key ~= "h2" and key ~= "tls" then fact.http = http.parse(bytes) end
   return fact
 end
@@ -188,10 +192,17 @@ local function told(label, bytes, status)
   return ("%s: %s"):format(label, text.first_line(bytes, 80))
 end
 
+-- The answer that speaks HTTP: the one to 1.1, else to 1.0; else, where both GETs got nothing (nginx's 444), the one
+-- to garbage. Returns it read, its fact and its key.
 local function http_answer(ctx)
   local f = ctx.facts
-  local a, b = f.get11 and f.get11.http, f.get10 and f.get10.http
-  return a or b, a and f.get11 or f.get10, a and "get11" or "get10"
+  for _, key in ipairs { "get11", "get10" } do
+    if f[key] and f[key].http then return f[key].http, f[key], key end
+  end
+  local g = f.garbage and f.garbage.http
+  if g and f.get11 and f.get10 and f.get11.bytes .. f.get10.bytes == "" and http.is_weblike(g) then
+    return g, f.garbage, "garbage"
+  end
 end
 
 local function is_exact(fact)
@@ -242,7 +253,7 @@ local function judge_http(ctx)
     if not ctx.facts[doubt] then return nil end -- still to be asked, or on its way
   end
   local verdict = http.describe(r)
-  verdict.service, verdict.probe = "http", key == "get11" and "http-get-1.1" or "http-get-1.0"
+  verdict.service, verdict.probe = "http", QUESTIONS[key].probe or key
   verdict.confidence = http.is_weblike(r) and 0.99 or 0.9
   verdict.evidence = { told(QUESTIONS[key].label, fact.bytes, fact.status) }
   if r.headers["server"] then verdict.evidence[2] = "Server: " .. text.escape(r.headers["server"], 80) end
@@ -290,7 +301,9 @@ end
 
 local function judge_echo(ctx)
   local echoes = {}
+  if ctx.heard then return nil end -- an echo service says nothing of its own
   for key, fact in pairs(ctx.facts) do
+    if fact.bytes ~= "" and not fact.echo then return nil end
     if fact.echo then echoes[#echoes + 1] = key end
     if fact.echo_twice then echoes[#echoes + 1] = key end
   end
@@ -329,6 +342,18 @@ local function keep_spare(ctx, conn, fact)
   end
 end
 
+-- Who greets everybody greets here too: what comes before the question is no answer to it.
+local function skip_greeting(ctx, conn)
+  if not ctx.heard or ctx.heard_after > 1 then return "" end
+  local wait = 2 * ctx.heard_after + LISTEN_FIRST + 2 * (conn.rtt or 0)
+  return collect(ctx, conn, ctx.t:now() + wait, function(s) return #s >= #ctx.heard end, function() return LISTEN_FIRST end)
+end
+
+local function patience_for(ctx, q, conn)
+  if q.second or http_answer(ctx) then return math.max(SECOND_WAIT, 8 * (conn.rtt or 0)) end
+  return (ctx.heard or ctx.busy) and math.min(ctx.patience, HEARD_WAIT) or ctx.patience
+end
+
 local function ask_plain(ctx, key)
   local q = QUESTIONS[key]
   local conn, why = open(ctx)
@@ -337,14 +362,18 @@ local function ask_plain(ctx, key)
     return decide(ctx)
   end
   local sent = q.bytes(ctx)
-  local patience = q.second and math.max(SECOND_WAIT, 8 * (conn.rtt or 0)) or ctx.patience
-  if ctx.facts.get11 and ctx.facts.get11.http then patience = math.min(patience, SECOND_WAIT) end
+  local greeting = skip_greeting(ctx, conn)
   conn:send(sent)
-  local bytes, status = collect(ctx, conn, ctx.t:now() + patience, q.whole or never, q.quiet)
+  local bytes, status = collect(ctx, conn, ctx.t:now() + patience_for(ctx, q, conn), q.whole, function(s)
+    ctx.speaking = true
+    return q.quiet(s)
+  end)
   if ctx.over then return nil end
+  if key == "h2" then bytes = greeting .. bytes end -- the server's SETTINGS may come before our preface
   local fact = read_fact(key, { sent = sent, bytes = bytes, status = status })
   ctx.facts[key] = fact
   if bytes ~= "" then ctx.spoke = true end
+  ctx.h2 = ctx.h2 or fact.h2
   if not fact.http then note(ctx, told(q.label, bytes, status)) end
   confirm_echo(ctx, conn, fact)
   local verdict = decide(ctx) or (not fact.http and judge_by_signatures(ctx, conn, sent, bytes, status))
@@ -421,6 +450,20 @@ local function listen_anew(ctx)
   before:close()
 end
 
+-- A server for one client that hangs up on the second is asked once more, alone.
+local function ask_alone(ctx)
+  ctx.listener:close()
+  ctx.listener, ctx.alone = nil, true
+  ctx.t:sleep(BUSY_PAUSES[1])
+  if ctx.over then return nil end
+  return ask_plain(ctx, "get11")
+end
+
+local function hung_up(ctx, key)
+  local fact = ctx.facts[key]
+  return fact and fact.bytes == "" and (fact.status == "eof" or fact.status == "reset")
+end
+
 local function answered_as_text(ctx)
   for _, fact in pairs(ctx.facts) do
     if not fact.failed and fact.bytes ~= "" and text.is_text(fact.bytes) and not fact.bytes:find("^[45]%d%d[ -]") then
@@ -452,11 +495,14 @@ local function plan(ctx)
   list[#list + 1] = "get10"
   if answered_as_text(ctx) then
     signature_groups(0, 1)
-  elseif not ctx.spoke then
+  elseif not ctx.spoke and not hung_up(ctx, "get11") and not ctx.alone then
     list[#list + 1] = "anew"
   end
   list[#list + 1] = "tls"
   list[#list + 1] = "garbage"
+  if ctx.listener and not ctx.heard and hung_up(ctx, "get11") and hung_up(ctx, "get10") and hung_up(ctx, "tls") then
+    list[#list + 1] = "alone"
+  end
   signature_groups(0, 1)
   list[#list + 1] = "h2"
   return list
@@ -474,15 +520,33 @@ end
 local function ask(ctx, key, q)
   if type(q) == "table" then return ask_signature(ctx, key, q) end
   if key == "anew" then return listen_anew(ctx) end
+  if key == "alone" then return ask_alone(ctx) end
   return ask_plain(ctx, key)
 end
 
--- Everything was asked. Once the peer spoke, nobody waits out its patience.
+-- A greeting that came as the answer to a question: the one who listens will hear it too.
+local function greets_late(ctx)
+  for _, fact in pairs(ctx.facts) do
+    if fact.bytes:find("^[12]%d%d[ -]") then return true end
+  end
+end
+
+local function speaks_http(ctx)
+  for _, fact in pairs(ctx.facts) do
+    if fact.http then return true end
+  end
+end
+
+-- Everything was asked. Once the peer spoke, nobody waits out its patience; but a web server that turns garbage
+-- away at once may take its time for the page.
 local function exhausted(ctx)
   if ctx.dialogue or ctx.over or not ctx.spoke then return nil end
-  ctx.t:sleep(LAST_WORDS * (ctx.pending > 0 and 2 or 1))
-  if ctx.dialogue or ctx.over then return nil end
-  if next_question(ctx) then return nil end
+  if ctx.pending > 0 and (speaks_http(ctx) or ctx.speaking) then return nil end
+  local wait = ctx.pending > 0 and LATE_WORDS or LAST_WORDS
+  if not ctx.heard and greets_late(ctx) then wait = LATE_WORDS end
+  local before = ctx.count
+  ctx.t:sleep(wait)
+  if ctx.dialogue or ctx.over or ctx.count ~= before then return nil end
   return decide(ctx) or { none = true }
 end
 
@@ -502,7 +566,7 @@ local function advance(ctx)
     end,
     function()
       ctx.t:sleep(math.max(STAGGER, 4 * (ctx.rtt or 0)))
-      if finished or ctx.over or ctx.count ~= mine then return nil end
+      if finished or ctx.over or ctx.busy or ctx.count ~= mine then return nil end
       return advance(ctx)
     end,
   }
@@ -580,6 +644,7 @@ local function first_bytes(ctx)
 end
 
 local function listen(ctx)
+  local began = ctx.t:now()
   local conn, bytes, status, deadline = first_bytes(ctx)
   if bytes == "" or ctx.over then
     ctx.facts.listen = { bytes = "", sent = "", status = status, failed = status }
@@ -589,6 +654,7 @@ local function listen(ctx)
     return nil
   end
   ctx.heard, ctx.spoke, ctx.dialogue = bytes, true, true
+  ctx.heard_after = ctx.t:now() - began
   if #bytes < 4 and bytes:find("^%d+$") then
     local more = collect(ctx, conn, deadline, function(s) return #bytes + #s >= 4 end, function() return SLOW_QUIET end)
     bytes = bytes .. more

@@ -79,6 +79,7 @@ end
 
 local function server_side(engine, x, n)
   local w, c = engine.world, { n = n, my_port = x.my_port }
+  function c.others() return x.service.open - 1 end
   local function arrive(item)
     if c.closed then return end
     w:after(w.rtt / 2, function()
@@ -105,6 +106,24 @@ local function server_side(engine, x, n)
   return c
 end
 
+function World:serve_next(service)
+  local head = service.line[1]
+  if not head or head.begun then return end
+  head.begun = true
+  local c = head.x.server
+  head.serve()
+  for _, bytes in ipairs(c.waiting) do c:on_data(bytes) end
+  local function poll()
+    if c.closed or c.gone then
+      table.remove(service.line, 1)
+      self:serve_next(service)
+    else
+      self:after(0.001, poll)
+    end
+  end
+  poll()
+end
+
 local function connect(engine, x, port)
   local w = engine.world
   local service = w.tcp[port]
@@ -119,7 +138,17 @@ local function connect(engine, x, port)
   x.service, x.server = service, server_side(engine, x, service.accepted)
   event(engine, x, "open", { rtt = w.rtt })
   x.open = true
-  w:after(0, function() service.peer(x.server) end)
+  local function serve() (service.serial or service.peer)(x.server) end
+  if service.serial then
+    -- Accepted by the kernel, read by nobody until the ones before are gone.
+    service.line = service.line or {}
+    table.insert(service.line, { x = x, serve = serve })
+    x.server.waiting = {}
+    x.server.on_data = function(_, bytes) table.insert(x.server.waiting, bytes) end
+    World.serve_next(w, service)
+  else
+    w:after(0, serve)
+  end
 end
 
 function Engine:tcp(o)

@@ -1,0 +1,44 @@
+-- TCP: every row of support/peers.lua is named as it must be, and never more; under the virtual engine.
+local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
+package.path = here .. "/support/?.lua;" .. package.path
+local paths = require "paths"
+local peers = require "peers"
+local virtual = require "virtual"
+local identify = require "mynah.identify"
+
+local function ask(row)
+  math.randomseed(7)
+  local w = virtual.new()
+  w.tcp[1] = { peer = row[2], refuse = row.refuse, serial = row.serial }
+  local began = w.clock
+  local results = identify.run(w:loop(), {
+    signatures = paths.no_signatures(), patience = row.patience or 30,
+    targets = { { ip = "127.0.0.1", port = 1, transport = "tcp" } },
+  })
+  return results[1], w.tcp[1].accepted or 0, w.clock - began
+end
+
+describe("tcp", function()
+  for _, row in ipairs(peers.tcp) do
+    it(row[1], function()
+      local want = row[3]
+      local got, connections, took = ask(row)
+      local story = row[1] .. " -> " .. table.concat(got.evidence, "; ")
+      assert.are.equal(want.state or "open", got.state)
+      assert.are.equal(want.service or nil, got.service, story)
+      if want.tls ~= nil then assert.are.equal(want.tls, got.tls, story) end
+      if want.service then
+        assert.is_true(got.confidence >= 0.9)
+      else
+        assert.is_true(got.confidence < 0.9)
+        assert.are_not.equal(nil, got.evidence[1])
+      end
+      for _, key in ipairs { "guess", "product", "version", "extra" } do
+        if want[key] then assert.are.equal(want[key], got[key], story) end
+      end
+      assert.is_true(connections <= (want.most or 6), connections .. " connections: " .. story)
+      assert.is_true(took <= 2 * (row.patience or 30) + 10, took .. " s: " .. story)
+      for _, line in ipairs(got.evidence) do assert.is_nil(line:find("%c"), "unescaped: " .. story) end
+    end)
+  end
+end)
