@@ -416,7 +416,8 @@ local function ask_signature(ctx, key, group)
     local conn, reply, status = exchange(ctx, bytes, wait)
     if ctx.over or not conn then break end
     if want == "control" then
-      local answered = reply ~= "" and ctx.sigs.db:match(group.name, pair_of(ctx, conn, bytes, reply)).matched
+      local answered = reply ~= "" and (reply:sub(1, #bytes) == bytes
+        or ctx.sigs.db:match(group.name, pair_of(ctx, conn, bytes, reply)).matched)
       control = answered and "answered" or "silent"
     elseif reply == "" then
       break

@@ -63,7 +63,7 @@ local function listen(ctx, x, deadline, judge)
   local first, verdict, name = event, judge(event)
   local till = ctx.t:now() + MORE_WAIT
   while verdict == nil or verdict.state == "no" do
-    event = x:reply(math.min(till, deadline + MORE_WAIT))
+    event = x:reply(till)
     if not event then break end
     verdict, name = judge(event)
   end
@@ -108,7 +108,8 @@ local function ask_control(ctx, name)
   while control == "silent" do
     local event = x:reply()
     if not event then break end
-    if ctx.sigs.db:match(name, pair_of(ctx, event)).matched then control = "answered" end
+    -- Our own bytes back are no refusal either: who copies headers does that.
+    if is_echo(event) or ctx.sigs.db:match(name, pair_of(ctx, event)).matched then control = "answered" end
   end
   x:close()
   return control

@@ -28,4 +28,12 @@ function paths.no_signatures()
   return { names = function() return {} end }
 end
 
+--- The signatures of the source tree, loaded once.
+function paths.signatures()
+  if not paths.db then
+    paths.db = assert(require "mynah".load_signatures { paths.root .. "/signatures" })
+  end
+  return paths.db
+end
+
 return paths

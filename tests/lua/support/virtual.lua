@@ -215,12 +215,16 @@ local function udp_attempt(engine, x, i, wait)
       return w:after(w.rtt / 2, function()
         x.answered = true
         event(engine, x, "icmp", { reason = "port-unreach", from = o.host, attempt = i, my_port = port })
+        w:after(o.timeout, function() event(engine, x, "end", { reason = "port-unreach" }) end)
       end)
     end
     service.count = (service.count or 0) + 1
     local u = { data = o.payloads[i], from = w.my, from_port = port, n = service.count }
     function u:reply(bytes, from_port) -- luacheck: ignore self
       w:after(w.rtt / 2, function()
+        if not x.answered then
+          w:after(o.timeout, function() event(engine, x, "end", { reason = "udp-response" }) end)
+        end
         x.answered = true
         event(engine, x, "reply", { data = bytes, attempt = i, my_port = port, from = o.host, reason = "udp-response",
           from_port = from_port or o.port, rtt = w.clock - sent_at })
@@ -232,7 +236,9 @@ local function udp_attempt(engine, x, i, wait)
   if o.payloads[i + 1] then
     w:after(wait, function() udp_attempt(engine, x, i + 1, wait * 2) end)
   else
-    w:after(o.timeout, function() event(engine, x, "end", { reason = "no-response" }) end)
+    w:after(o.timeout, function()
+      if not x.answered then event(engine, x, "end", { reason = "no-response" }) end
+    end)
   end
 end
 
