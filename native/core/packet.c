@@ -1,5 +1,5 @@
-/* packet.c - the UDP or TCP payload of one captured frame. Every length read from the frame is only ever
- * used to make the view smaller: what is not there is never looked at. */
+/* packet.c - the UDP or TCP payload of one captured frame. Every length read from the frame is only
+ * ever used to make the view smaller: what is not there is never looked at. */
 #include "mynah/capture.h"
 
 #include <string.h>
@@ -49,16 +49,13 @@ static bool take(view *v, size_t len, const uint8_t **out)
   return true;
 }
 
-/* Keep at most 'len' bytes: a length field ends the packet before padding. If it promises more than is
- * there, the packet is not whole, whatever the capture says. */
+/* Keep at most 'len' bytes: a length field ends the packet before padding. If it promises more than
+ * is there, the packet is not whole, whatever the capture says; if not, it is, however the frame
+ * went on. */
 static void shrink(view *v, size_t len)
 {
-  if (len < v->rest.len) {
-    v->rest.len = len;
-    v->whole = true;
-  } else if (len > v->rest.len) {
-    v->whole = false;
-  }
+  v->whole = len <= v->rest.len;
+  if (v->whole) v->rest.len = len;
 }
 
 /* ---- transport ---- */
@@ -68,11 +65,8 @@ static int decode_udp(view v, my_payload *out)
   const uint8_t *h;
   if (!take(&v, 8, &h)) return MY_ESHORT;
   size_t len = be16(h + 4);
-  if (len == 0)
-    len = 8 + v.rest.len; /* RFC 2675: a jumbogram; the IP length stands */
-  else if (len < 8)
-    return MY_NOT_YET; /* malformed: no receiver would take it */
-  shrink(&v, len - 8);
+  if (len != 0 && len < 8) return MY_NOT_YET; /* malformed: no receiver would take it */
+  if (len != 0) shrink(&v, len - 8);          /* RFC 2675: 0 is a jumbogram, the IP length stands */
   out->transport = MY_UDP;
   out->from.port = be16(h);
   out->to.port = be16(h + 2);
@@ -110,15 +104,14 @@ static int decode_transport(view v, int proto, my_payload *out)
 static int decode_ipv4(view v, my_payload *out)
 {
   const uint8_t *h, *options;
-  size_t present = v.rest.len;
   if (!take(&v, 20, &h)) return MY_ESHORT;
   size_t header_len = (size_t)(h[0] & 15) * 4, total_len = be16(h + 2);
   if (h[0] >> 4 != 4 || header_len < 20) return MY_NOT_YET;
-  if (total_len == 0) total_len = present; /* segmentation offload: the card would have filled it in */
-  if (total_len < header_len) return MY_NOT_YET;
+  bool offloaded = total_len == 0; /* the card would have filled it in */
+  if (!offloaded && total_len < header_len) return MY_NOT_YET;
   if (!take(&v, header_len - 20, &options)) return MY_ESHORT;
   if (be16(h + 6) & 0x3fff) return MY_NOT_YET; /* more fragments, or an offset */
-  shrink(&v, total_len - header_len);
+  if (!offloaded) shrink(&v, total_len - header_len);
   out->from.family = out->to.family = 4;
   memcpy(out->from.bytes, h + 12, 4);
   memcpy(out->to.bytes, h + 16, 4);
@@ -132,7 +125,12 @@ static int skip_extensions(view *v, int *proto)
     const uint8_t *h, *body;
     size_t len;
     switch (*proto) {
-    case 0: case 43: case 60: case 135: case 139: case 140: /* options, routing, mobility, HIP, shim6 */
+    case 0:
+    case 43:
+    case 60:
+    case 135:
+    case 139:
+    case 140: /* options, routing, mobility, HIP, shim6 */
       if (!take(v, 2, &h)) return MY_ESHORT;
       len = 8 + 8 * (size_t)h[1];
       break;
@@ -145,7 +143,8 @@ static int skip_extensions(view *v, int *proto)
       if (!take(v, 2, &h)) return MY_ESHORT;
       len = 4 * ((size_t)h[1] + 2);
       break;
-    default: return MY_OK;
+    default:
+      return MY_OK;
     }
     if (!take(v, len - 2, &body)) return MY_ESHORT;
     *proto = h[0];
@@ -232,27 +231,47 @@ static int decode_null(view v, my_payload *out)
   const uint8_t *h;
   if (!take(&v, 4, &h)) return MY_ESHORT;
   uint32_t family = be32(h);
-  if (family > 0xffff) family = (uint32_t)h[3] << 24 | (uint32_t)h[2] << 16 | (uint32_t)h[1] << 8 | h[0];
+  if (family > 0xffff)
+    family = (uint32_t)h[3] << 24 | (uint32_t)h[2] << 16 | (uint32_t)h[1] << 8 | h[0];
   switch (family) {
-  case 2: return decode_ipv4(v, out);
-  case 10: case 24: case 28: case 30: return decode_ipv6(v, out); /* Linux, NetBSD, FreeBSD, macOS */
-  default: return MY_NOT_YET;
+  case 2:
+    return decode_ipv4(v, out);
+  case 10:
+  case 24:
+  case 28:
+  case 30:
+    return decode_ipv6(v, out); /* Linux, NetBSD, FreeBSD, macOS */
+  default:
+    return MY_NOT_YET;
   }
 }
 
 static int decode_link(int dlt, view v, my_payload *out)
 {
   switch (dlt) {
-  case LINK_ETHERNET: return decode_typed(v, 14, 12, out);
-  case LINK_LINUX_SLL: return decode_typed(v, 16, 14, out);
-  case LINK_LINUX_SLL2: return decode_typed(v, 20, 0, out);
-  case LINK_NULL: case LINK_LOOP: return decode_null(v, out);
-  case LINK_RAW: case LINK_RAW_OPENBSD: return decode_ip(v, out);
-  case LINK_IPV4: return decode_ipv4(v, out);
-  case LINK_IPV6: return decode_ipv6(v, out);
-  case LINK_PPP: case LINK_PPP_SERIAL: return decode_ppp(v, out);
-  case LINK_PPP_ETHER: return decode_pppoe(v, out);
-  default: return MY_EFORMAT;
+  case LINK_ETHERNET:
+    return decode_typed(v, 14, 12, out);
+  case LINK_LINUX_SLL:
+    return decode_typed(v, 16, 14, out);
+  case LINK_LINUX_SLL2:
+    return decode_typed(v, 20, 0, out);
+  case LINK_NULL:
+  case LINK_LOOP:
+    return decode_null(v, out);
+  case LINK_RAW:
+  case LINK_RAW_OPENBSD:
+    return decode_ip(v, out);
+  case LINK_IPV4:
+    return decode_ipv4(v, out);
+  case LINK_IPV6:
+    return decode_ipv6(v, out);
+  case LINK_PPP:
+  case LINK_PPP_SERIAL:
+    return decode_ppp(v, out);
+  case LINK_PPP_ETHER:
+    return decode_pppoe(v, out);
+  default:
+    return MY_EFORMAT;
   }
 }
 

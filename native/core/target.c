@@ -4,7 +4,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-/* Decimal digits of an IPv6 zone index; names of interfaces need the system and are native/net's. */
+/* Decimal digits of an IPv6 zone index; names of interfaces need the system and are native/net's.
+ */
 static int parse_scope(uint32_t *out, const char *text)
 {
   uint64_t value = 0;
@@ -56,7 +57,8 @@ static char *put_decimal(char *end, uint32_t value)
     digits[n++] = (char)('0' + value % 10);
     value /= 10;
   } while (value);
-  while (n) *end++ = digits[--n];
+  while (n)
+    *end++ = digits[--n];
   *end = 0;
   return end;
 }
@@ -103,15 +105,16 @@ bool my_endpoint_same_address(const my_endpoint *a, const my_endpoint *b)
   return memcmp(a->bytes, b->bytes, 16) == 0 && (a->scope == b->scope || !a->scope || !b->scope);
 }
 
-/* IANA's IPv4 special-purpose registry, without those marked globally reachable, and class D and E. */
+/* IANA's IPv4 special-purpose registry, without those marked globally reachable, and class D and E.
+ */
 static const struct {
   uint8_t net[4];
   uint8_t bits;
 } not_global[] = {
-  {{0, 0, 0, 0}, 8},       {{10, 0, 0, 0}, 8},     {{100, 64, 0, 0}, 10}, {{127, 0, 0, 0}, 8},
-  {{169, 254, 0, 0}, 16},  {{172, 16, 0, 0}, 12},  {{192, 0, 0, 0}, 24},  {{192, 0, 2, 0}, 24},
-  {{192, 88, 99, 2}, 32},  {{192, 168, 0, 0}, 16}, {{198, 18, 0, 0}, 15}, {{198, 51, 100, 0}, 24},
-  {{203, 0, 113, 0}, 24},  {{224, 0, 0, 0}, 4},    {{240, 0, 0, 0}, 4},
+    {{0, 0, 0, 0}, 8},      {{10, 0, 0, 0}, 8},     {{100, 64, 0, 0}, 10}, {{127, 0, 0, 0}, 8},
+    {{169, 254, 0, 0}, 16}, {{172, 16, 0, 0}, 12},  {{192, 0, 0, 0}, 24},  {{192, 0, 2, 0}, 24},
+    {{192, 88, 99, 2}, 32}, {{192, 168, 0, 0}, 16}, {{198, 18, 0, 0}, 15}, {{198, 51, 100, 0}, 24},
+    {{203, 0, 113, 0}, 24}, {{224, 0, 0, 0}, 4},    {{240, 0, 0, 0}, 4},
 };
 
 static uint32_t load_be32(const uint8_t *p)

@@ -1,4 +1,5 @@
-/* engine.c - the engine for Lua: exchanges in, events out. Times are seconds here, but those named _ns. */
+/* engine.c - the engine for Lua: exchanges in, events out. Times are seconds here, but those named
+ * _ns. */
 #include "lua_util.h"
 
 #include <poll.h>
@@ -36,7 +37,8 @@ static int l_new(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     config.rate_pps = opt_number_field(L, 1, "rate", 0);
     lua_Integer most = opt_integer_field(L, 1, "max_exchanges", 0);
-    luaL_argcheck(L, most >= 0 && most <= 1000000, 1, "field 'max_exchanges': 0 to 1000000 expected");
+    luaL_argcheck(L, most >= 0 && most <= 1000000, 1,
+                  "field 'max_exchanges': 0 to 1000000 expected");
     config.max_exchanges = (unsigned)most;
   }
   owner *o = new_owner(L, sizeof *o, class_name);
@@ -99,7 +101,8 @@ static int submit(lua_State *L, my_engine *engine, my_exchange *x)
   return 1;
 }
 
-/* eng:udp{ host=, port=, payloads=, timeout=, flow=, start_ns=, local_host=, local_port=, report_sent= } */
+/* eng:udp{ host=, port=, payloads=, timeout=, flow=, start_ns=, local_host=, local_port=,
+ * report_sent= } */
 static int l_udp(lua_State *L)
 {
   my_engine *engine = check_engine(L);
@@ -157,14 +160,22 @@ static int l_step(lua_State *L)
 static const char *kind_text(my_event_kind kind)
 {
   switch (kind) {
-  case MY_EVENT_SENT: return "sent";
-  case MY_EVENT_REPLY: return "reply";
-  case MY_EVENT_ICMP: return "icmp";
-  case MY_EVENT_OPEN: return "open";
-  case MY_EVENT_DATA: return "data";
-  case MY_EVENT_EOF: return "eof";
-  case MY_EVENT_TIMEOUT: return "timeout";
-  case MY_EVENT_END: return "end";
+  case MY_EVENT_SENT:
+    return "sent";
+  case MY_EVENT_REPLY:
+    return "reply";
+  case MY_EVENT_ICMP:
+    return "icmp";
+  case MY_EVENT_OPEN:
+    return "open";
+  case MY_EVENT_DATA:
+    return "data";
+  case MY_EVENT_EOF:
+    return "eof";
+  case MY_EVENT_TIMEOUT:
+    return "timeout";
+  case MY_EVENT_END:
+    return "end";
   }
   return "unknown";
 }
@@ -239,9 +250,9 @@ static int l_wait(lua_State *L)
 void my_lua_open_engine(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-    {"udp", l_udp},       {"tcp", l_tcp},   {"send", l_send}, {"receive", l_receive},
-    {"cancel", l_cancel}, {"step", l_step}, {"next", l_next}, {"fd", l_fd},
-    {"wait", l_wait},     {"deadline", l_deadline},           {NULL, NULL},
+      {"udp", l_udp},       {"tcp", l_tcp},           {"send", l_send}, {"receive", l_receive},
+      {"cancel", l_cancel}, {"step", l_step},         {"next", l_next}, {"fd", l_fd},
+      {"wait", l_wait},     {"deadline", l_deadline}, {NULL, NULL},
   };
   new_class(L, class_name, methods, l_close);
   lua_pushcfunction(L, l_new);

@@ -2,7 +2,8 @@
  *
  * The order that every binding keeps: check arguments (may raise, nothing is held), make the owner
  * (new_owner: empty, metatable set), acquire into it, return. Between an acquisition and its owner
- * nothing that can raise is called. Scratch memory is Lua userdata, so that an error cannot leak it.
+ * nothing that can raise is called. Scratch memory is Lua userdata, so that an error cannot leak
+ * it.
  *
  * The same source is compiled for Lua 5.3 and 5.4; what differs stands here and nowhere else. */
 #ifndef MYNAH_LUA_UTIL_H
@@ -23,7 +24,8 @@
 #error "mynah_core is written for Lua 5.3 and 5.4"
 #endif
 
-/* Each adds its functions to the module's table, which is on top of the stack, and leaves it there. */
+/* Each adds its functions to the module's table, which is on top of the stack, and leaves it there.
+ */
 void my_lua_open_signature(lua_State *L);
 void my_lua_open_match(lua_State *L);
 void my_lua_open_capture(lua_State *L);
@@ -65,8 +67,7 @@ static inline int push_field(lua_State *L, int arg, const char *name)
 static inline void bad_field(lua_State *L, int arg, const char *name, const char *expected)
 {
   const char *got = luaL_typename(L, -1); /* the value is on top */
-  luaL_argerror(L, arg,
-                lua_pushfstring(L, "field '%s': %s expected, got %s", name, expected, got));
+  luaL_argerror(L, arg, lua_pushfstring(L, "field '%s': %s expected, got %s", name, expected, got));
 }
 
 /* Fields of a table argument: the value, or 'otherwise' for nil; a wrong type raises. */
@@ -106,7 +107,8 @@ static inline int opt_boolean_field(lua_State *L, int arg, const char *name)
 static inline const char *opt_text_field(lua_State *L, int arg, const char *name)
 {
   if (!push_field(L, arg, name)) return NULL;
-  /* A number would be converted in the copy that is popped: only a real string is kept by its table. */
+  /* A number would be converted in the copy that is popped: only a real string is kept by its
+   * table. */
   if (lua_type(L, -1) != LUA_TSTRING) bad_field(L, arg, name, "string");
   size_t len;
   const char *text = lua_tolstring(L, -1, &len);
@@ -132,12 +134,13 @@ static inline uint16_t opt_port_field(lua_State *L, int arg, const char *name, i
 {
   lua_Integer port = opt_integer_field(L, arg, name, least > 0 ? -1 : 0);
   if (port < least || port > 65535)
-    luaL_argerror(L, arg, lua_pushfstring(L, "field '%s': a port from %d to 65535 expected", name,
-                                          least));
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "field '%s': a port from %d to 65535 expected", name, least));
   return (uint16_t)port;
 }
 
-/* Seconds as Lua gives them, in ns: not a number and what is below 0 count as 0, too much as a century. */
+/* Seconds as Lua gives them, in ns: not a number and what is below 0 count as 0, too much as a
+ * century. */
 static inline int64_t ns_from_seconds(lua_Number seconds)
 {
   const lua_Number most = 3.2e9;
@@ -145,8 +148,8 @@ static inline int64_t ns_from_seconds(lua_Number seconds)
   return (int64_t)((seconds < most ? seconds : most) * 1e9);
 }
 
-/* An endpoint of two fields, an address as text and a port. Absent address: family 0. Returns 0 and raises
- * nothing where the text is no numeric address. */
+/* An endpoint of two fields, an address as text and a port. Absent address: family 0. Returns 0 and
+ * raises nothing where the text is no numeric address. */
 static inline int opt_endpoint_fields(lua_State *L, int arg, const char *address, const char *port,
                                       my_endpoint *out)
 {
@@ -232,8 +235,8 @@ static inline void set_endpoint(lua_State *L, const char *name, const char *port
 
 /* ---- owners ---- */
 
-/* Make the class: methods, and 'close' as close(), __gc and, in 5.4, __close: one function, which must be
- * idempotent. Leaves nothing on the stack. */
+/* Make the class: methods, and 'close' as close(), __gc and, in 5.4, __close: one function, which
+ * must be idempotent. Leaves nothing on the stack. */
 static inline void new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                              lua_CFunction close)
 {

@@ -93,11 +93,15 @@ static int l_random(lua_State *L)
 void my_lua_open_target(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-    {"resolve", l_resolve},     {"local_address", l_local_address},
-    {"is_global", l_is_global}, {"family", l_family},
-    {"now", l_now},             {"now_ns", l_now_ns},
-    {"unix", l_unix},           {"random", l_random},
-    {NULL, NULL},
+      {"resolve", l_resolve},
+      {"local_address", l_local_address},
+      {"is_global", l_is_global},
+      {"family", l_family},
+      {"now", l_now},
+      {"now_ns", l_now_ns},
+      {"unix", l_unix},
+      {"random", l_random},
+      {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
 }

@@ -1,6 +1,6 @@
-/* capture.c - capture files through libpcap. Some Nmap binaries export an older or newer libpcap of their own,
- * which then answers instead of the system's: only functions and structures that have been public and
- * unchanged for a decade are used. */
+/* capture.c - capture files through libpcap. Some Nmap binaries export an older or newer libpcap of
+ * their own, which then answers instead of the system's: only functions and structures that have
+ * been public and unchanged for a decade are used. */
 #include "mynah/capture.h"
 
 #include <errno.h>
@@ -13,25 +13,27 @@
 
 struct my_capture {
   pcap_t *pcap;
-  char *name;                /* for messages */
+  char *name; /* for messages */
   int dlt;
   bool filtered;
   struct bpf_program filter; /* run by hand, so that packets it drops are numbered too */
   uint64_t packets, skipped;
-  int over;                  /* MY_OK while there may be more */
-  my_where damage;           /* said again if somebody asks again */
+  int over;        /* MY_OK while there may be more */
+  my_where damage; /* said again if somebody asks again */
 };
 
 /* ---- opening ---- */
 
-static int fail_open(my_where *where, const char *name, const char *what, const char *detail, int rc)
+static int fail_open(my_where *where, const char *name, const char *what, const char *detail,
+                     int rc)
 {
   *where = (my_where){0};
   snprintf(where->text, sizeof where->text, "%.100s: %s%.90s", name, what, detail);
   return rc;
 }
 
-/* A directory opens without complaint and fails to read: say so before libpcap does in its own words. */
+/* A directory opens without complaint and fails to read: say so before libpcap does in its own
+ * words. */
 static FILE *open_file(const char *path, my_where *where, int *rc)
 {
   struct stat st;
@@ -110,7 +112,8 @@ void my_capture_close(my_capture *c)
 
 /* ---- reading ---- */
 
-/* The file ends, or goes wrong, inside packet 'packets' + 1. libpcap tells the numbers in its message only. */
+/* The file ends, or goes wrong, inside packet 'packets' + 1. libpcap tells the numbers in its
+ * message only. */
 static int note_damage(my_capture *c)
 {
   const char *said = pcap_geterr(c->pcap);
@@ -119,8 +122,9 @@ static int note_damage(my_capture *c)
   my_where *w = &c->damage;
   uint64_t number = c->packets + 1;
   if (numbers && sscanf(numbers, "tried to read %zu %*[a-z ], only got %zu", &wanted, &got) == 2) {
-    snprintf(w->text, sizeof w->text, "%.80s: packet %" PRIu64 ": cut short: %zu byte%s of %zu %s there",
-             c->name, number, got, got == 1 ? "" : "s", wanted, got == 1 ? "is" : "are");
+    snprintf(w->text, sizeof w->text,
+             "%.80s: packet %" PRIu64 ": cut short: %zu byte%s of %zu %s there", c->name, number,
+             got, got == 1 ? "" : "s", wanted, got == 1 ? "is" : "are");
     return c->over = MY_ESHORT;
   }
   bool cut = strstr(said, "truncated") != NULL;

@@ -1,5 +1,5 @@
-/* engine.c - the state machine: what is admitted, what is due, when to send, and the one descriptor that
- * says so. */
+/* engine.c - the state machine: what is admitted, what is due, when to send, and the one descriptor
+ * that says so. */
 #include "state.h"
 
 #include <errno.h>
@@ -12,8 +12,8 @@
 enum {
   DEFAULT_RATE = 1000,
   DEFAULT_OPEN = 4096,
-  FDS_FOR_OTHERS = 64,  /* left to the rest of the process */
-  CATCH_UP_MS = 10,     /* how much lateness pacing makes good */
+  FDS_FOR_OTHERS = 64, /* left to the rest of the process */
+  CATCH_UP_MS = 10,    /* how much lateness pacing makes good */
   STARVED_WAIT_MS = 100,
   PORT_TRIES_MAX = 50
 };
@@ -45,7 +45,8 @@ static int open_descriptors(my_engine *e)
   if (e->epoll_fd < 0) return MY_ESYS;
   e->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (e->timer_fd < 0) return MY_ESYS;
-  struct epoll_event ev = {.events = EPOLLIN, .data.ptr = e}; /* the engine itself stands for its timer */
+  struct epoll_event ev = {.events = EPOLLIN,
+                           .data.ptr = e}; /* the engine itself stands for its timer */
   return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->timer_fd, &ev) == 0 ? MY_OK : MY_ESYS;
 }
 
@@ -130,7 +131,8 @@ static int check_exchange(const my_exchange *x)
 static exchange *allocate(const my_exchange *from)
 {
   size_t count = from->transport == MY_UDP ? from->payload_count : 0, bytes = 0;
-  for (size_t i = 0; i < count; i++) bytes += from->payloads[i].len;
+  for (size_t i = 0; i < count; i++)
+    bytes += from->payloads[i].len;
   exchange *x = calloc(1, sizeof *x + count * (sizeof *x->attempts + sizeof *x->payloads) + bytes);
   if (!x) return NULL;
   x->attempts = (attempt *)(x + 1);
@@ -174,7 +176,8 @@ static bool wants_to_send(const my_engine *e)
   return e->lists[LIST_EXACT].first || e->lists[LIST_AGAIN].first || e->lists[LIST_FRESH].first;
 }
 
-/* Join those that want to send. After a pause the first goes at once, but no credit was saved up. */
+/* Join those that want to send. After a pause the first goes at once, but no credit was saved up.
+ */
 static void enqueue(my_engine *e, exchange *x, list_name name, int64_t now)
 {
   if (!wants_to_send(e) && e->next_slot < now) e->next_slot = now;
@@ -249,8 +252,8 @@ static bool may_open(const my_engine *e, const exchange *x)
   return !e->open || e->fds_reserved + fds_wanted(x) <= e->fds_limit;
 }
 
-/* No descriptor, buffer or port for the first sending: wait for an ending, unless none can come or the
- * shortage is of a kind that endings do not mend. */
+/* No descriptor, buffer or port for the first sending: wait for an ending, unless none can come or
+ * the shortage is of a kind that endings do not mend. */
 static void starve(my_engine *e, exchange *x, int error)
 {
   bool hopeless = error == EADDRNOTAVAIL && ++x->busy_tries > PORT_TRIES_MAX;
@@ -405,18 +408,30 @@ void my_net_arm(my_engine *e)
 const char *my_reason_text(my_reason reason)
 {
   switch (reason) {
-  case MY_REASON_NONE: return "none";
-  case MY_REASON_UDP_RESPONSE: return "udp-response";
-  case MY_REASON_SYN_ACK: return "syn-ack";
-  case MY_REASON_NO_RESPONSE: return "no-response";
-  case MY_REASON_PORT_UNREACH: return "port-unreach";
-  case MY_REASON_HOST_UNREACH: return "host-unreach";
-  case MY_REASON_NET_UNREACH: return "net-unreach";
-  case MY_REASON_PROTO_UNREACH: return "proto-unreach";
-  case MY_REASON_ADMIN_PROHIBITED: return "admin-prohibited";
-  case MY_REASON_CONN_REFUSED: return "conn-refused";
-  case MY_REASON_RESET: return "reset";
-  case MY_REASON_SYSTEM: return "error";
+  case MY_REASON_NONE:
+    return "none";
+  case MY_REASON_UDP_RESPONSE:
+    return "udp-response";
+  case MY_REASON_SYN_ACK:
+    return "syn-ack";
+  case MY_REASON_NO_RESPONSE:
+    return "no-response";
+  case MY_REASON_PORT_UNREACH:
+    return "port-unreach";
+  case MY_REASON_HOST_UNREACH:
+    return "host-unreach";
+  case MY_REASON_NET_UNREACH:
+    return "net-unreach";
+  case MY_REASON_PROTO_UNREACH:
+    return "proto-unreach";
+  case MY_REASON_ADMIN_PROHIBITED:
+    return "admin-prohibited";
+  case MY_REASON_CONN_REFUSED:
+    return "conn-refused";
+  case MY_REASON_RESET:
+    return "reset";
+  case MY_REASON_SYSTEM:
+    return "error";
   }
   return "unknown";
 }

@@ -1,5 +1,5 @@
-/* errqueue.c - what the kernel says beside the data: send and receive times, the address a datagram was
- * sent to, ICMP errors. */
+/* errqueue.c - what the kernel says beside the data: send and receive times, the address a datagram
+ * was sent to, ICMP errors. */
 #include "state.h"
 
 #include <errno.h>
@@ -19,14 +19,25 @@ static my_reason reason_of_icmp4(unsigned type, unsigned code)
   if (type == ICMP_PARAMETERPROB) return MY_REASON_PROTO_UNREACH;
   if (type != ICMP_DEST_UNREACH) return MY_REASON_NONE;
   switch (code) {
-  case ICMP_NET_UNREACH: case ICMP_SR_FAILED: case ICMP_NET_UNKNOWN: case ICMP_NET_UNR_TOS:
+  case ICMP_NET_UNREACH:
+  case ICMP_SR_FAILED:
+  case ICMP_NET_UNKNOWN:
+  case ICMP_NET_UNR_TOS:
     return MY_REASON_NET_UNREACH;
-  case ICMP_PROT_UNREACH: return MY_REASON_PROTO_UNREACH;
-  case ICMP_PORT_UNREACH: return MY_REASON_PORT_UNREACH;
-  case ICMP_FRAG_NEEDED: return MY_REASON_NONE;
-  case ICMP_NET_ANO: case ICMP_HOST_ANO: case ICMP_PKT_FILTERED: case ICMP_PREC_VIOLATION:
-  case ICMP_PREC_CUTOFF: return MY_REASON_ADMIN_PROHIBITED;
-  default: return MY_REASON_HOST_UNREACH;
+  case ICMP_PROT_UNREACH:
+    return MY_REASON_PROTO_UNREACH;
+  case ICMP_PORT_UNREACH:
+    return MY_REASON_PORT_UNREACH;
+  case ICMP_FRAG_NEEDED:
+    return MY_REASON_NONE;
+  case ICMP_NET_ANO:
+  case ICMP_HOST_ANO:
+  case ICMP_PKT_FILTERED:
+  case ICMP_PREC_VIOLATION:
+  case ICMP_PREC_CUTOFF:
+    return MY_REASON_ADMIN_PROHIBITED;
+  default:
+    return MY_REASON_HOST_UNREACH;
   }
 }
 
@@ -36,11 +47,17 @@ static my_reason reason_of_icmp6(unsigned type, unsigned code)
   if (type == ICMP6_PARAM_PROB) return MY_REASON_PROTO_UNREACH;
   if (type != ICMP6_DST_UNREACH) return MY_REASON_NONE;
   switch (code) {
-  case ICMP6_DST_UNREACH_NOROUTE: case ICMP6_DST_UNREACH_BEYONDSCOPE: return MY_REASON_NET_UNREACH;
-  case ICMP6_DST_UNREACH_NOPORT: return MY_REASON_PORT_UNREACH;
-  case ICMP6_DST_UNREACH_ADMIN: case 5: case 6: /* policy; rejected route */
+  case ICMP6_DST_UNREACH_NOROUTE:
+  case ICMP6_DST_UNREACH_BEYONDSCOPE:
+    return MY_REASON_NET_UNREACH;
+  case ICMP6_DST_UNREACH_NOPORT:
+    return MY_REASON_PORT_UNREACH;
+  case ICMP6_DST_UNREACH_ADMIN:
+  case 5:
+  case 6: /* policy; rejected route */
     return MY_REASON_ADMIN_PROHIBITED;
-  default: return MY_REASON_HOST_UNREACH;
+  default:
+    return MY_REASON_HOST_UNREACH;
   }
 }
 
@@ -116,8 +133,12 @@ static bool drain_one(my_engine *e, net_socket *s)
   my_sockaddr to;
   ancillary a;
   struct iovec iov = {e->scratch, sizeof e->scratch};
-  struct msghdr m = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &iov, .msg_iovlen = 1,
-                     .msg_control = control, .msg_controllen = sizeof control};
+  struct msghdr m = {.msg_name = &to,
+                     .msg_namelen = sizeof to,
+                     .msg_iov = &iov,
+                     .msg_iovlen = 1,
+                     .msg_control = control,
+                     .msg_controllen = sizeof control};
   memset(&to, 0, sizeof to);
   ssize_t n = recvmsg(s->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
   if (n < 0) return errno == EINTR;
@@ -133,7 +154,8 @@ static bool drain_one(my_engine *e, net_socket *s)
 
 void my_net_drain_errors(my_engine *e, net_socket *s)
 {
-  /* An ICMP error can end the exchange that holds the socket: fd is -1 then. A flow is held by the caller. */
+  /* An ICMP error can end the exchange that holds the socket: fd is -1 then. A flow is held by the
+   * caller. */
   for (int i = 0; i < 4 * READS_A_SOCKET && s->fd >= 0 && !my_net_full(e); i++)
     if (!drain_one(e, s)) return;
 }

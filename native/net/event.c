@@ -1,4 +1,5 @@
-/* event.c - the queue of what happened. An event's bytes follow it in its allocation; END needs none. */
+/* event.c - the queue of what happened. An event's bytes follow it in its allocation; END needs
+ * none. */
 #include "state.h"
 
 #include <errno.h>
@@ -57,7 +58,8 @@ void my_event_end(my_engine *e, exchange *x, my_reason reason, int error)
   append(e, x, n);
 }
 
-/* Forget what waits of an exchange that was given up: its END now, the rest when their turn comes. */
+/* Forget what waits of an exchange that was given up: its END now, the rest when their turn comes.
+ */
 void my_event_drop(my_engine *e, exchange *x)
 {
   e->events -= x->queued;

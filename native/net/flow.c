@@ -60,7 +60,8 @@ void my_flow_restart_times(flow *f)
 {
   /* Times of datagrams sent before would come under numbers that are used again. */
   for (exchange *x = f->last_sent; x; x = x->flow_prev)
-    for (unsigned i = 0; i < x->sent; i++) x->attempts[i].kernel_time = true;
+    for (unsigned i = 0; i < x->sent; i++)
+      x->attempts[i].kernel_time = true;
   my_net_restart_times(&f->socket);
 }
 
@@ -74,7 +75,8 @@ void my_flow_release(my_engine *e, flow *f)
   if (!f || --f->users) return;
   my_net_close(e, &f->socket);
   flow **at = bucket_of(e, f->number);
-  while (*at != f) at = &(*at)->next;
+  while (*at != f)
+    at = &(*at)->next;
   *at = f->next;
   free(f);
 }
@@ -108,7 +110,8 @@ static bool was_quoted(const exchange *x, my_span quoted)
   return n == 0 || memcmp(quoted.data, payload.data, n) == 0;
 }
 
-/* Of those sent to that endpoint: one whose payload is quoted and that knows of no error yet, else the last. */
+/* Of those sent to that endpoint: one whose payload is quoted and that knows of no error yet, else
+ * the last. */
 exchange *my_flow_of_icmp(const flow *f, const my_endpoint *to, my_span quoted)
 {
   exchange *last = NULL;

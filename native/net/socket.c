@@ -13,7 +13,8 @@ static int set_option(int fd, int level, int name, int value)
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : errno;
 }
 
-/* Errors and destination addresses with each datagram; without them an exchange would be misread. */
+/* Errors and destination addresses with each datagram; without them an exchange would be misread.
+ */
 static int set_ip_options(int fd, uint8_t family)
 {
   int rc;
@@ -94,8 +95,8 @@ static int set_up_udp(my_engine *e, net_socket *s, const my_endpoint *local)
   return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev) == 0 ? 0 : errno;
 }
 
-/* On loopback the port asked can be the very one the kernel hands out for asking: then the probe would reach
- * us. So draw again. */
+/* On loopback the port asked can be the very one the kernel hands out for asking: then the probe
+ * would reach us. So draw again. */
 int my_net_open_udp(my_engine *e, net_socket *s, const my_endpoint *local, const my_endpoint *peer)
 {
   for (int tries = 0;; tries++) {
@@ -143,23 +144,46 @@ void my_net_close(my_engine *e, net_socket *s)
 bool my_net_exhausted(int error, const my_endpoint *local)
 {
   switch (error) {
-  case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM: case ENOSPC: return true; /* ENOSPC: epoll watches */
-  case EADDRINUSE: return local->port == 0;     /* no ephemeral port left to bind */
-  case EADDRNOTAVAIL: return local->family == 0; /* nor to connect from */
-  default: return false;
+  case EMFILE:
+  case ENFILE:
+  case ENOBUFS:
+  case ENOMEM:
+  case ENOSPC:
+    return true; /* ENOSPC: epoll watches */
+  case EADDRINUSE:
+    return local->port == 0; /* no ephemeral port left to bind */
+  case EADDRNOTAVAIL:
+    return local->family == 0; /* nor to connect from */
+  default:
+    return false;
   }
 }
 
 my_reason my_net_reason_of_errno(int error)
 {
   switch (error) {
-  case ECONNREFUSED: return MY_REASON_CONN_REFUSED;
-  case ECONNRESET: case EPIPE: case ECONNABORTED: return MY_REASON_RESET;
-  case ETIMEDOUT: return MY_REASON_NO_RESPONSE;
-  case EHOSTUNREACH: case EHOSTDOWN: return MY_REASON_HOST_UNREACH;
-  case ENETUNREACH: case ENETDOWN: case ENONET: return MY_REASON_NET_UNREACH;
-  case ENOPROTOOPT: case EPROTO: return MY_REASON_PROTO_UNREACH;
-  case EACCES: case EPERM: return MY_REASON_ADMIN_PROHIBITED;
-  default: return MY_REASON_SYSTEM;
+  case ECONNREFUSED:
+    return MY_REASON_CONN_REFUSED;
+  case ECONNRESET:
+  case EPIPE:
+  case ECONNABORTED:
+    return MY_REASON_RESET;
+  case ETIMEDOUT:
+    return MY_REASON_NO_RESPONSE;
+  case EHOSTUNREACH:
+  case EHOSTDOWN:
+    return MY_REASON_HOST_UNREACH;
+  case ENETUNREACH:
+  case ENETDOWN:
+  case ENONET:
+    return MY_REASON_NET_UNREACH;
+  case ENOPROTOOPT:
+  case EPROTO:
+    return MY_REASON_PROTO_UNREACH;
+  case EACCES:
+  case EPERM:
+    return MY_REASON_ADMIN_PROHIBITED;
+  default:
+    return MY_REASON_SYSTEM;
   }
 }

@@ -1,6 +1,6 @@
-/* state.h - what the engine's files share. An exchange lives in one table by id, in at most one list of
- * those that want to send, and at most once in the heap of what is due. Its END event is part of it, so
- * that an ending can always be told. */
+/* state.h - what the engine's files share. An exchange lives in one table by id, in at most one
+ * list of those that want to send, and at most once in the heap of what is due. Its END event is
+ * part of it, so that an ending can always be told. */
 #ifndef MYNAH_STATE_H
 #define MYNAH_STATE_H
 
@@ -9,18 +9,18 @@
 #include <stddef.h>
 #include <sys/epoll.h>
 
-#define MS INT64_C(1000000)
+#define MS     INT64_C(1000000)
 #define SECOND INT64_C(1000000000)
-#define NEVER INT64_MAX
+#define NEVER  INT64_MAX
 
 enum {
   EPOLL_BATCH = 256,
-  EPOLL_ROUNDS = 64,             /* batches a step reads at most */
-  READS_A_SOCKET = 16,           /* datagrams a socket may give in one batch: nobody starves the others */
-  EVENT_BYTES_MAX = 16 << 20,    /* waiting events; then reading stops until they are fetched */
+  EPOLL_ROUNDS = 64,   /* batches a step reads at most */
+  READS_A_SOCKET = 16, /* datagrams a socket may give in one batch: nobody starves the others */
+  EVENT_BYTES_MAX = 16 << 20, /* waiting events; then reading stops until they are fetched */
   PAYLOADS_MAX = 255,
   UDP_PAYLOAD_MAX = 65507,
-  SEND_WAITING_MAX = 1 << 20,    /* TCP */
+  SEND_WAITING_MAX = 1 << 20, /* TCP */
   DATAGRAM_MAX = 65536,
   RTT_SLOTS = 4096,
   FLOW_BUCKETS = 256,
@@ -35,33 +35,33 @@ typedef enum socket_kind { SOCKET_ATTEMPT, SOCKET_FLOW, SOCKET_TCP } socket_kind
 typedef struct net_socket {
   int fd; /* -1: closed */
   socket_kind kind;
-  unsigned attempt;   /* SOCKET_ATTEMPT: which */
-  uint16_t port;      /* bound to, UDP */
+  unsigned attempt; /* SOCKET_ATTEMPT: which */
+  uint16_t port;    /* bound to, UDP */
   uint8_t family;
-  bool counted;       /* in own_ports */
-  uint32_t next_tx;   /* the number under which the kernel times the next datagram */
-  uint32_t interest;  /* what epoll was asked for */
-  exchange *owner;    /* SOCKET_ATTEMPT, SOCKET_TCP */
-  flow *flow;         /* SOCKET_FLOW */
+  bool counted;      /* in own_ports */
+  uint32_t next_tx;  /* the number under which the kernel times the next datagram */
+  uint32_t interest; /* what epoll was asked for */
+  exchange *owner;   /* SOCKET_ATTEMPT, SOCKET_TCP */
+  flow *flow;        /* SOCKET_FLOW */
 } net_socket;
 
 typedef struct attempt {
-  net_socket socket;  /* unused in a flow */
-  int64_t sent_ns;    /* CLOCK_REALTIME, 0: not sent */
-  int64_t asked_ns;   /* the same clock just before sendmsg; no kernel time can be earlier */
+  net_socket socket; /* unused in a flow */
+  int64_t sent_ns;   /* CLOCK_REALTIME, 0: not sent */
+  int64_t asked_ns;  /* the same clock just before sendmsg; no kernel time can be earlier */
   uint32_t tx_number;
   bool kernel_time;
-  bool answered;      /* its RTT was taken */
-  bool reported;      /* MY_EVENT_SENT was queued */
+  bool answered; /* its RTT was taken */
+  bool reported; /* MY_EVENT_SENT was queued */
 } attempt;
 
 /* One source port for many exchanges: those of one flow number, or of one given local port. */
 struct flow {
   flow *next;
   uint64_t number;
-  my_endpoint local;  /* as asked for */
+  my_endpoint local; /* as asked for */
   net_socket socket;
-  size_t users;       /* exchanges, from submit to their end */
+  size_t users;                     /* exchanges, from submit to their end */
   exchange *first_sent, *last_sent; /* open ones, in the order of their last sending */
 };
 
@@ -69,7 +69,7 @@ typedef struct event_node {
   struct event_node *next, *prev;
   my_event event;
   size_t cost;
-  bool embedded; /* an exchange's END: freed with the exchange */
+  bool embedded;   /* an exchange's END: freed with the exchange */
   exchange *owner; /* of an embedded one */
   /* Bytes of event.data follow, where it is not embedded. */
 } event_node;
@@ -90,11 +90,11 @@ typedef struct list {
 typedef struct tcp_state {
   net_socket socket;
   bool connected, receiving;
-  bool muted;          /* taken out of epoll: hung up, with bytes nobody asked for yet */
-  int broken;          /* errno of a failed send: what follows the last byte is no orderly end */
+  bool muted; /* taken out of epoll: hung up, with bytes nobody asked for yet */
+  int broken; /* errno of a failed send: what follows the last byte is no orderly end */
   size_t receive_max;
   int64_t sent_ns;
-  uint8_t *out;        /* waiting bytes: out[out_at .. out_len) */
+  uint8_t *out; /* waiting bytes: out[out_at .. out_len) */
   size_t out_at, out_len, out_cap;
 } tcp_state;
 
@@ -107,21 +107,21 @@ struct exchange {
   exchange_state state;
   my_transport transport;
   my_endpoint peer, local;
-  my_endpoint seen_local;          /* address learned from routing or a reply */
+  my_endpoint seen_local; /* address learned from routing or a reply */
   flow *flow;
   bool in_flow_list;
   int64_t timeout_ns, due_ns;
-  int64_t last_sent;               /* CLOCK_MONOTONIC */
-  size_t heap_at;                  /* index + 1; 0: not in the heap */
+  int64_t last_sent; /* CLOCK_MONOTONIC */
+  size_t heap_at;    /* index + 1; 0: not in the heap */
   size_t fds_reserved;
-  size_t queued;                   /* events of it that wait */
-  bool exact, report_sent, quiet;  /* quiet: heard, so no more attempts */
+  size_t queued;                  /* events of it that wait */
+  bool exact, report_sent, quiet; /* quiet: heard, so no more attempts */
   unsigned replies, sent, busy_tries;
   my_reason icmp;
   tcp_state tcp;
   event_node end;
   unsigned payload_count;
-  my_span *payloads;               /* these two follow the structure in its allocation */
+  my_span *payloads; /* these two follow the structure in its allocation */
   attempt *attempts;
 };
 
@@ -133,7 +133,7 @@ typedef struct rtt_slot {
 struct my_engine {
   int epoll_fd, timer_fd;
   int64_t now;
-  int64_t armed;       /* what the timer is set to; NEVER: off */
+  int64_t armed; /* what the timer is set to; NEVER: off */
   int64_t interval, next_slot;
   bool in_step, unseen; /* unseen: something was queued outside step */
   size_t max_open, open;
@@ -208,7 +208,7 @@ my_reason my_net_reason_of_errno(int error);
 
 /* What came with a message: times, addresses, errors. */
 typedef struct ancillary {
-  int64_t time_ns;  /* 0: none */
+  int64_t time_ns;   /* 0: none */
   my_endpoint local; /* family 0: not said */
   my_endpoint offender;
   bool is_timestamp, is_icmp;
@@ -223,19 +223,22 @@ void my_net_drain_errors(my_engine *e, net_socket *s);
 
 /* ---- udp.c ---- */
 
-/* The next attempt of x: MY_OK; MY_NOT_YET: no descriptors, nothing done; MY_ESTATE: it has ended. */
+/* The next attempt of x: MY_OK; MY_NOT_YET: no descriptors, nothing done; MY_ESTATE: it has ended.
+ */
 int my_udp_send(my_engine *e, exchange *x);
 void my_udp_due(my_engine *e, exchange *x);
 void my_udp_readable(my_engine *e, net_socket *s);
 void my_udp_sent_time(net_socket *s, uint32_t tx_number, int64_t time_ns);
-void my_udp_icmp(my_engine *e, net_socket *s, const my_endpoint *to, const ancillary *a, my_span quoted);
+void my_udp_icmp(my_engine *e, net_socket *s, const my_endpoint *to, const ancillary *a,
+                 my_span quoted);
 void my_udp_close(my_engine *e, exchange *x);
 
 /* ---- flow.c ---- */
 
 flow *my_flow_join(my_engine *e, const my_exchange *x); /* NULL: no memory */
 void my_flow_leave(my_engine *e, exchange *x);
-/* Keep a flow while its socket is read: an error read from it can end its last exchange. NULL allowed. */
+/* Keep a flow while its socket is read: an error read from it can end its last exchange. NULL
+ * allowed. */
 void my_flow_hold(flow *f);
 void my_flow_release(my_engine *e, flow *f);
 void my_flow_sent(exchange *x);

@@ -1,5 +1,5 @@
-/* table.c - where the engine keeps its exchanges: by id, by what is due, and in lists of those that want
- * to send. Room for everything is made at submit, so that nothing here fails later. */
+/* table.c - where the engine keeps its exchanges: by id, by what is due, and in lists of those that
+ * want to send. Room for everything is made at submit, so that nothing here fails later. */
 #include "state.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@ exchange *my_net_find(const my_engine *e, uint64_t id)
 {
   if (!e->table_size) return NULL;
   exchange *x = *bucket_of(e, id);
-  while (x && x->id != id) x = x->hash_next;
+  while (x && x->id != id)
+    x = x->hash_next;
   return x;
 }
 
@@ -63,7 +64,8 @@ bool my_table_add(my_engine *e, exchange *x)
 void my_table_remove(my_engine *e, exchange *x)
 {
   exchange **at = bucket_of(e, x->id);
-  while (*at != x) at = &(*at)->hash_next;
+  while (*at != x)
+    at = &(*at)->hash_next;
   *at = x->hash_next;
   e->count--;
 }
@@ -83,7 +85,8 @@ static void place(my_engine *e, size_t i, exchange *x)
 
 static void sift_up(my_engine *e, size_t i, exchange *x)
 {
-  for (; i && before(x, e->heap[(i - 1) / 2]); i = (i - 1) / 2) place(e, i, e->heap[(i - 1) / 2]);
+  for (; i && before(x, e->heap[(i - 1) / 2]); i = (i - 1) / 2)
+    place(e, i, e->heap[(i - 1) / 2]);
   place(e, i, x);
 }
 

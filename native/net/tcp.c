@@ -1,4 +1,5 @@
-/* tcp.c - TCP exchanges: connect, then bytes out as they are queued and bytes in as they are asked for. */
+/* tcp.c - TCP exchanges: connect, then bytes out as they are queued and bytes in as they are asked
+ * for. */
 #include "state.h"
 
 #include <errno.h>
@@ -20,8 +21,8 @@ static void fail(my_engine *e, exchange *x, int error)
   my_net_finish(e, x, my_net_reason_of_errno(error), error);
 }
 
-/* Watch for what somebody wants. A socket that hung up would report that without end: it is taken out
- * until somebody wants to read. */
+/* Watch for what somebody wants. A socket that hung up would report that without end: it is taken
+ * out until somebody wants to read. */
 static void watch(my_engine *e, exchange *x)
 {
   tcp_state *t = &x->tcp;
@@ -120,8 +121,8 @@ static ssize_t receive_some(my_engine *e, exchange *x, int64_t *received_ns)
   ancillary a;
   size_t want = x->tcp.receive_max < sizeof e->scratch ? x->tcp.receive_max : sizeof e->scratch;
   struct iovec iov = {e->scratch, want};
-  struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                     .msg_controllen = sizeof control};
+  struct msghdr m = {
+      .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t n;
   do
     n = recvmsg(x->tcp.socket.fd, &m, MSG_DONTWAIT);
@@ -146,7 +147,8 @@ static void read_asked(my_engine *e, exchange *x)
     fail(e, x, errno);
 }
 
-/* Hung up while nobody asks: unread bytes and an orderly end wait for their receive, a reset is told. */
+/* Hung up while nobody asks: unread bytes and an orderly end wait for their receive, a reset is
+ * told. */
 static void hung_up(my_engine *e, exchange *x)
 {
   char byte;
@@ -165,8 +167,8 @@ static void flush(exchange *x)
 {
   tcp_state *t = &x->tcp;
   while (t->out_at < t->out_len) {
-    ssize_t n = send(t->socket.fd, t->out + t->out_at, t->out_len - t->out_at,
-                     MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n =
+        send(t->socket.fd, t->out + t->out_at, t->out_len - t->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) return;
     if (n < 0) {

@@ -1,4 +1,5 @@
-/* udp.c - UDP exchanges: attempts, each from a port of its own, until somebody answers or the time is up. */
+/* udp.c - UDP exchanges: attempts, each from a port of its own, until somebody answers or the time
+ * is up. */
 #include "state.h"
 
 #include <errno.h>
@@ -14,7 +15,8 @@ static net_socket *socket_of(exchange *x, unsigned attempt_no)
 
 void my_udp_close(my_engine *e, exchange *x)
 {
-  for (unsigned i = 0; i < x->payload_count; i++) my_net_close(e, &x->attempts[i].socket);
+  for (unsigned i = 0; i < x->payload_count; i++)
+    my_net_close(e, &x->attempts[i].socket);
   my_flow_leave(e, x);
 }
 
@@ -70,8 +72,8 @@ void my_udp_due(my_engine *e, exchange *x)
 
 /* ---- sending ---- */
 
-/* Where the system has no socket left, the oldest of this exchange is given up for its next attempt: then at
- * least the newest probe is listened for, and nobody waits for ever. */
+/* Where the system has no socket left, the oldest of this exchange is given up for its next
+ * attempt: then at least the newest probe is listened for, and nobody waits for ever. */
 static bool give_up_oldest(my_engine *e, exchange *x)
 {
   for (unsigned i = 0; i < x->sent; i++) {
@@ -104,8 +106,8 @@ static int send_bytes(const net_socket *s, const exchange *x, my_span payload)
   return n < 0 ? errno : 0;
 }
 
-/* On a shared socket an earlier datagram's ICMP error would be returned by this send: read it first, and
- * once more if one arrived in between. */
+/* On a shared socket an earlier datagram's ICMP error would be returned by this send: read it
+ * first, and once more if one arrived in between. */
 static int send_clean(my_engine *e, net_socket *s, exchange *x, attempt *a)
 {
   if (x->flow) my_net_drain_errors(e, s);
@@ -221,7 +223,8 @@ void my_udp_sent_time(net_socket *s, uint32_t tx_number, int64_t time_ns)
     return;
   }
   for (exchange *x = s->flow->last_sent; x; x = x->flow_prev)
-    for (unsigned i = x->sent; i-- > 0;) take_sent_time(&x->attempts[i], tx_number, time_ns);
+    for (unsigned i = x->sent; i-- > 0;)
+      take_sent_time(&x->attempts[i], tx_number, time_ns);
 }
 
 /* The first answer to an attempt times the path; later ones time the peer's patience. */
@@ -233,10 +236,12 @@ static void sample_rtt(my_engine *e, const exchange *x, attempt *a, int64_t rece
     my_rtt_sample(e, &x->peer, received_ns - a->sent_ns);
 }
 
-/* A datagram from a socket of ours: on loopback a probe of one exchange can reach the port of another. */
+/* A datagram from a socket of ours: on loopback a probe of one exchange can reach the port of
+ * another. */
 static bool is_our_own(const my_engine *e, const my_endpoint *from, const my_endpoint *local)
 {
-  return local->family && my_endpoint_same_address(from, local) && e->own_ports[from->family == 6][from->port];
+  return local->family && my_endpoint_same_address(from, local) &&
+         e->own_ports[from->family == 6][from->port];
 }
 
 static void take_reply(my_engine *e, net_socket *s, const my_endpoint *from, const ancillary *a,
@@ -256,7 +261,8 @@ static void take_reply(my_engine *e, net_socket *s, const my_endpoint *from, con
   if (a->local.family) x->seen_local = a->local;
   if (my_net_event(e, x, ev, data) != MY_OK) return;
   x->replies++;
-  if (!my_endpoint_same_address(from, &x->peer)) return; /* a stranger does not keep us from asking */
+  if (!my_endpoint_same_address(from, &x->peer))
+    return; /* a stranger does not keep us from asking */
   sample_rtt(e, x, asked, ev.received_ns);
   stop_asking(e, x);
 }
@@ -268,11 +274,16 @@ static bool read_one(my_engine *e, net_socket *s)
   my_sockaddr sa;
   ancillary a;
   struct iovec iov = {e->scratch, sizeof e->scratch};
-  struct msghdr m = {.msg_name = &sa, .msg_namelen = sizeof sa, .msg_iov = &iov, .msg_iovlen = 1,
-                     .msg_control = control, .msg_controllen = sizeof control};
+  struct msghdr m = {.msg_name = &sa,
+                     .msg_namelen = sizeof sa,
+                     .msg_iov = &iov,
+                     .msg_iovlen = 1,
+                     .msg_control = control,
+                     .msg_controllen = sizeof control};
   memset(&sa, 0, sizeof sa);
   ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT);
-  if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK; /* else a pending ICMP error, told elsewhere */
+  if (n < 0)
+    return errno != EAGAIN && errno != EWOULDBLOCK; /* else a pending ICMP error, told elsewhere */
   my_endpoint from;
   my_net_read_ancillary(&m, &a);
   my_sockaddr_read(&sa.any, &from);
@@ -284,15 +295,16 @@ void my_udp_readable(my_engine *e, net_socket *s)
 {
   flow *f = s->flow;
   my_flow_hold(f);
-  /* The error queue first: it holds the send times that replies are measured against. An ICMP error found
-   * there ends its exchange only when it is next due, after the replies here were read. */
+  /* The error queue first: it holds the send times that replies are measured against. An ICMP error
+   * found there ends its exchange only when it is next due, after the replies here were read. */
   my_net_drain_errors(e, s);
   for (int i = 0; i < READS_A_SOCKET && s->fd >= 0 && !my_net_full(e); i++)
     if (!read_one(e, s)) break;
   my_flow_release(e, f);
 }
 
-void my_udp_icmp(my_engine *e, net_socket *s, const my_endpoint *to, const ancillary *a, my_span quoted)
+void my_udp_icmp(my_engine *e, net_socket *s, const my_endpoint *to, const ancillary *a,
+                 my_span quoted)
 {
   exchange *x = s->flow ? my_flow_of_icmp(s->flow, to, quoted) : s->owner;
   if (!x || x->state == STATE_OVER || !my_endpoint_same_address(&x->peer, to) ||
