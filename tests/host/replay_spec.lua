@@ -1,0 +1,278 @@
+-- mynah replay against the demo's node: which payloads were answered, by what, how fast.
+local support = dofile((debug.getinfo(1, "S").source:match("^@(.*)/") or ".") .. "/support.lua")
+local capture = dofile(support.root .. "/tests/host/capture.lua")
+local cjson = require "cjson"
+local uv = require "luv"
+
+local KINDS = { 0, 1, 3, 4, 6, 8, 13 } -- none that a node refuses
+
+-- Forty payloads from three client ports; 9, 17, 18 and 33 are such as Skype refuses. With `answers` the node's recorded
+-- replies stand between them.
+local function forty(answers)
+  local packets, refused = {}, { [9] = true, [17] = true, [18] = true, [33] = true }
+  for i = 1, 40 do
+    local id = string.pack(">I2", (i * 7919) % 65536)
+    local kind = refused[i] and 2 or KINDS[i % #KINDS + 1]
+    local from_port = 40000 + i % 3
+    local data = id .. string.char(kind | (i % 8) << 4) .. ("%016d"):format(i * 123456789)
+    packets[#packets + 1] = { data = data, from_port = from_port, wanted = refused[i] }
+    if answers and refused[i] then
+      packets[#packets + 1] = {
+        data = id .. "\x17\xc0\xa8\0\x13wxyz", from = "10.0.0.1", to = "192.168.0.19", from_port = 33333,
+        to_port = from_port,
+      }
+    end
+  end
+  return packets
+end
+
+local function write(packets) return support.file(capture.write(packets), ".pcap") end
+
+local function decode(p)
+  local rows = {}
+  for i, line in ipairs(p.lines) do rows[i] = cjson.decode(line) end
+  return rows
+end
+
+local ORDER = [[packet transport client client_port ip port bytes cut state reason replies rtt_ms reply_ip reply_port
+  echo_bytes request_offset reply_offset request_hex reply_hex timestamp]]
+
+local function hex(s) return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+
+-- Every row right: who was answered, by a reply that echoes its own id.
+local function assert_forty(rows, packets)
+  local clients = {}
+  for i, packet in ipairs(packets) do
+    if not packet.from then clients[#clients + 1] = { number = i, data = packet.data, wanted = packet.wanted } end
+  end
+  assert.equal(40, #clients)
+  assert.equal(40, #rows)
+  for i, row in ipairs(rows) do
+    local c = clients[i]
+    assert.equal(c.number, row.packet)
+    assert.equal(hex(c.data), row.request_hex)
+    assert.equal(c.wanted and "answered" or "silent", row.state, "packet " .. row.packet)
+    if c.wanted then
+      assert.equal(1, row.replies)
+      assert.equal(22, #row.reply_hex)
+      assert.equal(hex(c.data:sub(1, 2)), row.reply_hex:sub(1, 4))
+      assert.equal("7f000001", row.reply_hex:sub(7, 14))
+      assert.equal(2, row.echo_bytes)
+      assert.equal(0, row.request_offset)
+      assert.equal("number", type(row.rtt_ms))
+    else
+      assert.equal(cjson.null, row.reply_hex)
+    end
+  end
+end
+
+describe("replay of forty payloads, four of them such as Skype refuses", function()
+  local nodes
+  setup(function() nodes = support.serve { "skype" } end)
+  teardown(function()
+    nodes.stop()
+    support.remove()
+  end)
+
+  it("names the four in its table, with bytes and times, and sums up", function()
+    local path = write(forty())
+    local p = support.run { "replay", "--timeout", "0.5", path, nodes.skype.address }
+    assert.equal(0, p.status, p.out .. p.err)
+    assert.equal("", p.err)
+    assert.equal(4, select(2, p.out:gsub("answered in %d+%.%d%d%d ms, 11 bytes\n", "")))
+    assert.equal(36, select(2, p.out:gsub("  silent\n", "")))
+    assert.equal(4, select(2, p.out:gsub("\n +sent %x+\n +got  %x+\n", "")))
+    assert.truthy(p.out:find("\npackets 9, 17-18, 33: UDP, answered\n", 1, true), p.out)
+    assert.truthy(p.out:find("\npackets 1-8, 10-16, 19-32, 34-40: UDP, silent\n", 1, true), p.out)
+    assert.truthy(p.out:find("40 payloads for " .. nodes.skype.address .. ": 4 answered, 36 silent\n", 1, true))
+    assert.falsy(p.out:find("\27", 1, true))
+  end)
+
+  for _, answers in ipairs { false, true } do
+    for _, pace in ipairs { "recorded", "burst", "500" } do
+      it(("pace %s, %s the server's side in the capture"):format(pace, answers and "with" or "without"), function()
+        local packets = forty(answers)
+        local p = support.run { "replay", "--json", "--pace", pace, "--timeout", "0.5", write(packets),
+          nodes.skype.address }
+        assert.equal(0, p.status, p.err)
+        local rows = decode(p)
+        assert_forty(rows, packets)
+        local keys = {}
+        for key in p.lines[1]:gmatch('"([%w_]+)":') do keys[#keys + 1] = key end
+        assert.equal((ORDER:gsub("%s+", " ")), table.concat(keys, " "))
+        for _, row in ipairs(rows) do
+          if row.state == "answered" then assert.truthy(row.rtt_ms > 0 and row.rtt_ms < 100, row.rtt_ms) end
+        end
+      end)
+    end
+  end
+
+  it("keeps the capture's pace, and burst does not", function()
+    local packets = {}
+    for i = 1, 6 do packets[i] = { data = "ab\3" .. i, time = i * 0.1 } end
+    local path = write(packets)
+    local function span(...)
+      local rows = decode(support.run { "replay", "--json", "--timeout", "0.1", path, nodes.skype.address, ... })
+      local function seconds(t) return tonumber(t:match(":(%d+%.%d+)Z$")) end
+      return (seconds(rows[6].timestamp) - seconds(rows[1].timestamp)) % 60
+    end
+    local recorded, burst, paced = span(), span("--pace", "burst"), span("--pace", "20")
+    assert.truthy(math.abs(recorded - 0.5) < 0.03, recorded)
+    assert.truthy(burst < 0.05, burst)
+    assert.truthy(math.abs(paced - 0.25) < 0.03, paced)
+  end)
+
+  it("--limit and --filter leave the rest out", function()
+    local path = write(forty())
+    local rows = decode(support.run { "replay", "--json", "--timeout", "0.1", "--limit", "3", path, nodes.skype.address })
+    assert.equal(3, #rows)
+    rows = decode(support.run { "replay", "--json", "--timeout", "0.1", "--pace", "burst", "--filter",
+      "udp src port 40001", path, nodes.skype.address })
+    assert.equal(14, #rows)
+    for _, row in ipairs(rows) do assert.equal(40001, row.client_port) end
+  end)
+
+  it("reads a capture from standard input", function()
+    local p = support.shell(('"$MYNAH" replay --json --timeout 0.1 --pace burst - %s < %s'):format(
+      nodes.skype.address, write(forty())))
+    assert.equal(0, p.status, p.err)
+  end)
+end)
+
+describe("replay at a node that answers late", function()
+  local nodes
+  setup(function() nodes = support.serve { "skype", "--delay", "120" } end)
+  teardown(function()
+    nodes.stop()
+    support.remove()
+  end)
+
+  -- Twelve payloads of a client are on the way when the answer to the first comes.
+  for _, pace in ipairs { "recorded", "burst" } do
+    it("gives each answer to its own payload, pace " .. pace, function()
+      local packets = forty()
+      local p = support.run { "replay", "--json", "--pace", pace, "--timeout", "0.6", write(packets), nodes.skype.address }
+      local rows = decode(p)
+      assert_forty(rows, packets)
+      for _, row in ipairs(rows) do
+        if row.state == "answered" then assert.truthy(row.rtt_ms > 118 and row.rtt_ms < 300, row.rtt_ms) end
+      end
+    end)
+  end
+
+  it("says so when answers come too late to count", function()
+    local packets = {}
+    for i = 1, 30 do packets[i] = { data = string.pack(">I2", i * 300) .. (i == 1 and "\2" or "\3") .. "abcdef" } end
+    local p = support.run { "replay", "--timeout", "0.05", write(packets), nodes.skype.address }
+    assert.equal(1, p.status)
+    assert.truthy(p.err:find("1 replies? came later than %-%-timeout"), p.err)
+  end)
+end)
+
+describe("replay at other peers", function()
+  teardown(support.remove)
+
+  local function udp_server(on_datagram)
+    local socket = uv.new_udp()
+    socket:bind("127.0.0.1", 0)
+    socket:recv_start(function(_, data, from)
+      if data then on_datagram(socket, data, from) end
+    end)
+    return socket:getsockname().port, socket
+  end
+
+  it("a closed port is refused, status 1", function()
+    local port, socket = udp_server(function() end)
+    socket:close()
+    support.sleep(0.01)
+    local p = support.run { "replay", "--timeout", "0.2", write { { data = "abc" }, { data = "def" } },
+      "127.0.0.1:" .. port }
+    assert.equal(1, p.status, p.err)
+    assert.truthy(p.out:find("packets 1-2: UDP, refused\n2 payloads for 127.0.0.1:" .. port .. ": 2 refused\n", 1, true), p.out)
+  end)
+
+  it("what one client port sent leaves from one port, another client's from another", function()
+    local seen = {}
+    local port, socket = udp_server(function(_, data, from) seen[data] = from.port end)
+    support.run { "replay", "--timeout", "0.1", write {
+      { data = "a1", from_port = 1000 }, { data = "b1", from_port = 2000 }, { data = "a2", from_port = 1000 },
+    }, "127.0.0.1:" .. port }
+    socket:close()
+    support.sleep(0.01)
+    assert.equal(seen.a1, seen.a2)
+    assert.not_equal(seen.a1, seen.b1)
+  end)
+
+  it("an answer that repeats nothing goes to the payload sent last", function()
+    local port, socket = udp_server(function(s, data, from)
+      if data:sub(1, 1) == "q" then s:send("\0\0\0\0", from.ip, from.port) end
+    end)
+    local p = support.run { "replay", "--json", "--timeout", "0.2", write { { data = "x1111" }, { data = "q2222" } },
+      "127.0.0.1:" .. port }
+    socket:close()
+    support.sleep(0.01)
+    local rows = decode(p)
+    assert.equal("silent", rows[1].state)
+    assert.equal("answered", rows[2].state)
+    assert.equal(cjson.null, rows[2].echo_bytes)
+  end)
+
+  it("several answers are all counted, terminal escapes stay hex", function()
+    local port, socket = udp_server(function(s, data, from)
+      for i = 1, 3 do s:send(data .. "\27[2J" .. i, from.ip, from.port) end
+    end)
+    local path = write { { data = "hello" } }
+    local p = support.run { "replay", "--timeout", "0.2", path, "127.0.0.1:" .. port }
+    assert.falsy(p.out:find("\27", 1, true))
+    assert.equal(3, select(2, p.out:gsub("answered in", "")))
+    local rows = decode(support.run { "replay", "--json", "--timeout", "0.2", path, "127.0.0.1:" .. port })
+    socket:close()
+    support.sleep(0.01)
+    assert.equal(3, rows[1].replies)
+    assert.equal(5, rows[1].echo_bytes)
+  end)
+
+  it("a capture that breaks off: what came before is sent, one line, status 2", function()
+    local bytes = capture.write(forty())
+    local path = support.file(bytes:sub(1, 1000), ".pcap")
+    local nodes = support.serve { "skype" }
+    local p = support.run { "replay", "--json", "--pace", "burst", "--timeout", "0.2", path, nodes.skype.address }
+    nodes.stop()
+    assert.equal(2, p.status)
+    assert.equal(1, select(2, p.err:gsub("\n", "")))
+    assert.truthy(p.err:find(path, 1, true), p.err)
+    assert.truthy(#p.lines > 5)
+  end)
+
+  it("a capture of which only the beginning of a header is there", function()
+    local p = support.run { "replay", support.file(capture.write(forty()):sub(1, 10), ".pcap"), "127.0.0.1:1" }
+    assert.equal(2, p.status)
+    assert.equal(1, select(2, p.err:gsub("\n", "")))
+  end)
+
+  it("a capture without any UDP payload", function()
+    local p = support.run { "replay", support.file(capture.write {}, ".pcap"), "127.0.0.1:1" }
+    assert.equal(2, p.status)
+    assert.truthy(p.err:find("no UDP payload", 1, true))
+  end)
+
+  it("a filter that does not parse", function()
+    local p = support.run { "replay", "--filter", "bogus((", write(forty()), "127.0.0.1:1" }
+    assert.equal(2, p.status)
+    assert.truthy(p.err:find("bogus((", 1, true))
+  end)
+
+  it("Ctrl-C stops it at once", function()
+    local packets = {}
+    for i = 1, 50 do packets[i] = { data = "ab" .. i, time = i } end
+    local port, socket = udp_server(function() end)
+    local p = support.spawn(support.mynah, { "replay", write(packets), "127.0.0.1:" .. port })
+    support.sleep(0.3)
+    p.kill("sigint")
+    support.wait(p.over, 2)
+    socket:close()
+    support.sleep(0.01)
+    assert.equal(130, p.status)
+    assert.equal("mynah: interrupted\n", p.err)
+  end)
+end)
