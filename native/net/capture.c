@@ -47,6 +47,13 @@ static FILE *open_file(const char *path, my_where *where, int *rc)
   return file;
 }
 
+/* libpcap tells how many header bytes it tried for; what a person wants to know is simpler. */
+static const char *why_no_capture(const char *said)
+{
+  if (!strstr(said, "truncated")) return said;
+  return strstr(said, "only got 0") ? "the file is empty" : "cut short inside its header";
+}
+
 static int open_pcap(my_capture *c, const char *path, my_where *where)
 {
   char message[PCAP_ERRBUF_SIZE] = "";
@@ -57,7 +64,7 @@ static int open_pcap(my_capture *c, const char *path, my_where *where)
   c->pcap = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, message);
   if (c->pcap) return MY_OK; /* owns the file now */
   if (!is_stdin) fclose(file);
-  return fail_open(where, c->name, "not a capture: ", message, MY_EFORMAT);
+  return fail_open(where, c->name, "not a capture: ", why_no_capture(message), MY_EFORMAT);
 }
 
 static int check_link(my_capture *c, my_where *where)
