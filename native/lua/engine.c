@@ -1,10 +1,8 @@
 /* engine.c - the engine for Lua: exchanges in, events out. Times are seconds here, but those named
  * _ns. */
-#include "lua_util.h"
+#include "exchange.h"
 
 #include <poll.h>
-
-#include "mynah/engine.h"
 
 static const char class_name[] = "mynah.engine";
 
@@ -32,15 +30,8 @@ static int status_result(lua_State *L, int rc)
 /* engine{ rate=, max_exchanges= } -> engine | nil, message */
 static int l_new(lua_State *L)
 {
-  my_engine_config config = {0};
-  if (!lua_isnoneornil(L, 1)) {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    config.rate_pps = opt_number_field(L, 1, "rate", 0);
-    lua_Integer most = opt_integer_field(L, 1, "max_exchanges", 0);
-    luaL_argcheck(L, most >= 0 && most <= 1000000, 1,
-                  "field 'max_exchanges': 0 to 1000000 expected");
-    config.max_exchanges = (unsigned)most;
-  }
+  my_engine_config config;
+  my_lua_read_engine_config(L, 1, &config);
   owner *o = new_owner(L, sizeof *o, class_name);
   int rc = my_engine_new(&o->engine, &config);
   return rc == MY_OK ? 1 : push_failure(L, rc, NULL);
@@ -56,45 +47,9 @@ static int l_close(lua_State *L)
 
 /* ---- exchanges ---- */
 
-/* An address as an exchange takes it. False, and the message on the stack, where it is none. */
-static bool read_endpoint(lua_State *L, const char *address, const char *port, my_endpoint *out)
-{
-  my_where where;
-  if (opt_endpoint_fields(L, 2, address, port, out)) return true;
-  const char *text = opt_text_field(L, 2, address);
-  /* The name of a zone ("%eth0") is the one thing that only the system can read. */
-  if (strchr(text, '%') && my_resolve(text, out->port, 0, out, 1, &where) == 1) return true;
-  lua_pushnil(L);
-  lua_pushfstring(L, "not a numeric address: \"%s\"", text);
-  return false;
-}
-
-/* The payloads' spans, in userdata left on the stack; their bytes live through the table. */
-static void read_payloads(lua_State *L, my_exchange *x)
-{
-  if (!push_field(L, 2, "payloads") || !lua_istable(L, -1))
-    luaL_argerror(L, 2, "field 'payloads': an array of strings expected");
-  size_t count = lua_rawlen(L, -1);
-  my_span *spans = lua_newuserdata(L, (count ? count : 1) * sizeof *spans);
-  for (size_t i = 0; i < count; i++) {
-    if (lua_rawgeti(L, -2, (lua_Integer)i + 1) != LUA_TSTRING)
-      luaL_argerror(L, 2, "field 'payloads': an array of strings expected");
-    spans[i].data = (const uint8_t *)lua_tolstring(L, -1, &spans[i].len);
-    lua_pop(L, 1);
-  }
-  x->payloads = spans;
-  x->payload_count = count;
-}
-
-static int submit(lua_State *L, my_engine *engine, my_exchange *x)
+static int submit(lua_State *L, my_engine *engine, const my_exchange *x)
 {
   uint64_t id;
-  if (!opt_text_field(L, 2, "host")) luaL_argerror(L, 2, "field 'host': string expected, got nil");
-  opt_port_field(L, 2, "port", 1);
-  if (!read_endpoint(L, "host", "port", &x->peer)) return 2;
-  if (!read_endpoint(L, "local_host", "local_port", &x->local)) return 2;
-  x->timeout_ns = ns_from_seconds(opt_number_field(L, 2, "timeout", 3));
-  x->start_ns = opt_integer_field(L, 2, "start_ns", 0);
   int rc = my_engine_submit(engine, x, &id);
   if (rc != MY_OK) return push_failure(L, rc, NULL);
   lua_pushinteger(L, (lua_Integer)id);
@@ -106,22 +61,16 @@ static int submit(lua_State *L, my_engine *engine, my_exchange *x)
 static int l_udp(lua_State *L)
 {
   my_engine *engine = check_engine(L);
-  my_exchange x = {.transport = MY_UDP};
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  read_payloads(L, &x);
-  x.flow = (uint64_t)opt_integer_field(L, 2, "flow", 0);
-  x.report_sent = opt_boolean_field(L, 2, "report_sent");
-  return submit(L, engine, &x);
+  my_exchange x;
+  return my_lua_read_udp(L, 2, &x) ? submit(L, engine, &x) : 2;
 }
 
 /* eng:tcp{ host=, port=, timeout=, start_ns=, local_host=, local_port= } -> id | nil, message */
 static int l_tcp(lua_State *L)
 {
   my_engine *engine = check_engine(L);
-  my_exchange x = {.transport = MY_TCP};
-  luaL_checktype(L, 2, LUA_TTABLE);
-  return submit(L, engine, &x);
+  my_exchange x;
+  return my_lua_read_tcp(L, 2, &x) ? submit(L, engine, &x) : 2;
 }
 
 static int l_send(lua_State *L)
@@ -157,47 +106,6 @@ static int l_step(lua_State *L)
   return 1;
 }
 
-static const char *kind_text(my_event_kind kind)
-{
-  switch (kind) {
-  case MY_EVENT_SENT:
-    return "sent";
-  case MY_EVENT_REPLY:
-    return "reply";
-  case MY_EVENT_ICMP:
-    return "icmp";
-  case MY_EVENT_OPEN:
-    return "open";
-  case MY_EVENT_DATA:
-    return "data";
-  case MY_EVENT_EOF:
-    return "eof";
-  case MY_EVENT_TIMEOUT:
-    return "timeout";
-  case MY_EVENT_END:
-    return "end";
-  }
-  return "unknown";
-}
-
-static void push_event(lua_State *L, const my_event *ev)
-{
-  lua_createtable(L, 0, 14);
-  set_integer(L, "id", (lua_Integer)ev->id);
-  set_string(L, "kind", kind_text(ev->kind));
-  set_string(L, "reason", my_reason_text(ev->reason));
-  if (ev->error) set_string(L, "error", strerror(ev->error));
-  set_integer(L, "attempt", (lua_Integer)ev->attempt + 1);
-  if (ev->kind == MY_EVENT_REPLY || ev->kind == MY_EVENT_DATA) set_span(L, "data", ev->data);
-  set_endpoint(L, "my", "my_port", &ev->local);
-  set_endpoint(L, "from", "from_port", &ev->from);
-  if (ev->sent_ns) set_integer(L, "sent_ns", ev->sent_ns);
-  if (ev->received_ns) set_integer(L, "received_ns", ev->received_ns);
-  /* The clock of these two can be set back in between: no time is better than a wrong one. */
-  if (ev->sent_ns && ev->received_ns >= ev->sent_ns)
-    set_number(L, "rtt", (lua_Number)(ev->received_ns - ev->sent_ns) / 1e9);
-}
-
 /* eng:next() -> event | nil */
 static int l_next(lua_State *L)
 {
@@ -205,7 +113,7 @@ static int l_next(lua_State *L)
   my_engine *engine = check_engine(L);
   luaL_checkstack(L, 4, NULL);
   if (my_engine_next(engine, &ev) == MY_OK)
-    push_event(L, &ev); /* the engine keeps the bytes until the next call */
+    my_lua_push_event(L, &ev); /* the engine keeps the bytes until the next call */
   else
     lua_pushnil(L);
   return 1;
