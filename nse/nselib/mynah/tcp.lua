@@ -15,7 +15,8 @@ local tls = require "mynah.tls"
 local tcp = {}
 
 local LISTEN_FIRST = 0.05 -- seconds, and two round trips: who speaks first has done so by then
-local STAGGER = 0.3       -- seconds of silence after which the next question goes out beside the last
+local STAGGER = { 0.3, 0.3, 0.6, 1, 1.5 } -- seconds of silence after which the next question goes out beside the last
+local SPARE_CONNECTIONS = 2 -- beyond max_connections, for the noise that tells Skype's 404 from anybody's
 local SECOND_WAIT = 2     -- seconds for the answer to a question that only checks another answer
 local QUIET = 0.25        -- seconds without a byte that end an answer of unknown shape
 local SLOW_QUIET = 5      -- the same for one that is plainly unfinished
@@ -63,8 +64,8 @@ local function count(ctx, conn)
 end
 
 -- A server for one client at a time refuses for a moment while another connection is open.
-local function open(ctx)
-  if ctx.opened >= ctx.max_connections then return nil, "limit" end
+local function open(ctx, more)
+  if ctx.opened >= ctx.max_connections + (more or 0) or ctx.dead then return nil, "limit" end
   ctx.opened = ctx.opened + 1
   local conn, why
   for attempt = 0, #BUSY_PAUSES + 1 do
@@ -79,11 +80,10 @@ local function open(ctx)
     if ctx.over then return nil, "over" end
     conn, why = ctx.t:connect(ctx.host, ctx.port, ctx.t:now() + ctx.timeout)
     if conn then return count(ctx, conn) end
-    if why ~= "refused" and why ~= "reset" then break end
+    if why ~= "refused" then break end
     ctx.busy = true
   end
-  ctx.opened = ctx.opened - 1
-  ctx.refused = (ctx.refused or 0) + 1
+  ctx.dead = why == "refused"
   return nil, why
 end
 
@@ -350,13 +350,16 @@ local function skip_greeting(ctx, conn)
 end
 
 local function patience_for(ctx, q, conn)
-  if q.second or http_answer(ctx) then return math.max(SECOND_WAIT, 8 * (conn.rtt or 0)) end
+  if q.second or http_answer(ctx) then
+    -- A server that took its time for the first answer takes it for the others.
+    return math.min(ctx.patience, math.max(SECOND_WAIT, 8 * (conn.rtt or 0), 3 * ctx.slowest))
+  end
   return (ctx.heard or ctx.busy) and math.min(ctx.patience, HEARD_WAIT) or ctx.patience
 end
 
-local function ask_plain(ctx, key)
+local function ask_plain(ctx, key, more)
   local q = QUESTIONS[key]
-  local conn, why = open(ctx)
+  local conn, why = open(ctx, more)
   if not conn then
     ctx.facts[key] = { failed = why, bytes = "", sent = "" }
     return decide(ctx)
@@ -364,15 +367,20 @@ local function ask_plain(ctx, key)
   local sent = q.bytes(ctx)
   local greeting = skip_greeting(ctx, conn)
   conn:send(sent)
+  local began, asked_at = 0, ctx.t:now()
   local bytes, status = collect(ctx, conn, ctx.t:now() + patience_for(ctx, q, conn), q.whole, function(s)
-    ctx.speaking = true
+    ctx.speaking, began = ctx.speaking + 1 - began, 1
     return q.quiet(s)
   end)
+  ctx.speaking = ctx.speaking - began
   if ctx.over then return nil end
   if key == "h2" then bytes = greeting .. bytes end -- the server's SETTINGS may come before our preface
   local fact = read_fact(key, { sent = sent, bytes = bytes, status = status })
   ctx.facts[key] = fact
-  if bytes ~= "" then ctx.spoke = true end
+  if bytes ~= "" then
+    ctx.spoke = true
+    ctx.slowest = math.max(ctx.slowest, ctx.t:now() - asked_at)
+  end
   ctx.h2 = ctx.h2 or fact.h2
   if not fact.http then note(ctx, told(q.label, bytes, status)) end
   confirm_echo(ctx, conn, fact)
@@ -482,7 +490,7 @@ end
 -- The questions in the order of this moment: keys, or groups of signatures.
 local function plan(ctx)
   local r = http_answer(ctx)
-  if r then return doubts(ctx, r) end
+  if r then return doubts(ctx, r), is_exact(ctx.facts.get10) and SPARE_CONNECTIONS or 0 end
   local list = {}
   local function signature_groups(least, most)
     for _, group in ipairs(ctx.groups) do
@@ -511,18 +519,19 @@ end
 
 local function next_question(ctx)
   if ctx.over or ctx.dialogue then return nil end
-  for _, q in ipairs(plan(ctx)) do
+  local list, more = plan(ctx)
+  for _, q in ipairs(list) do
     local key = type(q) == "table" and "sig:" .. q.name or q
-    local affordable = ctx.opened < ctx.max_connections or (type(q) == "table" and ctx.spare)
-    if not ctx.asked[key] and affordable then return key, q end
+    local affordable = ctx.opened < ctx.max_connections + (more or 0) or (type(q) == "table" and ctx.spare)
+    if not ctx.asked[key] and affordable then return key, q, more end
   end
 end
 
-local function ask(ctx, key, q)
+local function ask(ctx, key, q, more)
   if type(q) == "table" then return ask_signature(ctx, key, q) end
   if key == "anew" then return listen_anew(ctx) end
   if key == "alone" then return ask_alone(ctx) end
-  return ask_plain(ctx, key)
+  return ask_plain(ctx, key, more)
 end
 
 -- A greeting that came as the answer to a question: the one who listens will hear it too.
@@ -542,7 +551,7 @@ end
 -- away at once may take its time for the page.
 local function exhausted(ctx)
   if ctx.dialogue or ctx.over or not ctx.spoke then return nil end
-  if ctx.pending > 0 and (speaks_http(ctx) or ctx.speaking) then return nil end
+  if ctx.pending > 0 and (speaks_http(ctx) or ctx.speaking > 0) then return nil end
   local wait = ctx.pending > 0 and LATE_WORDS or LAST_WORDS
   if not ctx.heard and greets_late(ctx) then wait = LATE_WORDS end
   local before = ctx.count
@@ -552,7 +561,7 @@ local function exhausted(ctx)
 end
 
 local function advance(ctx)
-  local key, q = next_question(ctx)
+  local key, q, more = next_question(ctx)
   if not key then return exhausted(ctx) end
   ctx.asked[key] = true
   ctx.count = ctx.count + 1
@@ -560,13 +569,15 @@ local function advance(ctx)
   local mine, finished = ctx.count, false
   return ctx.t:race {
     function()
-      local verdict = ask(ctx, key, q)
+      local verdict = ask(ctx, key, q, more)
       finished = true
       ctx.pending = ctx.pending - 1
       return verdict or advance(ctx)
     end,
     function()
-      ctx.t:sleep(math.max(STAGGER, 4 * (ctx.rtt or 0)))
+      repeat
+        ctx.t:sleep(math.max(STAGGER[mine] or STAGGER[#STAGGER], 4 * (ctx.rtt or 0)))
+      until ctx.speaking == 0 -- who is answering is let finish
       if finished or ctx.over or ctx.busy or ctx.count ~= mine then return nil end
       return advance(ctx)
     end,
@@ -708,7 +719,7 @@ function tcp.identify(t, target, sigs, opts)
     timeout = timeout, patience = opts.patience or 30, max_connections = opts.max_connections or 6,
     public_ip = opts.public_ip, random = opts.random, unix = opts.unix, keep = 65536,
     groups = sigs:probes("tcp", target.port),
-    facts = {}, asked = {}, conns = {}, evidence = {}, opened = 1, count = 0, pending = 0,
+    facts = {}, asked = {}, conns = {}, evidence = {}, opened = 1, count = 0, pending = 0, speaking = 0, slowest = 0,
   }
   local conn, why, reason = t:connect(target.host, target.port, t:now() + timeout)
   if not conn then

@@ -151,12 +151,25 @@ function T:udp(host, port, payloads, opts)
     start_ns = opts.start_ns, local_host = opts.local_host, local_port = opts.local_port, report_sent = true,
   }
   if not id then return nil, message end
-  local x = setmetatable({
-    t = self, loop = self.loop, engine = self.engine, id = id, channel = self.loop:channel(id),
-    payloads = payloads, sent = 0, received = 0, attempts = 0,
-  }, Exchange)
-  self.loop:own(x)
+  local l, engine = self.loop, self.engine
+  local channel = l:channel(id)
+  local x = transport.exchange(channel, payloads, function(exchange)
+    l:disown(exchange)
+    channel:close()
+    if not exchange.over then engine:cancel(id) end
+  end)
+  l:own(x)
   return x
+end
+
+--- An exchange over any source of the engine's events (here a loop's channel, in Nmap the pump).
+-- @param channel has next(deadline or nil) -> event, or nil at the deadline or once it is closed
+-- @param payloads that it sends
+-- @param release function (exchange), called once when it is closed; exchange.over: the engine has ended it already
+-- @return the exchange
+function transport.exchange(channel, payloads, release)
+  return setmetatable({ channel = channel, payloads = payloads, release = release, sent = 0, received = 0, attempts = 0 },
+    Exchange)
 end
 
 --- The next reply.
@@ -192,9 +205,7 @@ end
 function Exchange:close()
   if self.closed then return end
   self.closed = true
-  self.loop:disown(self)
-  self.channel:close()
-  if not self.over then self.engine:cancel(self.id) end
+  self:release()
 end
 
 --- Run functions at once, each as a task.

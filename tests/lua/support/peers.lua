@@ -91,6 +91,20 @@ local function node(noise, answer)
   end)
 end
 
+-- A node that takes its time for everything.
+local function node_late(seconds)
+  return function(c)
+    once(function(b, self)
+      if not is_request(b) then return nil end
+      self:after(seconds, function()
+        self:write(b:find("^GET ") and SKYPE or random(20))
+        self:close()
+      end)
+      return "", true
+    end)(c)
+  end
+end
+
 local FEAT = "211-Extensions supported:\r\n EPRT\r\n EPSV\r\n MDTM\r\n PASV\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n211 End\r\n"
 local LOGIN = "530 Please login with USER and PASS.\r\n"
 local UNKNOWN = "500 Unknown command.\r\n"
@@ -407,6 +421,8 @@ peers.tcp = {
       return "", true
     end)(c)
   end, { service = "skype" } },
+  { "skype: answers after 0.5 s", node_late(0.5), { service = "skype", most = 8 } },
+  { "skype: answers after 3 s", node_late(3), { service = "skype", most = 8 }, slow = true },
   { "http: 13 bytes of noise", node(function() return random(13) end), { service = "http" } },
   { "http: noise of letters", node(function() return (random(20):gsub(".", function(c)
     return string.char(97 + c:byte() % 26)

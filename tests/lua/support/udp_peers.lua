@@ -45,8 +45,12 @@ local function dns_reply(d)
   return d:sub(1, 2) .. "\x81\x83" .. d:sub(5, 6) .. ("\0"):rep(6) .. d:sub(13)
 end
 
-local count = 0
-local first_request, first_reply
+-- Decoys that remember: `mine` keeps one table a row, forgotten by reset.
+local kept = {}
+local function mine(name)
+  kept[name] = kept[name] or {}
+  return kept[name]
+end
 
 peers.rows = {
   -- What is Skype -------------------------------------------------------------------------------------
@@ -100,16 +104,19 @@ peers.rows = {
   { "no: id swapped", answer(function(d) return refusal(d, { id = d:sub(1, 2):reverse() }) end), { service = false } },
   { "no: a constant id", answer(function(d) return refusal(d, { id = "\x92\x40" }) end), { service = false } },
   { "no: the first id again and again", answer(function(d)
-    first_request = first_request or d
-    return refusal(first_request)
+    local my = mine "id"
+    my.first = my.first or d
+    return refusal(my.first)
   end), { service = false } },
   { "no: the first refusal again and again", answer(function(d)
-    first_reply = first_reply or refusal(d)
-    return first_reply
+    local my = mine "reply"
+    my.first = my.first or refusal(d)
+    return my.first
   end), { service = false } },
   { "no: one reply late, each answers the one before", function(u)
-    local last = first_request
-    first_request = u.data
+    local my = mine "late"
+    local last = my.last
+    my.last = u.data
     if last then u:reply(refusal(last)) end
   end, { service = false } },
   { "no: reversed", answer(function(d) return d:reverse() end), { service = false } },
@@ -130,7 +137,7 @@ peers.rows = {
   -- Others --------------------------------------------------------------------------------------------
   { "echo", answer(function(d) return d end), { service = "echo" } },
   { "echo with a tail", answer(function(d) return d .. "\r\n" end), { service = "echo" } },
-  { "no: echo of the first datagram only", answer(function(d) count = count + 1 return count == 1 and d end),
+  { "no: echo of the first datagram only", answer(function(d, u) return u.n == 1 and d end),
     { service = false } },
   { "silent", function() end, { state = "open|filtered", reason = "no-response", service = false }, slow = true },
   { "dns", answer(function(d)
@@ -143,7 +150,7 @@ peers.rows = {
 
 --- Forget what stateful decoys keep.
 function peers.reset()
-  count, first_request, first_reply = 0, nil, nil
+  kept = {}
 end
 
 return peers
