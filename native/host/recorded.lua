@@ -21,8 +21,8 @@ end
 -- @param path file name, "-" for standard input
 -- @param options table: `filter` (BPF expression or nil), `limit` (payloads at most, or nil)
 -- @return table: `payloads`, array of { number=packet, time=seconds since the first, flow=number from 1, client="ip",
--- client_port=, data=, cut=bool }; `tcp`, count of TCP payloads left out; `empty`, of empty datagrams; `damaged`, a message where the
--- file breaks off
+-- client_port=, data=, cut=bool }; `tcp`, count of TCP payloads left out; `empty`, of empty datagrams; `damaged`, a message
+-- where the file breaks off
 -- @raise exit status 2 where it is no capture or holds nothing to send
 function recorded.read(path, options)
   local capture, message = core.capture(path, options.filter)

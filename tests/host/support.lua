@@ -4,6 +4,11 @@ local uv = require "luv"
 
 local support = {}
 
+-- A peer that hangs up must not end the test.
+local sigpipe = uv.new_signal()
+sigpipe:start("sigpipe", function() end)
+sigpipe:unref()
+
 local root = os.getenv("MYNAH_ROOT") or debug.getinfo(1, "S").source:match("^@(.*)/tests/host/[^/]*$") or "."
 support.root = root
 support.mynah = os.getenv("MYNAH") or root .. "/build/bin/mynah"
@@ -51,6 +56,13 @@ function support.spawn(path, args, options)
   return p
 end
 
+--- Add the lines of what an ended program printed.
+function support.finish(p)
+  p.lines = {}
+  for line in p.out:gmatch("([^\n]*)\n") do p.lines[#p.lines + 1] = line end
+  return p
+end
+
 --- Let the loop run until `done` says so. Fails after `seconds`.
 function support.wait(done, seconds)
   local late = false
@@ -83,9 +95,7 @@ function support.run(args, options)
   end
   local p = support.spawn(support.mynah, args, options)
   support.wait(p.over, options and options.seconds or 60)
-  p.lines = {}
-  for line in p.out:gmatch("([^\n]*)\n") do p.lines[#p.lines + 1] = line end
-  return p
+  return support.finish(p)
 end
 
 --- Run a shell command, for redirections. "$MYNAH" is the program.
