@@ -50,7 +50,7 @@ end
 
 -- Plain Lua has no directories: the shell lists them. nil where `path` is no folder.
 local function list_folder(path)
-  local pipe = io.popen("cd -- " .. quoted(path) .. " 2>/dev/null && ls -1", "r")
+  local pipe = io.popen("cd -P -- " .. quoted(path) .. " 2>/dev/null && ls -1", "r")
   if not pipe then return nil end
   local names = {}
   for line in pipe:lines() do
@@ -155,8 +155,8 @@ end
 -- @param host name or address
 -- @param port 1 to 65535
 -- @param opts table: `timeout` seconds to wait for each reply (1), `gap` seconds from one to the next (0.01)
--- @return array with one table a payload: sent (bytes), reply (bytes), rtt (seconds, by the kernel's clock), from, from_port, my,
--- my_port, peer, peer_port; where nothing came reason ("no-response", "port-unreach" …) instead. Or nil and a message
+-- @return array with one table a payload: sent (bytes), reply (bytes), rtt (seconds, by the kernel's clock), from, from_port,
+-- my, my_port, peer, peer_port; where nothing came reason ("no-response", "port-unreach" …) instead. Or nil and a message
 function mynah.replay(payloads, host, port, opts)
   opts = opts or {}
   local ip, message = numeric(host, port)

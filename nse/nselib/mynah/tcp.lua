@@ -357,11 +357,22 @@ local function patience_for(ctx, q, conn)
   return (ctx.heard or ctx.busy) and math.min(ctx.patience, HEARD_WAIT) or ctx.patience
 end
 
+-- Answers that come only when the first connection is gone: this server serves one after the other. Then nobody listens
+-- meanwhile, and one question waits for the other.
+local function notice_serial(ctx, asked_at, fact)
+  local since = ctx.anew_at and ctx.t:now() - ctx.anew_at
+  if not since or asked_at > ctx.anew_at or since > LAST_WORDS or fact.bytes:find("^[12]%d%d[ -]") then return end
+  ctx.busy, ctx.alone = true, true
+  if ctx.listener then ctx.listener:close() end
+  ctx.listener = nil
+end
+
 local function ask_plain(ctx, key, more)
   local q = QUESTIONS[key]
   local conn, why = open(ctx, more)
   if not conn then
     ctx.facts[key] = { failed = why, bytes = "", sent = "" }
+    note(ctx, ("%s: %s"):format(q.label, why == "limit" and "not asked" or "connection " .. why))
     return decide(ctx)
   end
   local sent = q.bytes(ctx)
@@ -382,6 +393,7 @@ local function ask_plain(ctx, key, more)
     ctx.slowest = math.max(ctx.slowest, ctx.t:now() - asked_at)
   end
   ctx.h2 = ctx.h2 or fact.h2
+  if not ctx.heard then notice_serial(ctx, asked_at, fact) end
   if not fact.http then note(ctx, told(q.label, bytes, status)) end
   confirm_echo(ctx, conn, fact)
   local verdict = decide(ctx) or (not fact.http and judge_by_signatures(ctx, conn, sent, bytes, status))
@@ -455,7 +467,7 @@ local function listen_anew(ctx)
     conn:close()
     return nil
   end
-  ctx.listener = conn
+  ctx.listener, ctx.anew_at = conn, ctx.t:now()
   before:close()
 end
 
@@ -470,7 +482,7 @@ end
 
 local function hung_up(ctx, key)
   local fact = ctx.facts[key]
-  return fact and fact.bytes == "" and (fact.status == "eof" or fact.status == "reset")
+  return fact and fact.bytes == "" and (fact.status == "eof" or fact.status == "reset" or fact.failed == "reset")
 end
 
 local function answered_as_text(ctx)
@@ -722,16 +734,16 @@ function tcp.identify(t, target, sigs, opts)
     facts = {}, asked = {}, conns = {}, evidence = {}, opened = 1, count = 0, pending = 0, speaking = 0, slowest = 0,
   }
   local conn, why, reason = t:connect(target.host, target.port, t:now() + timeout)
-  if not conn then
+  if not conn and why ~= "reset" then -- reset: it was open, and hung up faster than we looked
     local state = why == "refused" and "closed" or reason == "error" and "unknown" or "filtered"
     return { state = state, reason = reason, sent = 0, received = 0, confidence = 0,
       evidence = reason == "error" and { text.escape(why) } or {} }
   end
-  ctx.listener, ctx.rtt = count(ctx, conn), conn.rtt
+  ctx.listener, ctx.rtt = conn and count(ctx, conn), conn and conn.rtt
   local ok, verdict = pcall(t.race, t, {
     function() return listen(ctx) end,
     function()
-      t:sleep(LISTEN_FIRST + 2 * (conn.rtt or 0))
+      t:sleep(LISTEN_FIRST + 2 * (ctx.rtt or 0))
       if ctx.heard or ctx.over then return nil end
       return advance(ctx)
     end,
@@ -742,7 +754,7 @@ function tcp.identify(t, target, sigs, opts)
   local found = verdict and not verdict.none and verdict or ctx.guess or {}
   local result = {}
   for k, v in pairs(found) do result[k] = v end
-  result.state, result.reason, result.rtt = "open", "syn-ack", conn.rtt
+  result.state, result.reason, result.rtt = "open", "syn-ack", ctx.rtt
   result.sent, result.received = totals(ctx)
   result.tls = result.tls or false
   if not (found.service or found.tls) then

@@ -267,7 +267,8 @@ end
 -- @param t transport
 -- @param target table: `host` numeric address, `port`
 -- @param sigs set of mynah.signatures
--- @param opts table: `timeout` seconds after which silence is believed (3), `public_ip`, `random` (function of n), `unix` (function)
+-- @param opts table: `timeout` seconds after which silence is believed (3), `public_ip`, `random` (function of n),
+-- `unix` (function)
 -- @return table with state, reason, rtt (seconds), sent, received (bytes), evidence, reply, reply_port, and where known service,
 -- guess, confidence, product, version, extra, probe, fresh_bits, identity_bits
 function udp.identify(t, target, sigs, opts)

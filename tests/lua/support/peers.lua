@@ -168,7 +168,8 @@ peers.tcp = {
   { "ftp: greets after 3 s", late(3, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true },
   { "ftp: greets after 8 s", late(8, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true },
   { "ftp: greets after 25 s", late(25, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true },
-  { "ftp: greets after 59 s, patience 70", late(59, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true, patience = 70 },
+  { "ftp: greets after 59 s, patience 70", late(59, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" },
+    slow = true, patience = 70 },
   { "ftp: slow, and hangs up on HTTP as ProFTPD does", late(2, "220 ready\r\n", { FEAT = FEAT,
     GET = function(_, self) self:close() end }, UNKNOWN), { service = "ftp" } },
   { "ftp: greeting in two pieces", function(c)
@@ -335,7 +336,9 @@ peers.tcp = {
     { service = "http" } },
 
   -- Kin of HTTP --------------------------------------------------------------------------------------
-  { "rtsp: says RTSP to GET", once(function(b) return is_request(b) and "RTSP/1.0 400 Bad Request\r\nCSeq: 0\r\n\r\n" end),
+  { "rtsp: says RTSP to GET", once(function(b)
+    return is_request(b) and "RTSP/1.0 400 Bad Request\r\nCSeq: 0\r\n\r\n"
+  end),
     { service = "rtsp" } },
   { "rtsp: GStreamer says HTTP 503 to GET", once(function(b)
     if not is_request(b) then return nil end
@@ -383,6 +386,18 @@ peers.tcp = {
     if b:find("^\x16\3") then return tls_hello(), true end
     return "\x15\3\1\0\2\2\70"
   end), { service = false, tls = true } },
+  { "tls: one connection after the other", function() end, { service = false, tls = true }, serial = once(function(b)
+    if b:find("^\x16\3") then return tls_hello(), true end
+    return "\x15\3\1\0\2\2\70"
+  end) },
+  { "tls: one after the other, hangs up on text", function() end, { service = false, tls = true },
+    serial = once(function(b, c)
+      if b:find("^\x16\3") then return tls_hello(), true end
+      c:close()
+      return ""
+    end) },
+  { "skype: one connection after the other", function() end, { service = "skype", most = 8 },
+    serial = node(function() return random(20) end) },
   { "tls: resets whoever speaks text", function(c)
     once(function(b)
       if b:find("^\x16\3") then return tls_hello(), true end

@@ -23,7 +23,11 @@ local function server_side(service, handle, n)
       handle:close_reset()
       c.gone = true
     else
-      handle:shutdown(function() if not handle:is_closing() then handle:close() end end)
+      handle:shutdown(function()
+        if not handle:is_closing() then handle:close() end
+        c.gone = true
+        if service.serve_next then service.serve_next() end
+      end)
     end
   end
   function c:write(bytes) if not c.closed and bytes ~= "" then handle:write(bytes) end end -- luacheck: ignore self
