@@ -140,16 +140,6 @@ local function numeric(host, port)
   return addresses[1]
 end
 
-local function fill(entry, event, why, icmp_from)
-  if event then
-    entry.reply, entry.rtt, entry.from, entry.from_port = event.data, event.rtt, event.from, event.from_port
-    entry.my, entry.my_port = event.my, event.my_port
-  else
-    entry.reason = why == "ended" and "no-response" or why == "timeout" and "no-response" or why
-    entry.icmp_from = icmp_from
-  end
-end
-
 --- Send recorded payloads at a UDP port, in order, each as it is, and take what each got.
 -- @param payloads array of byte strings
 -- @param host name or address
@@ -158,31 +148,11 @@ end
 -- @return array with one table a payload: sent (bytes), reply (bytes), rtt (seconds, by the kernel's clock), from, from_port,
 -- my, my_port, peer, peer_port; where nothing came reason ("no-response", "port-unreach" …) instead. Or nil and a message
 function mynah.replay(payloads, host, port, opts)
-  opts = opts or {}
   local ip, message = numeric(host, port)
   if not ip then return nil, message end
-  local timeout, gap = opts.timeout or 1, opts.gap or 0.01
   return with_loop({}, function(l)
     local t = require "mynah.transport".new { loop = l }
-    local results, tasks = {}, {}
-    local function one(i, payload)
-      t:sleep((i - 1) * gap)
-      local entry = { sent = payload, peer = ip, peer_port = port }
-      results[i] = entry
-      local x, why = t:udp(ip, port, { payload }, { timeout = timeout })
-      if not x then
-        fill(entry, nil, why)
-      else
-        fill(entry, x:reply())
-        x:close()
-      end
-    end
-    for i, payload in ipairs(payloads) do tasks[i] = l:spawn(one, i, payload) end
-    for _, task in ipairs(tasks) do
-      local ok, why = task:wait()
-      if not ok then error(why, 0) end
-    end
-    return results
+    return require "mynah.replay".run(t, payloads, ip, port, opts or {})
   end)
 end
 
