@@ -87,11 +87,11 @@ function child:stop(grace)
   uv.run("nowait")
 end
 
---- Ends every child still running.
+--- Ends every child still running; one with a stdin may take its end as the word to clean up.
 function child.stop_all()
   local all = {}
   for one in pairs(running) do all[#all + 1] = one end
-  for _, one in ipairs(all) do one:stop() end
+  for _, one in ipairs(all) do one:stop(one.stdin and 20) end
 end
 
 --- Runs a program to its end. @return { exit=, signal=, out=, err=, seconds= } or nil, message

@@ -915,17 +915,17 @@ end
 ---------------------------------------------------------------------------------------------------------------------------
 
 local list_only = arg[1] == "--list"
-if list_only then arg[1] = nil end
+local names = list_only and {} or { table.unpack(arg) }
 
 local wanted = {}
-for _, name in ipairs(arg) do wanted[name] = true end
+for _, name in ipairs(names) do wanted[name] = true end
 
 local counts = {}
 
 local function start(rows, transport)
   for _, row in ipairs(rows) do
     local decoy = { name = row[1], why = row[2], truth = row[3], [transport] = row[4], single = row.single }
-    if #arg == 0 or wanted[decoy.name] then
+    if #names == 0 or wanted[decoy.name] then
       wanted[decoy.name] = nil
       local host, port = row.host or "127.0.0.1", list_only and 0 or ports.pick()
       local count = { name = decoy.name, port = port, transport = transport, connections = 0, now = 0, most_at_once = 0,
