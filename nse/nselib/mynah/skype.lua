@@ -60,8 +60,8 @@ end
 
 -- How protocols begin that are no noise; Lua patterns.
 local HEADS = {
-  "^[\x14-\x18]\3[\0-\4]", "^SSH%-", "^HTTP/", "^RTSP/", "^<", "^%d%d%d[ -]", "^%+OK", "^%-ERR", "^%* ", "^\0\0",
-  "^\xff[\xfb-\xfe]", "^\x30[\x80-\x84\x0c-\x7f]\2\1", "^[{%[]", "^\x80.\1", "^\x1f\x8b",
+  "^[\x14-\x18]\3[\0-\4]", "^SSH%-", "^HTTP/", "^RTSP/", "^<[%a!?/]%a%a", "^%d%d%d[ -]", "^%+OK", "^%-ERR", "^%* %u%u",
+  "^\0\0", "^\xff[\xfb-\xfe]", "^\x30[\x80-\x84\x0c-\x7f]\2\1", '^[{%[]%s*["{][%w"]', "^\x80.\1", "^\x1f\x8b",
 }
 
 --- Is this noise, as a node answers garbage?
@@ -71,7 +71,8 @@ local HEADS = {
 function skype.is_noise(bytes, sent)
   if #bytes < LEAST then return false, ("only %d bytes"):format(#bytes) end
   local head = bytes:sub(1, LEAST)
-  if text.count_odd(head) < 3 or text.is_text(bytes) then return false, "text" end
+  local _, odd = head:gsub("[^\t\r\n -~]", "")
+  if odd < 3 or text.is_text(bytes) then return false, "text" end
   for _, pattern in ipairs(HEADS) do
     if head:find(pattern) then return false, "the head of a known protocol" end
   end

@@ -115,6 +115,11 @@ local function always_quiet() return QUIET end
 
 local function never() return false end
 
+-- Noise may drip; less than a node sends is not whole.
+local function noise_quiet(bytes)
+  return #bytes < 14 and SLOW_QUIET / 2 or http_quiet(bytes)
+end
+
 local function is_noise_whole(bytes)
   return #bytes >= 64
 end
@@ -129,7 +134,7 @@ local QUESTIONS = {
     bytes = function() return http.GET_10 end,
   },
   garbage = {
-    label = "garbage", whole = is_noise_whole, quiet = http_quiet,
+    label = "garbage", whole = is_noise_whole, quiet = noise_quiet,
     bytes = function(ctx)
       ctx.garbage = ctx.garbage or skype.garbage(ctx.random)
       return ctx.garbage
@@ -154,7 +159,7 @@ local QUESTIONS = {
   },
 }
 QUESTIONS.garbage2 = {
-  label = "the same garbage", second = true, whole = is_noise_whole, quiet = http_quiet, bytes = QUESTIONS.garbage.bytes,
+  label = "the same garbage", second = true, whole = is_noise_whole, quiet = noise_quiet, bytes = QUESTIONS.garbage.bytes,
 }
 
 -- Did what we sent come back? "echo", or nil.
