@@ -4,7 +4,7 @@ local fail = require "host.fail"
 local json = require "host.json"
 local options = require "host.options"
 local out = require "host.out"
-local recorded = require "host.recorded"
+local recorded = require "mynah.recorded"
 local replaying = require "host.replaying"
 local targets = require "host.targets"
 local text = require "mynah.text"
@@ -161,7 +161,8 @@ end
 
 function command.run(args)
   local target = read_target(args)
-  local capture = recorded.read(args.capture, args)
+  local capture, message = recorded.read(args.capture, args)
+  if not capture then fail.input("%s", message) end
   local payloads = capture.payloads
   if capture.tcp > 0 then out.note(("%d TCP payloads left out: only UDP is replayed"):format(capture.tcp)) end
   if not args.json then out.line(out.style("bold", ROW:format("PACKET", "AT", "BYTES", "ANSWER"))) end

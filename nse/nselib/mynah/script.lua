@@ -8,6 +8,7 @@
 --   mynah.patience     how long a connected silent TCP peer is waited for, default 30s
 --   mynah.retries      further datagrams to a silent UDP port, default 2
 --   mynah.public-ip    our address as the target sees it, where a NAT stands between
+--   mynah.pcap         mynah-udp: a capture whose UDP payloads are replayed at the port
 --   mynah.rate         UDP datagrams a second, all ports together, default 1000
 --
 -- @module mynah.script
@@ -15,10 +16,16 @@
 local nmap = require "nmap"
 local stdnse = require "stdnse"
 local core = require "mynah_core"
+local fingerprint = require "mynah.fingerprint"
+local http = require "mynah.http"
 local identify = require "mynah.identify"
 local mynah = require "mynah"
 local nse = require "mynah.nse"
+local recorded = require "mynah.recorded"
+local replay = require "mynah.replay"
 local signatures = require "mynah.signatures"
+
+local text = require "mynah.text"
 
 local script = {}
 
@@ -158,6 +165,67 @@ function script.action(only)
     script.announce(host, port, result)
     return script.output(result)
   end
+end
+
+-- From what Nmap's own version probes received, where that is enough for a verdict.
+local function known(host, port)
+  local replies = fingerprint.read(port.version and port.version.service_fp)
+  if replies.NULL then
+    local sigs = script.settings().signatures
+    local pair = { reply = replies.NULL, peer = host.ip, peer_port = port.number }
+    local v, name = sigs:judge_banner(pair)
+    if v and v.state == "certain" then
+      return { state = "open", service = sigs.info[name].service, product = v.product, version = v.version,
+        extra = v.extra, confidence = v.confidence, evidence = { "banner, heard by Nmap: " .. text.first_line(replies.NULL, 80) } }
+    end
+  end
+  local r = replies.GetRequest and http.parse(replies.GetRequest)
+  if r and r.status < 400 and http.is_weblike(r) then
+    local found = http.describe(r)
+    found.state, found.service, found.confidence = "open", "http", 0.95
+    found.evidence = { "GET, asked by Nmap: " .. text.escape(r.line, 80) }
+    return found
+  end
+end
+
+--- The action of a version script: what Nmap heard is used first, the port asked only after that.
+function script.version_action(host, port)
+  local result = known(host, port) or script.result(host, port)
+  script.announce(host, port, result)
+end
+
+-- Replay the payloads of the capture that mynah.pcap names; what was answered, as structured output.
+local function replay_capture(host, port, path)
+  local capture, message = recorded.read(path, {})
+  if not capture then error(message, 0) end
+  local payloads, numbers = {}, {}
+  for i, p in ipairs(capture.payloads) do payloads[i], numbers[i] = p.data, p.number end
+  local t = nse.new(script.settings())
+  local ok, results = pcall(replay.run, t, payloads, host.ip, port.number, { parallel = 32 })
+  t:close()
+  if not ok then error(results, 0) end
+  local out = stdnse.output_table()
+  out.sent = #payloads
+  out.answered = {}
+  for i, r in ipairs(results) do
+    if r.reply then
+      table.insert(out.answered, ("packet %d: %s -> %s, %.3f ms"):format(numbers[i], text.to_hex(r.sent:sub(1, 64)),
+        text.to_hex(r.reply:sub(1, 64)), (r.rtt or 0) * 1000))
+    end
+  end
+  if #out.answered > 0 and port.state ~= "open" then nmap.set_port_state(host, port, "open") end
+  return out
+end
+
+--- An action for UDP: every verdict; with mynah.pcap also what that capture's payloads got.
+function script.udp_action(host, port)
+  local out = script.action()(host, port)
+  local path = stdnse.get_script_args("mynah.pcap")
+  if path then
+    out = out or stdnse.output_table()
+    out.replay = replay_capture(host, port, path)
+  end
+  return out
 end
 
 return script

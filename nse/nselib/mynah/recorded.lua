@@ -1,8 +1,7 @@
 --- The payloads that clients sent, out of a capture.
--- @module host.recorded
+-- @module mynah.recorded
 
 local core = require "mynah_core"
-local fail = require "host.fail"
 
 local recorded = {}
 
@@ -22,11 +21,10 @@ end
 -- @param options table: `filter` (BPF expression or nil), `limit` (payloads at most, or nil)
 -- @return table: `payloads`, array of { number=packet, time=seconds since the first, flow=number from 1, client="ip",
 -- client_port=, data=, cut=bool }; `tcp`, count of TCP payloads left out; `empty`, of empty datagrams; `damaged`, a message
--- where the file breaks off
--- @raise exit status 2 where it is no capture or holds nothing to send
+-- where the file breaks off. Or nil and a message where it is no capture or holds nothing to send
 function recorded.read(path, options)
   local capture, message = core.capture(path, options.filter)
-  if not capture then fail.input("%s", message) end
+  if not capture then return nil, message end
   local result = { payloads = {}, tcp = 0, empty = 0 }
   local flows, list, first = { count = 0 }, result.payloads, nil
   while #list < (options.limit or math.huge) do
@@ -51,9 +49,10 @@ function recorded.read(path, options)
     end
   end
   capture:close()
-  if #list == 0 and result.damaged then fail.input("%s", result.damaged) end
+  if #list == 0 and result.damaged then return nil, result.damaged end
   if #list == 0 then
-    fail.input("%s: no UDP payload of a client in it%s", path, options.filter and " that the filter lets through" or "")
+    local passed = options.filter and " that the filter lets through" or ""
+    return nil, path .. ": no UDP payload of a client in it" .. passed
   end
   return result
 end
