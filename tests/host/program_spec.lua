@@ -186,6 +186,21 @@ describe("standard output", function()
   end)
 end)
 
+describe("standard files closed at the start", function()
+  it("are held, so that no socket gets their numbers", function()
+    local p = support.spawn("/bin/sh", { "-c", 'exec "$MYNAH" demo --serve skype <&- 2>&-' },
+      { env = { MYNAH = support.mynah } })
+    support.wait(function() return p.out:find("\n") or p.status end)
+    local uv = require "luv"
+    for _, fd in ipairs { 0, 2 } do
+      assert.equal("/dev/null", uv.fs_readlink(("/proc/%d/fd/%d"):format(p.pid, fd)))
+    end
+    p.kill()
+    support.wait(p.over)
+    assert.equal(0, p.status)
+  end)
+end)
+
 describe("internal errors", function()
   it("are one line without a traceback, status 3; MYNAH_DEBUG=1 shows it", function()
     -- A fake installation whose main.lua fails.
