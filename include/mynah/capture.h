@@ -12,31 +12,31 @@
 
 /* One transport payload. The span points into the frame. */
 typedef struct my_payload {
-  uint64_t number;      /* of the packet, from 1, as Wireshark counts */
-  int64_t time_ns;      /* since 1970 */
+  uint64_t number;        /* of the packet, from 1, as Wireshark counts */
+  int64_t time_ns;        /* since 1970 */
   my_transport transport; /* MY_UDP or MY_TCP */
   my_endpoint from, to;
-  uint32_t tcp_seq;     /* of the payload's first byte */
+  uint32_t tcp_seq; /* of the payload's first byte */
   uint8_t tcp_flags;
-  bool cut;             /* the capture holds less than the packet had (snaplen) */
+  bool cut; /* the capture holds less than the packet had (snaplen) */
   my_span data;
 } my_payload;
 
-/* Read the headers of one frame of link type 'dlt' (DLT_…). MY_OK and *out; MY_NOT_YET for a frame that is
- * whole but carries no UDP or TCP (ARP, an IP fragment); MY_ESHORT for one cut inside its headers;
- * MY_EFORMAT for a link type not known. number and time_ns are left alone. */
+/* Read the headers of one frame of link type 'dlt' (DLT_…). MY_OK and *out; MY_NOT_YET for a frame
+ * that is whole but carries no UDP or TCP (ARP, an IP fragment); MY_ESHORT for one cut inside its
+ * headers; MY_EFORMAT for a link type not known. number and time_ns are left alone. */
 int my_packet_decode(int dlt, my_span frame, size_t wire_len, my_payload *out);
 
 typedef struct my_capture my_capture;
 
-/* Open 'path' ("-" is standard input); 'filter' is a BPF expression or NULL. On failure *out is NULL and
- * where->text says why (line 0). */
+/* Open 'path' ("-" is standard input); 'filter' is a BPF expression or NULL. On failure *out is
+ * NULL and where->text says why (line 0). */
 int my_capture_open(my_capture **out, const char *path, const char *filter, my_where *where);
 void my_capture_close(my_capture *c); /* NULL is allowed */
 
-/* The next UDP or TCP payload (TCP segments without data are given too). MY_OK; MY_NOT_YET at the end of the file;
- * MY_ESHORT or MY_EFORMAT with where->text where the file is damaged: what came before stands.
- * The span lives until the next call. */
+/* The next UDP or TCP payload (TCP segments without data are given too). MY_OK; MY_NOT_YET at the
+ * end of the file; MY_ESHORT or MY_EFORMAT with where->text where the file is damaged: what came
+ * before stands. The span lives until the next call. */
 int my_capture_next(my_capture *c, my_payload *out, my_where *where);
 
 /* Packets read so far, and of them those that carried no UDP or TCP or could not be decoded. */
