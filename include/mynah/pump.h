@@ -1,7 +1,8 @@
-/* pump.h - an engine driven by a thread of its own, for a program that must never block and whose loop is not
- * ours: inside Nmap a script waits on a doorbell, a loopback datagram to a socket that it receives on.
- * UDP exchanges only: TCP stays with the host's own sockets. Safe to call from any thread. The thread blocks
- * all signals and touches nothing but the pump; it is joined by my_pump_close, and at exit. */
+/* pump.h - an engine driven by a thread of its own, for a program that must never block and whose
+ * loop is not ours: inside Nmap a script waits on a doorbell, a loopback datagram to a socket that
+ * it receives on. UDP exchanges only: TCP stays with the host's own sockets. Safe to call from any
+ * thread. The thread blocks all signals and touches nothing but the pump; it is joined by
+ * my_pump_close, and at exit. */
 #ifndef MYNAH_PUMP_H
 #define MYNAH_PUMP_H
 
@@ -11,17 +12,20 @@ typedef struct my_pump my_pump;
 
 enum { MY_BELL_TOKEN = 16 };
 
-/* Start engine and thread; config may be NULL. The module that holds this code must never be unmapped (-z nodelete). */
+/* Start engine and thread; config may be NULL. The module that holds this code must never be
+ * unmapped (-z nodelete). */
 int my_pump_open(my_pump **out, const my_engine_config *config);
 
 /* Stop and join the thread, close every socket. NULL is allowed. */
 void my_pump_close(my_pump *p);
 
-/* The port on 127.0.0.1 (family 4) or ::1 (family 6; 0 where the system has none) that bells say hello to. */
+/* The port on 127.0.0.1 (family 4) or ::1 (family 6; 0 where the system has none) that bells say
+ * hello to. */
 uint16_t my_pump_port(const my_pump *p, int family);
 
-/* A new doorbell. Whoever sends 'token' to my_pump_port from a UDP socket gets a datagram of one byte there each time
- * that an exchange of this bell has news after it had none. MY_OK and *bell (never 0). */
+/* A new doorbell. Whoever sends 'token' to my_pump_port from a UDP socket gets a datagram of one
+ * byte there each time that an exchange of this bell has news after it had none. MY_OK and *bell
+ * (never 0). */
 int my_pump_bell(my_pump *p, uint64_t *bell, uint8_t token[MY_BELL_TOKEN]);
 void my_pump_bell_close(my_pump *p, uint64_t bell);
 
@@ -31,8 +35,9 @@ int my_pump_submit(my_pump *p, const my_exchange *x, uint64_t bell, uint64_t *id
 /* Give an exchange up, or forget one that is over: every id wants this in the end. */
 void my_pump_drop(my_pump *p, uint64_t id);
 
-/* The next event of one exchange. MY_OK: *out, whose data lives until the next call for the same pump from
- * any thread; MY_NOT_YET: none, wait for the bell; MY_ENOENT: over, and every event taken. */
+/* The next event of one exchange. MY_OK: *out, whose data lives until the next call for the same
+ * pump from any thread; MY_NOT_YET: none, wait for the bell; MY_ENOENT: over, and every event
+ * taken. */
 int my_pump_next(my_pump *p, uint64_t id, my_event *out);
 
 /* Exchanges that were submitted and not dropped. */

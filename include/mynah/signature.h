@@ -25,14 +25,14 @@ enum {
 int my_sigdb_new(my_sigdb **out);
 void my_sigdb_free(my_sigdb *db);
 
-/* Parse 'text' and add what it says to 'db', which keeps no pointer into it. 'file' is the name that
- * messages and my_sig_info give. On failure db is as before and, for MY_ESYNTAX, *where says
+/* Parse 'text' and add what it says to 'db', which keeps no pointer into it. 'file' is the name
+ * that messages and my_sig_info give. On failure db is as before and, for MY_ESYNTAX, *where says
  * which line and column (from 1) and why. */
 int my_sigdb_add(my_sigdb *db, const char *file, my_span text, my_where *where);
 
 size_t my_sigdb_count(const my_sigdb *db);
-const my_sig *my_sigdb_at(const my_sigdb *db, size_t i);             /* NULL past the end */
-const my_sig *my_sigdb_find(const my_sigdb *db, const char *name);   /* NULL where there is none */
+const my_sig *my_sigdb_at(const my_sigdb *db, size_t i);           /* NULL past the end */
+const my_sig *my_sigdb_find(const my_sigdb *db, const char *name); /* NULL where there is none */
 
 /* The two budgets of evidence that a full match of every line would give (DESIGN section 4),
  * in bits, and whether they reach what a certain verdict wants. */
@@ -54,20 +54,22 @@ typedef struct my_sig_info {
 
 void my_sig_get_info(const my_sig *sig, my_sig_info *out);
 
-/* The likelihood that 'port' serves this: 2 named alone, 1 within a named range, 0 not named. It orders
- * probes and is never a condition. */
+/* The likelihood that 'port' serves this: 2 named alone, 1 within a named range, 0 not named. It
+ * orders probes and is never a condition. */
 int my_sig_port_rank(const my_sig *sig, uint16_t port);
 
-/* Write a probe to out (cap bytes, MY_PROBE_MAX is always enough). 'entropy' feeds the fields drawn anew,
- * at least entropy_len random bytes. my and peer fill my.ip, my.port …. Returns the length or MY_E…. */
-int my_sig_compose(const my_sig *sig, const my_endpoint *my, const my_endpoint *peer, my_span entropy,
-                   uint8_t *out, size_t cap);
+/* Write a probe to out (cap bytes, MY_PROBE_MAX is always enough). 'entropy' feeds the fields drawn
+ * anew, at least entropy_len random bytes. my and peer fill my.ip, my.port …. Returns the length or
+ * MY_E…. */
+int my_sig_compose(const my_sig *sig, const my_endpoint *my, const my_endpoint *peer,
+                   my_span entropy, uint8_t *out, size_t cap);
 
 /* Break the byte(s) that `control` names in a composed probe: a real service does not answer the
  * result as it answers the probe. MY_ENOENT where the signature has no control. */
 int my_sig_break(const my_sig *sig, uint8_t *probe, size_t len);
 
-/* The lines of a signature that a reply is held against, in file order, for evidence. NULL past the end. */
+/* The lines of a signature that a reply is held against, in file order, for evidence. NULL past the
+ * end. */
 const char *my_sig_line_text(const my_sig *sig, size_t i);
 
 /* Samples (`match`, `nomatch`) of a signature, for the checker. */

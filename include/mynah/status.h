@@ -8,7 +8,7 @@
 
 enum {
   MY_OK = 0,
-  MY_NOT_YET = 1,  /* nothing wrong: ask again later */
+  MY_NOT_YET = 1, /* nothing wrong: ask again later */
   MY_ENOMEM = -1,
   MY_ESYNTAX = -2, /* a signature file or an argument; my_where says where and why */
   MY_ESHORT = -3,  /* the input ends in the middle of something */

@@ -1,5 +1,5 @@
-/* judge.c - a whole conversation under one signature: what repetition, replay and the control probe add, and
- * what is still to be asked. */
+/* judge.c - a whole conversation under one signature: what repetition, replay and the control probe
+ * add, and what is still to be asked. */
 #include "sig.h"
 
 #include <math.h>
@@ -32,8 +32,8 @@ static bool copied_from_request(my_span part, my_span request)
          memmem(request.data, request.len, part.data, part.len) != NULL;
 }
 
-/* Every byte of a `vary` place must differ between two replies to the very same request: then it neither stays nor
- * follows what was sent. MY_HELD, MY_FAILED, or MY_SKIPPED: not shown yet. */
+/* Every byte of a `vary` place must differ between two replies to the very same request: then it
+ * neither stays nor follows what was sent. MY_HELD, MY_FAILED, or MY_SKIPPED: not shown yet. */
 static my_held hold_vary(const line *l, const my_pair *pairs, size_t count)
 {
   bool moved[VALUE_MAX] = {false};
@@ -52,8 +52,7 @@ static my_held hold_vary(const line *l, const my_pair *pairs, size_t count)
       }
     }
   }
-  if (left == 0)
-    return MY_HELD;
+  if (left == 0) return MY_HELD;
   /* A byte of noise stays the same once in 256: three replies to one request leave little doubt. */
   return compared >= 3 ? MY_FAILED : MY_SKIPPED;
 }
@@ -61,19 +60,16 @@ static my_held hold_vary(const line *l, const my_pair *pairs, size_t count)
 static my_held hold_stable(const line *l, const my_pair *pairs, size_t count)
 {
   my_span first, other;
-  if (!place_bytes(&l->at, &pairs[0], &first))
-    return MY_FAILED;
+  if (!place_bytes(&l->at, &pairs[0], &first)) return MY_FAILED;
   for (size_t i = 1; i < count; i++)
-    if (!place_bytes(&l->at, &pairs[i], &other) || !same_bytes(first, other))
-      return MY_FAILED;
+    if (!place_bytes(&l->at, &pairs[i], &other) || !same_bytes(first, other)) return MY_FAILED;
   return count_distinct(pairs, count) > 1 ? MY_HELD : MY_SKIPPED;
 }
 
 /* An address that is not ours must be the same in every reply. */
 static my_held hold_public(size_t index, const my_match *m, my_span first, size_t distinct)
 {
-  if (!same_bytes(first, m->got[index]))
-    return MY_FAILED;
+  if (!same_bytes(first, m->got[index])) return MY_FAILED;
   return distinct > 1 ? m->held[index] : MY_SKIPPED;
 }
 
@@ -83,8 +79,8 @@ typedef struct weighing {
 } weighing;
 
 /* The lines that need several replies. false: one failed, and out->last says which. */
-static bool weigh_lines(const my_sig *sig, const my_pair *pairs, size_t count, const my_match *first,
-                        my_verdict *out, weighing *w)
+static bool weigh_lines(const my_sig *sig, const my_pair *pairs, size_t count,
+                        const my_match *first, my_verdict *out, weighing *w)
 {
   my_match *m = &out->last;
   size_t distinct = count_distinct(pairs, count);
@@ -143,11 +139,11 @@ static int template_group(const pcre2_code *code, const char *s, size_t *n)
 {
   char name[33];
   size_t k = 0;
-  while (k < sizeof name - 1 && ((s[k] >= 'a' && s[k] <= 'z') || (s[k] >= '0' && s[k] <= '9') || s[k] == '_'))
+  while (k < sizeof name - 1 &&
+         ((s[k] >= 'a' && s[k] <= 'z') || (s[k] >= '0' && s[k] <= '9') || s[k] == '_'))
     k++;
   *n = k;
-  if (k == 0)
-    return -1;
+  if (k == 0) return -1;
   if (s[0] >= '0' && s[0] <= '9') {
     *n = 1;
     return s[0] - '0';
@@ -164,12 +160,10 @@ static const pcre2_code *match_groups(const my_sig *sig, const my_pair *pair, my
   for (size_t i = 0; scratch != NULL && i < sig->line_count; i++) {
     const line *l = &sig->lines[i];
     for (size_t r = 0; r < l->right_count; r++) {
-      if (l->right[r].kind != RHS_REGEX || !place_bytes(&l->at, pair, subject))
-        continue;
+      if (l->right[r].kind != RHS_REGEX || !place_bytes(&l->at, pair, subject)) continue;
       *groups = pcre2_match(l->right[r].regex, (PCRE2_SPTR)subject->data, subject->len, 0, 0,
                             scratch->match, scratch->limits);
-      if (*groups > 0)
-        return l->right[r].regex;
+      if (*groups > 0) return l->right[r].regex;
     }
   }
   return NULL;
@@ -216,8 +210,7 @@ static void give_all(const my_sig *sig, const my_pair *pair, my_scratch *scratch
 static double confidence(const my_verdict *v)
 {
   double total = v->fresh_bits + v->identity_bits;
-  if (v->state == MY_CERTAIN)
-    return 1 - 0.1 * pow(2, -(total - 24) / 16) * 0.9999;
+  if (v->state == MY_CERTAIN) return 1 - 0.1 * pow(2, -(total - 24) / 16) * 0.9999;
   return fmin(0.89, total / 60);
 }
 
@@ -225,30 +218,27 @@ static my_want next_want(const my_sig *sig, const weighing *w, const my_verdict 
                          size_t distinct, my_control control)
 {
   bool wants_repeat = sig->info.has_vary && distinct < 2;
-  if ((w->more_fresh || wants_repeat) && count < PAIRS_ENOUGH)
+  if ((w->more_fresh || wants_repeat) && count < PAIRS_ENOUGH) return MY_WANT_FRESH;
+  if (w->more_same && count < PAIRS_ENOUGH) return MY_WANT_SAME;
+  if (!sig->info.fresh_exempt && v->fresh_bits > 0 && v->fresh_bits < 16 &&
+      distinct < PAIRS_FRESH_MAX)
     return MY_WANT_FRESH;
-  if (w->more_same && count < PAIRS_ENOUGH)
-    return MY_WANT_SAME;
-  if (!sig->info.fresh_exempt && v->fresh_bits > 0 && v->fresh_bits < 16 && distinct < PAIRS_FRESH_MAX)
-    return MY_WANT_FRESH;
-  if (sig->info.has_control && control == MY_CONTROL_NOT_ASKED)
-    return MY_WANT_CONTROL;
+  if (sig->info.has_control && control == MY_CONTROL_NOT_ASKED) return MY_WANT_CONTROL;
   return MY_WANT_NOTHING;
 }
 
-/* Match every pair; sum the fresh bits of those with a nonce of their own. false: one does not match. */
+/* Match every pair; sum the fresh bits of those with a nonce of their own. false: one does not
+ * match. */
 static bool match_all(const my_sig *sig, const my_pair *pairs, size_t count, my_scratch *scratch,
                       my_match *first, my_verdict *out)
 {
   for (size_t i = 0; i < count; i++) {
     my_sig_match(sig, &pairs[i], scratch, &out->last);
-    if (i == 0)
-      *first = out->last;
+    if (i == 0) *first = out->last;
     bool nonce_is_new = count_distinct(pairs, i + 1) > count_distinct(pairs, i);
     if (i == 0 || (nonce_is_new && sig->info.transport == MY_UDP))
       out->fresh_bits += out->last.fresh_bits;
-    if (!out->last.matched)
-      return false;
+    if (!out->last.matched) return false;
   }
   return true;
 }
@@ -258,8 +248,7 @@ int my_sig_judge(const my_sig *sig, const my_pair *pairs, size_t count, my_contr
 {
   weighing w = {0};
   my_match first;
-  if (count == 0)
-    return MY_ERANGE;
+  if (count == 0) return MY_ERANGE;
   memset(out, 0, sizeof *out);
   if (!match_all(sig, pairs, count, scratch, &first, out) || control == MY_CONTROL_ANSWERED ||
       !weigh_lines(sig, pairs, count, &first, out, &w)) {

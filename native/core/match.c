@@ -1,4 +1,5 @@
-/* match.c - hold one reply against every line of a signature. Allocates nothing, reads nothing outside the spans. */
+/* match.c - hold one reply against every line of a signature. Allocates nothing, reads nothing
+ * outside the spans. */
 #include "sig.h"
 
 #include <string.h>
@@ -13,16 +14,13 @@ bool place_bytes(const place *p, const my_pair *pair, my_span *out)
 {
   my_span view = p->view == VIEW_REQUEST ? pair->request : pair->reply;
   size_t start = p->from_end ? view.len - p->offset : p->offset;
-  if (p->from_end && p->offset > view.len)
-    return false;
+  if (p->from_end && p->offset > view.len) return false;
   if (p->to_end) {
-    if (start > view.len)
-      return false;
+    if (start > view.len) return false;
     *out = (my_span){view.data + (view.len > 0 ? start : 0), view.len - start};
     return true;
   }
-  if (start > view.len || p->width > view.len - start)
-    return false;
+  if (start > view.len || p->width > view.len - start) return false;
   *out = (my_span){view.data + start, p->width};
   return true;
 }
@@ -30,8 +28,7 @@ bool place_bytes(const place *p, const my_pair *pair, my_span *out)
 static bool to_number(my_span bytes, uint64_t *out)
 {
   uint64_t value = 0;
-  if (bytes.len == 0 || bytes.len > 8)
-    return false;
+  if (bytes.len == 0 || bytes.len > 8) return false;
   for (size_t i = 0; i < bytes.len; i++)
     value = value << 8 | bytes.data[i];
   *out = value;
@@ -48,8 +45,7 @@ static bool place_side(const place *p, const my_pair *pair, side *out)
                                             : pair->reply.len;
     return true;
   }
-  if (!place_bytes(p, pair, &out->bytes))
-    return false;
+  if (!place_bytes(p, pair, &out->bytes)) return false;
   out->is_number = to_number(out->bytes, &out->number);
   return true;
 }
@@ -107,8 +103,7 @@ static void transform_all(const rhs *r, uint8_t *bytes, size_t n)
 static bool folds(const rhs *r)
 {
   for (size_t i = 0; i < r->fn_count; i++)
-    if (r->fn[i].kind == FN_FOLD)
-      return true;
+    if (r->fn[i].kind == FN_FOLD) return true;
   return false;
 }
 
@@ -153,8 +148,8 @@ static bool compare_bytes(op_kind op, my_span a, my_span b)
   }
 }
 
-/* Bytes against bytes, both under the line's mask. Long places (more than VALUE_MAX) carry neither mask nor
- * function: the parser sees to it that those are of fixed width. */
+/* Bytes against bytes, both under the line's mask. Long places (more than VALUE_MAX) carry neither
+ * mask nor function: the parser sees to it that those are of fixed width. */
 static bool hold_bytes(const line *l, const rhs *r, my_span left, my_span right)
 {
   uint8_t a[VALUE_MAX], b[VALUE_MAX];
@@ -190,10 +185,8 @@ static bool hold_bits(const line *l, const rhs *r, my_span left)
 static bool hold_number(const line *l, const rhs *r, const side *left)
 {
   uint64_t value = left->number, mask;
-  if (!left->is_number)
-    return false;
-  if (l->mask.len > 0 && to_number(l->mask, &mask))
-    value &= mask;
+  if (!left->is_number) return false;
+  if (l->mask.len > 0 && to_number(l->mask, &mask)) value &= mask;
   switch (l->op) {
   case OP_EQ:
     return value >= r->lo && value <= r->hi;
@@ -207,8 +200,7 @@ static bool hold_number(const line *l, const rhs *r, const side *left)
 static my_held hold_time(const rhs *r, const side *left, const my_pair *pair)
 {
   const uint64_t ntp_era = 2208988800u; /* seconds from 1900 to 1970, RFC 5905 section 6 */
-  if (pair->now_unix_ns <= 0)
-    return MY_SKIPPED;
+  if (pair->now_unix_ns <= 0) return MY_SKIPPED;
   uint32_t now = (uint32_t)((uint64_t)(pair->now_unix_ns / 1000000000) +
                             (r->kind == RHS_TIME_NTP ? ntp_era : 0));
   uint32_t there = (uint32_t)left->number; /* both wrap after 136 years */
@@ -219,15 +211,14 @@ static my_held hold_time(const rhs *r, const side *left, const my_pair *pair)
 static bool hold_digits(my_span left)
 {
   for (size_t i = 0; i < left.len; i++)
-    if (left.data[i] < '0' || left.data[i] > '9')
-      return false;
+    if (left.data[i] < '0' || left.data[i] > '9') return false;
   return left.len > 0;
 }
 
 static bool hold_regex(const rhs *r, my_span left, my_scratch *scratch)
 {
-  return scratch != NULL && pcre2_match(r->regex, (PCRE2_SPTR)left.data, left.len, 0, 0, scratch->match,
-                                        scratch->limits) >= 0;
+  return scratch != NULL && pcre2_match(r->regex, (PCRE2_SPTR)left.data, left.len, 0, 0,
+                                        scratch->match, scratch->limits) >= 0;
 }
 
 static bool is_private(const uint8_t a[4])
@@ -249,18 +240,17 @@ static my_held hold_address(const line *l, const rhs *r, my_span left, const my_
 {
   const my_endpoint *e = r->mine ? &pair->my : &pair->peer;
   uint8_t there[4];
-  if (e->family != (left.len == 4 ? 4 : 6))
-    return MY_SKIPPED;
+  if (e->family != (left.len == 4 ? 4 : 6)) return MY_SKIPPED;
   bool same = is_address(r, left, e);
   if (r->mine && pair->public_.family == e->family)
     same = same || is_address(r, left, &pair->public_);
-  if (l->op != OP_EQ)
-    return l->op == OP_NE && !same ? MY_HELD : MY_FAILED;
-  if (same || !r->mine || left.len != 4)
-    return same ? MY_HELD : MY_FAILED;
+  if (l->op != OP_EQ) return l->op == OP_NE && !same ? MY_HELD : MY_FAILED;
+  if (same || !r->mine || left.len != 4) return same ? MY_HELD : MY_FAILED;
   memcpy(there, left.data, 4);
   transform_all(r, there, 4); /* XOR is its own inverse */
-  return my_ipv4_is_global(there) ? MY_HELD_PUBLIC : is_private(there) ? MY_HELD_PRIVATE : MY_FAILED;
+  return my_ipv4_is_global(there) ? MY_HELD_PUBLIC
+         : is_private(there)      ? MY_HELD_PRIVATE
+                                  : MY_FAILED;
 }
 
 static my_held hold_one(const line *l, const rhs *r, const side *left, const my_pair *pair,
@@ -289,8 +279,7 @@ static my_held hold_one(const line *l, const rhs *r, const side *left, const my_
   case RHS_PLACE:
     break;
   }
-  if (!place_side(&r->place, pair, &right))
-    return MY_FAILED;
+  if (!place_side(&r->place, pair, &right)) return MY_FAILED;
   if (r->place.length || left->bytes.data == NULL)
     return left->is_number && ordered(l->op, left->number, right.number + (uint64_t)r->add);
   return hold_bytes(l, r, left->bytes, right.bytes);
@@ -298,8 +287,11 @@ static my_held hold_one(const line *l, const rhs *r, const side *left, const my_
 
 static int held_rank(my_held h)
 {
-  static const int rank[] = {[MY_FAILED] = 0, [MY_SKIPPED] = 1, [MY_HELD_PRIVATE] = 2,
-                             [MY_HELD_PUBLIC] = 3, [MY_HELD] = 4};
+  static const int rank[] = {[MY_FAILED] = 0,
+                             [MY_SKIPPED] = 1,
+                             [MY_HELD_PRIVATE] = 2,
+                             [MY_HELD_PUBLIC] = 3,
+                             [MY_HELD] = 4};
   return rank[h];
 }
 
@@ -307,11 +299,9 @@ static my_held hold_line(const line *l, const my_pair *pair, my_scratch *scratch
 {
   side left;
   *got = (my_span){0};
-  if (!place_side(&l->at, pair, &left))
-    return MY_FAILED;
+  if (!place_side(&l->at, pair, &left)) return MY_FAILED;
   *got = left.bytes;
-  if (l->kind != LINE_CHECK)
-    return MY_SKIPPED;
+  if (l->kind != LINE_CHECK) return MY_SKIPPED;
   my_held best = l->op == OP_NE ? MY_HELD : MY_FAILED;
   for (size_t i = 0; i < l->right_count; i++) {
     my_held h = hold_one(l, &l->right[i], &left, pair, scratch);
@@ -329,18 +319,15 @@ static bool begins_with_request(const my_pair *pair)
 
 static bool comes_from_peer(const my_sig *sig, const my_pair *pair)
 {
-  if (pair->from.family == 0)
-    return true;
-  if (!my_endpoint_same_address(&pair->from, &pair->peer))
-    return false;
+  if (pair->from.family == 0) return true;
+  if (!my_endpoint_same_address(&pair->from, &pair->peer)) return false;
   return sig->any_port || pair->from.port == pair->peer.port;
 }
 
 static double line_bits(const line *l, my_held h)
 {
   enum { PUBLIC_ADDRESS_BITS = 16 }; /* DESIGN section 4 */
-  if (h == MY_HELD_PUBLIC)
-    return PUBLIC_ADDRESS_BITS;
+  if (h == MY_HELD_PUBLIC) return PUBLIC_ADDRESS_BITS;
   return h == MY_HELD ? l->identity_bits : 0;
 }
 
@@ -349,13 +336,10 @@ static size_t hold_group(const my_sig *sig, size_t first, my_match *m)
 {
   size_t end = first, best = first;
   for (; end < sig->line_count && sig->lines[end].any == sig->lines[first].any; end++)
-    if (held_rank(m->held[end]) > held_rank(m->held[best]))
-      best = end;
-  if (m->held[best] == MY_FAILED && m->first_failed < 0)
-    m->first_failed = (int)first;
+    if (held_rank(m->held[end]) > held_rank(m->held[best])) best = end;
+  if (m->held[best] == MY_FAILED && m->first_failed < 0) m->first_failed = (int)first;
   for (size_t i = first; i < end; i++) {
-    if (i != best && m->held[i] != MY_FAILED)
-      m->held[i] = MY_SKIPPED;
+    if (i != best && m->held[i] != MY_FAILED) m->held[i] = MY_SKIPPED;
     m->line_bits[i] = i == best ? line_bits(&sig->lines[i], m->held[i]) : 0;
     m->identity_bits += m->line_bits[i];
     m->fresh_bits += i == best && m->held[i] == MY_HELD ? sig->lines[i].fresh_bits : 0;
@@ -378,8 +362,7 @@ int my_sig_match(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my
       i = hold_group(sig, i, m);
       continue;
     }
-    if (m->held[i] == MY_FAILED && !l->soft && m->first_failed < 0)
-      m->first_failed = (int)i;
+    if (m->held[i] == MY_FAILED && !l->soft && m->first_failed < 0) m->first_failed = (int)i;
     m->line_bits[i] = line_bits(l, m->held[i]);
     m->identity_bits += m->line_bits[i];
     m->fresh_bits += m->held[i] == MY_HELD ? l->fresh_bits : 0;
@@ -394,8 +377,7 @@ static bool is_copy(const my_pair *pair)
 {
   enum { SHORTEST = 8, CHANGED_AT_MOST = 2 };
   size_t changed = 0;
-  if (pair->request.len < SHORTEST || pair->reply.len < pair->request.len)
-    return false;
+  if (pair->request.len < SHORTEST || pair->reply.len < pair->request.len) return false;
   for (size_t i = 0; i < pair->request.len; i++)
     changed += pair->request.data[i] != pair->reply.data[i];
   return changed <= CHANGED_AT_MOST;

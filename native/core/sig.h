@@ -1,5 +1,6 @@
-/* sig.h - the compiled form of a signature, shared by the files of native/core that parse, compose, score and
- * match. Every line of a signature becomes one fixed check; nothing here is changed after parsing. */
+/* sig.h - the compiled form of a signature, shared by the files of native/core that parse, compose,
+ * score and match. Every line of a signature becomes one fixed check; nothing here is changed after
+ * parsing. */
 #ifndef MYNAH_CORE_SIG_H
 #define MYNAH_CORE_SIG_H
 
@@ -9,7 +10,8 @@
 #include "mynah/match.h"
 #include "mynah/signature.h"
 
-/* --- memory: everything of one file lives and dies together ------------------------------------- */
+/* --- memory: everything of one file lives and dies together -------------------------------------
+ */
 
 typedef struct arena {
   struct arena_chunk *head;
@@ -18,7 +20,8 @@ void *arena_alloc(arena *a, size_t size); /* zeroed; NULL when memory is out */
 char *arena_text(arena *a, const char *s, size_t n);
 void arena_free(arena *a);
 
-/* --- send ------------------------------------------------------------------------------------------ */
+/* --- send
+ * ------------------------------------------------------------------------------------------ */
 
 typedef enum slot_kind {
   SLOT_RANDOM, /* n bytes of a class */
@@ -43,7 +46,8 @@ typedef struct field {
   uint16_t offset, len;
 } field;
 
-/* --- lines ----------------------------------------------------------------------------------------- */
+/* --- lines
+ * ----------------------------------------------------------------------------------------- */
 
 typedef enum view_kind { VIEW_REPLY, VIEW_REQUEST } view_kind;
 
@@ -57,7 +61,17 @@ typedef struct place {
   uint16_t offset, width;
 } place;
 
-typedef enum op_kind { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_STARTS, OP_HAS, OP_LIKE } op_kind;
+typedef enum op_kind {
+  OP_EQ,
+  OP_NE,
+  OP_LT,
+  OP_LE,
+  OP_GT,
+  OP_GE,
+  OP_STARTS,
+  OP_HAS,
+  OP_LIKE
+} op_kind;
 
 typedef enum rhs_kind {
   RHS_BYTES,  /* hex of the place's width, or text */
@@ -72,7 +86,15 @@ typedef enum rhs_kind {
   RHS_REGEX
 } rhs_kind;
 
-typedef enum transform_kind { FN_NONE, FN_REV, FN_NOT, FN_ADD, FN_BITOR, FN_FOLD, FN_XOR } transform_kind;
+typedef enum transform_kind {
+  FN_NONE,
+  FN_REV,
+  FN_NOT,
+  FN_ADD,
+  FN_BITOR,
+  FN_FOLD,
+  FN_XOR
+} transform_kind;
 
 enum { TRANSFORMS_MAX = 4, VALUE_MAX = 256, GROUPS_MAX = 8 };
 
@@ -99,8 +121,8 @@ typedef enum line_kind { LINE_CHECK, LINE_VARY, LINE_STABLE } line_kind;
 
 typedef struct line {
   line_kind kind;
-  bool soft;     /* adds evidence, never refuses */
-  uint16_t any;  /* number of the `any` group, from 1; 0: none */
+  bool soft;    /* adds evidence, never refuses */
+  uint16_t any; /* number of the `any` group, from 1; 0: none */
   unsigned number;
   const char *text;
   place at;
@@ -120,8 +142,8 @@ typedef struct give {
 struct my_sig {
   my_sig_info info;
   const struct service *service;
-  uint8_t *probe;      /* probe_len bytes, slots zero */
-  uint8_t *entropy;    /* for each byte of the probe: sixteenths of a bit that are drawn anew */
+  uint8_t *probe;   /* probe_len bytes, slots zero */
+  uint8_t *entropy; /* for each byte of the probe: sixteenths of a bit that are drawn anew */
   slot *slots;
   size_t slot_count;
   field *fields;
@@ -166,14 +188,16 @@ struct my_scratch {
   pcre2_match_context *limits;
 };
 
-/* --- parts ------------------------------------------------------------------------------------------- */
+/* --- parts
+ * ------------------------------------------------------------------------------------------- */
 
 typedef enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_TEXT, TOKEN_REGEX, TOKEN_OP } token_kind;
 
 typedef struct token {
   token_kind kind;
   unsigned column;
-  const char *s; /* as written; for TEXT the decoded bytes; for REGEX what stands between the slashes */
+  const char
+      *s; /* as written; for TEXT the decoded bytes; for REGEX what stands between the slashes */
   size_t n;
 } token;
 
@@ -181,8 +205,8 @@ enum { TOKENS_MAX = 256 };
 
 int hex_value(char c); /* -1: not a hex digit */
 
-/* Split one line of text. Decoded strings go into the arena. MY_OK and *count (0 for an empty line), or
- * MY_ESYNTAX with where->column and text. */
+/* Split one line of text. Decoded strings go into the arena. MY_OK and *count (0 for an empty
+ * line), or MY_ESYNTAX with where->column and text. */
 int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_where *where);
 
 /* Parse a whole file into f->sigs. */

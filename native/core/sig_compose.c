@@ -1,4 +1,5 @@
-/* sig_compose.c - a probe from its template: nonces out of the caller's entropy, addresses, broken controls. */
+/* sig_compose.c - a probe from its template: nonces out of the caller's entropy, addresses, broken
+ * controls. */
 #include "sig.h"
 
 #include <string.h>
@@ -26,8 +27,8 @@ static void put_port(uint8_t *out, const my_endpoint *e)
   out[1] = (uint8_t)e->port;
 }
 
-static int fill_slot(const slot *s, const my_endpoint *my, const my_endpoint *peer, const uint8_t *entropy,
-                     uint8_t *probe)
+static int fill_slot(const slot *s, const my_endpoint *my, const my_endpoint *peer,
+                     const uint8_t *entropy, uint8_t *probe)
 {
   uint8_t *out = probe + s->offset;
   const my_endpoint *e = s->kind == SLOT_PEER_IP || s->kind == SLOT_PEER_PORT ? peer : my;
@@ -41,8 +42,7 @@ static int fill_slot(const slot *s, const my_endpoint *my, const my_endpoint *pe
     return MY_OK;
   case SLOT_MY_PORT:
   case SLOT_PEER_PORT:
-    if (e == NULL)
-      return MY_ERANGE;
+    if (e == NULL) return MY_ERANGE;
     put_port(out, e);
     return MY_OK;
   default:
@@ -53,21 +53,17 @@ static int fill_slot(const slot *s, const my_endpoint *my, const my_endpoint *pe
   }
 }
 
-int my_sig_compose(const my_sig *sig, const my_endpoint *my, const my_endpoint *peer, my_span entropy,
-                   uint8_t *out, size_t cap)
+int my_sig_compose(const my_sig *sig, const my_endpoint *my, const my_endpoint *peer,
+                   my_span entropy, uint8_t *out, size_t cap)
 {
   size_t used = 0;
-  if (cap < sig->info.probe_len)
-    return MY_EFULL;
-  if (entropy.len < sig->info.entropy_len)
-    return MY_ESHORT;
-  if (sig->info.probe_len > 0)
-    memcpy(out, sig->probe, sig->info.probe_len);
+  if (cap < sig->info.probe_len) return MY_EFULL;
+  if (entropy.len < sig->info.entropy_len) return MY_ESHORT;
+  if (sig->info.probe_len > 0) memcpy(out, sig->probe, sig->info.probe_len);
   for (size_t i = 0; i < sig->slot_count; i++) {
     const slot *s = &sig->slots[i];
     int rc = fill_slot(s, my, peer, entropy.data + used, out);
-    if (rc != MY_OK)
-      return rc;
+    if (rc != MY_OK) return rc;
     used += s->kind <= SLOT_NIBBLE ? s->len : 0;
   }
   return (int)sig->info.probe_len;
@@ -76,10 +72,8 @@ int my_sig_compose(const my_sig *sig, const my_endpoint *my, const my_endpoint *
 int my_sig_break(const my_sig *sig, uint8_t *probe, size_t len)
 {
   const place *at = &sig->control;
-  if (sig->control_key.len == 0)
-    return MY_ENOENT;
-  if ((size_t)at->offset + at->width > len)
-    return MY_ESHORT;
+  if (sig->control_key.len == 0) return MY_ENOENT;
+  if ((size_t)at->offset + at->width > len) return MY_ESHORT;
   for (size_t i = 0; i < at->width; i++)
     probe[at->offset + i] ^= sig->control_key.data[i];
   return MY_OK;

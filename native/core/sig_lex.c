@@ -13,12 +13,9 @@ static int complain(my_where *where, unsigned column, const char *text)
 
 int hex_value(char c)
 {
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  if (c >= 'a' && c <= 'f')
-    return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F')
-    return c - 'A' + 10;
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
 }
 
@@ -40,8 +37,7 @@ static int unescape(const char *s, size_t n, size_t *i)
   case '"':
     return c;
   case 'x':
-    if (*i + 2 > n || (high = hex_value(s[*i])) < 0 || (low = hex_value(s[*i + 1])) < 0)
-      return -1;
+    if (*i + 2 > n || (high = hex_value(s[*i])) < 0 || (low = hex_value(s[*i + 1])) < 0) return -1;
     *i += 2;
     return high << 4 | low;
   default:
@@ -53,12 +49,12 @@ static int lex_text(arena *a, const char *s, size_t n, size_t *i, token *t, my_w
 {
   size_t start = *i, used = 0;
   char *bytes = arena_alloc(a, n - start + 1);
-  if (bytes == NULL)
-    return MY_ENOMEM;
+  if (bytes == NULL) return MY_ENOMEM;
   for ((*i)++; *i < n && s[*i] != '"';) {
     int c = (unsigned char)s[(*i)++];
     if (c == '\\' && (c = unescape(s, n, i)) < 0)
-      return complain(where, (unsigned)*i, "unknown escape: expected \\r \\n \\t \\0 \\\\ \\\" or \\xHH");
+      return complain(where, (unsigned)*i,
+                      "unknown escape: expected \\r \\n \\t \\0 \\\\ \\\" or \\xHH");
     bytes[used++] = (char)c;
   }
   if (*i >= n)
@@ -73,8 +69,7 @@ static int lex_regex(const char *s, size_t n, size_t *i, token *t, my_where *whe
   size_t start = *i + 2, end = start;
   while (end < n && s[end] != '/')
     end += s[end] == '\\' && end + 1 < n ? 2 : 1;
-  if (end >= n)
-    return complain(where, (unsigned)*i + 1, "pattern without an end: expected m/…/");
+  if (end >= n) return complain(where, (unsigned)*i + 1, "pattern without an end: expected m/…/");
   *t = (token){TOKEN_REGEX, (unsigned)*i + 1, s + start, end - start};
   *i = end + 1;
   return MY_OK;
@@ -108,8 +103,7 @@ int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_whe
     int rc = MY_OK;
     while (i < n && (s[i] == ' ' || s[i] == '\t' || s[i] == '\r'))
       i++;
-    if (i >= n || s[i] == '#')
-      break;
+    if (i >= n || s[i] == '#') break;
     if (*count == TOKENS_MAX - 1)
       return complain(where, (unsigned)i + 1, "line too long: expected at most 255 words");
     token *t = &out[(*count)++];
@@ -123,8 +117,7 @@ int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_whe
       lex_operator(s, n, &i, t);
     else
       lex_word(s, n, &i, t);
-    if (rc != MY_OK)
-      return rc;
+    if (rc != MY_OK) return rc;
   }
   out[*count] = (token){TOKEN_END, (unsigned)n + 1, "", 0};
   return MY_OK;

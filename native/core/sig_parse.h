@@ -20,12 +20,12 @@ typedef struct parser {
   const char *name;
   my_where *where;
   unsigned line_number;
-  const char *line;       /* text of this line, without its indentation and comment */
+  const char *line; /* text of this line, without its indentation and comment */
   token tokens[TOKENS_MAX];
-  size_t count, at;       /* at: the next token */
+  size_t count, at; /* at: the next token */
   service *service;
-  my_sig *sig;            /* the one being read, or NULL */
-  bool send_over;         /* a line has used the probe: it is fixed now */
+  my_sig *sig;    /* the one being read, or NULL */
+  bool send_over; /* a line has used the probe: it is fixed now */
   uint16_t any_group;
   bool last_was_any;
   uint8_t probe[MY_PROBE_MAX];

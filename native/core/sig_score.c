@@ -1,6 +1,7 @@
-/* sig_score.c - what each line is worth as evidence, in bits, from what it asks and what the probe says.
- * The figures are those of DESIGN section 4, measured over real servers: an echo proves that a reply is fresh and
- * hardly who sent it, a byte that a copier of our header would get right too is worth little. */
+/* sig_score.c - what each line is worth as evidence, in bits, from what it asks and what the probe
+ * says. The figures are those of DESIGN section 4, measured over real servers: an echo proves that
+ * a reply is fresh and hardly who sent it, a byte that a copier of our header would get right too
+ * is worth little. */
 #include "sig.h"
 
 #include <math.h>
@@ -9,10 +10,8 @@ enum { CERTAIN_BITS = 40, CERTAIN_IDENTITY_BITS = 16, CERTAIN_FRESH_BITS = 16, A
 
 bool budget_is_enough(double fresh_bits, double identity_bits, bool fresh_exempt)
 {
-  if (identity_bits < CERTAIN_IDENTITY_BITS)
-    return false;
-  if (fresh_exempt)
-    return identity_bits + fresh_bits >= CERTAIN_IDENTITY_BITS + 8;
+  if (identity_bits < CERTAIN_IDENTITY_BITS) return false;
+  if (fresh_exempt) return identity_bits + fresh_bits >= CERTAIN_IDENTITY_BITS + 8;
   return fresh_bits >= CERTAIN_FRESH_BITS && fresh_bits + identity_bits >= CERTAIN_BITS;
 }
 
@@ -25,22 +24,17 @@ static double echo_bits(size_t n, bool at_start, bool moved)
 
 static double byte_bits(uint8_t c)
 {
-  if (c == 0)
-    return 2;
-  if (c == 1)
-    return 5;
-  if (c == 0xff)
-    return 4;
+  if (c == 0) return 2;
+  if (c == 1) return 5;
+  if (c == 0xff) return 4;
   return 7;
 }
 
 /* A character of a text: protocols share digits, blanks and line ends. */
 static double char_bits(uint8_t c)
 {
-  if (c == ' ' || c == '\r' || c == '\n' || c == '-')
-    return 1;
-  if (c >= '0' && c <= '9')
-    return 2;
+  if (c == ' ' || c == '\r' || c == '\n' || c == '-') return 1;
+  if (c >= '0' && c <= '9') return 2;
   return c > 32 && c < 127 ? 3.5 : byte_bits(c);
 }
 
@@ -48,14 +42,16 @@ static bool is_text(my_span s)
 {
   size_t letters = 0;
   for (size_t i = 0; i < s.len; i++) {
-    if ((s.data[i] < 32 || s.data[i] > 126) && s.data[i] != '\r' && s.data[i] != '\n' && s.data[i] != '\t')
+    if ((s.data[i] < 32 || s.data[i] > 126) && s.data[i] != '\r' && s.data[i] != '\n' &&
+        s.data[i] != '\t')
       return false;
     letters += s.data[i] > 32;
   }
   return letters > 0;
 }
 
-/* The probe's fixed bytes at the same place as 'at', or false: outside, from the end, or drawn anew. */
+/* The probe's fixed bytes at the same place as 'at', or false: outside, from the end, or drawn
+ * anew. */
 static bool same_in_probe(const my_sig *sig, const place *at, const uint8_t *probe,
                           const uint8_t *entropy, size_t probe_len, my_span *out)
 {
@@ -63,8 +59,7 @@ static bool same_in_probe(const my_sig *sig, const place *at, const uint8_t *pro
       (size_t)at->offset + at->width > probe_len)
     return false;
   for (size_t i = 0; i < at->width; i++)
-    if (entropy[at->offset + i] != 0)
-      return false;
+    if (entropy[at->offset + i] != 0) return false;
   *out = (my_span){probe + at->offset, at->width};
   return true;
 }
@@ -73,15 +68,14 @@ static double constant_bits(const my_sig *sig, const line *l, my_span value)
 {
   my_span probe;
   double bits = 0;
-  bool text = is_text(value), copied = same_in_probe(sig, &l->at, sig->probe, sig->entropy,
-                                                     sig->info.probe_len, &probe) &&
-                                       probe.len == value.len;
+  bool text = is_text(value),
+       copied = same_in_probe(sig, &l->at, sig->probe, sig->entropy, sig->info.probe_len, &probe) &&
+                probe.len == value.len;
   for (size_t i = 0; i < value.len; i++) {
     copied = copied && probe.data[i] == value.data[i];
     bits += text ? char_bits(value.data[i]) : byte_bits(value.data[i]);
   }
-  if (copied)
-    return echo_bits(value.len, l->at.offset == 0, false);
+  if (copied) return echo_bits(value.len, l->at.offset == 0, false);
   if (l->mask.len > 0) { /* only the bits under the mask speak */
     int fixed = 0;
     for (size_t i = 0; i < l->mask.len; i++)
@@ -107,8 +101,7 @@ static double pattern_bits(const my_sig *sig, const line *l, const rhs *r)
 /* How many of all values a comparison lets pass, as bits. */
 static double range_bits(const line *l, const rhs *r)
 {
-  if (l->at.length || l->at.sport)
-    return l->op == OP_EQ ? (r->lo == r->hi ? 4 : 2) : 0.5;
+  if (l->at.length || l->at.sport) return l->op == OP_EQ ? (r->lo == r->hi ? 4 : 2) : 0.5;
   double all = pow(2, 8.0 * l->at.width), low = (double)r->lo, high = (double)r->hi, pass = all;
   switch (l->op) {
   case OP_EQ:
@@ -136,19 +129,19 @@ static double range_bits(const line *l, const rhs *r)
 static double relation_bits(const line *l, const rhs *r)
 {
   if (r->place.length)
-    return l->at.length ? (r->place.view == VIEW_REQUEST && r->add == 0 ? 1.5 : 3) : 8.0 * l->at.width > 12 ? 12 : 6;
+    return l->at.length             ? (r->place.view == VIEW_REQUEST && r->add == 0 ? 1.5 : 3)
+           : 8.0 * l->at.width > 12 ? 12
+                                    : 6;
   if (r->place.view == VIEW_REPLY)
     return l->op == OP_EQ ? (8.0 * l->at.width < 6 ? 8.0 * l->at.width : 6) : 1;
-  if (l->op != OP_EQ && l->op != OP_STARTS && l->op != OP_HAS)
-    return 0.5;
+  if (l->op != OP_EQ && l->op != OP_STARTS && l->op != OP_HAS) return 0.5;
   bool moved = l->at.from_end || l->at.to_end || l->at.offset != r->place.offset;
   return echo_bits(r->place.width, l->at.offset == 0 && !moved, moved) + (r->fn_count > 0 ? 2 : 0);
 }
 
 static double right_bits(const my_sig *sig, const line *l, const rhs *r)
 {
-  if (l->op == OP_NE)
-    return 0.1;
+  if (l->op == OP_NE) return 0.1;
   switch (r->kind) {
   case RHS_BYTES:
     return constant_bits(sig, l, r->bytes);
@@ -177,8 +170,8 @@ static double right_bits(const my_sig *sig, const line *l, const rhs *r)
 static double right_fresh(const my_sig *sig, const rhs *r)
 {
   double sixteenths = 0;
-  if (r->kind != RHS_PLACE || r->place.view != VIEW_REQUEST || r->place.length || r->place.from_end ||
-      r->place.to_end)
+  if (r->kind != RHS_PLACE || r->place.view != VIEW_REQUEST || r->place.length ||
+      r->place.from_end || r->place.to_end)
     return 0;
   for (size_t i = 0; i < r->place.width; i++)
     sixteenths += sig->entropy[r->place.offset + i];
@@ -209,7 +202,8 @@ void sig_score(my_sig *sig)
   for (size_t i = 0; i < sig->line_count;) {
     double least = sig->lines[i].identity_bits, least_fresh = sig->lines[i].fresh_bits;
     size_t end = i + 1;
-    for (; sig->lines[i].any != 0 && end < sig->line_count && sig->lines[end].any == sig->lines[i].any;
+    for (; sig->lines[i].any != 0 && end < sig->line_count &&
+           sig->lines[end].any == sig->lines[i].any;
          end++) {
       least = fmin(least, sig->lines[end].identity_bits);
       least_fresh = fmin(least_fresh, sig->lines[end].fresh_bits);
@@ -220,7 +214,8 @@ void sig_score(my_sig *sig)
     }
     i = end;
   }
-  sig->info.budget = (my_budget){fresh, identity,
-                                 budget_is_enough(sig->info.transport == MY_UDP ? fresh * ASKED_AT_MOST : fresh,
-                                                  identity, sig->info.fresh_exempt)};
+  sig->info.budget =
+      (my_budget){fresh, identity,
+                  budget_is_enough(sig->info.transport == MY_UDP ? fresh * ASKED_AT_MOST : fresh,
+                                   identity, sig->info.fresh_exempt)};
 }

@@ -1,4 +1,5 @@
-/* sig_send.c - `send`: literal bytes, fields drawn anew, lengths and addresses become a probe's template. */
+/* sig_send.c - `send`: literal bytes, fields drawn anew, lengths and addresses become a probe's
+ * template. */
 #include "sig_parse.h"
 
 #include <ctype.h>
@@ -6,18 +7,15 @@
 
 static int room_for(parser *p, const token *t, size_t n)
 {
-  if (n <= MY_PROBE_MAX - p->probe_len)
-    return MY_OK;
+  if (n <= MY_PROBE_MAX - p->probe_len) return MY_OK;
   return parse_fail(p, t, "probe longer than %d bytes", MY_PROBE_MAX);
 }
 
 static int put_bytes(parser *p, const token *t, const void *bytes, size_t n)
 {
   int rc = room_for(p, t, n);
-  if (rc != MY_OK)
-    return rc;
-  if (n > 0)
-    memcpy(p->probe + p->probe_len, bytes, n);
+  if (rc != MY_OK) return rc;
+  if (n > 0) memcpy(p->probe + p->probe_len, bytes, n);
   memset(p->entropy + p->probe_len, 0, n);
   p->probe_len += n;
   return MY_OK;
@@ -26,8 +24,7 @@ static int put_bytes(parser *p, const token *t, const void *bytes, size_t n)
 static int put_zeros(parser *p, const token *t, size_t n)
 {
   int rc = room_for(p, t, n);
-  if (rc != MY_OK)
-    return rc;
+  if (rc != MY_OK) return rc;
   memset(p->probe + p->probe_len, 0, n);
   memset(p->entropy + p->probe_len, 0, n);
   p->probe_len += n;
@@ -38,12 +35,10 @@ static int put_slot(parser *p, const token *t, slot s)
 {
   my_sig *sig = p->sig;
   sig->slots = grow(&p->file->memory, sig->slots, sig->slot_count, sizeof *sig->slots);
-  if (sig->slots == NULL)
-    return MY_ENOMEM;
+  if (sig->slots == NULL) return MY_ENOMEM;
   s.offset = (uint16_t)p->probe_len;
   int rc = put_zeros(p, t, s.len);
-  if (rc == MY_OK)
-    sig->slots[sig->slot_count++] = s;
+  if (rc == MY_OK) sig->slots[sig->slot_count++] = s;
   return rc;
 }
 
@@ -86,22 +81,21 @@ static int put_field(parser *p, const token *t, const char *mark)
   my_sig *sig = p->sig;
   uint64_t n;
   if (!read_decimal(count, digits, 1, MY_PROBE_MAX, &n))
-    return parse_fail(p, t, "length \"%.*s\": expected a decimal byte count from 1 to %d", (int)digits,
-                      count, MY_PROBE_MAX);
+    return parse_fail(p, t, "length \"%.*s\": expected a decimal byte count from 1 to %d",
+                      (int)digits, count, MY_PROBE_MAX);
   if (colon != NULL && !read_class(colon + 1, (size_t)(end - colon - 1), &class_))
     return parse_fail(p, t, "class \"%.*s\": expected alpha, alnum, digit or pos",
                       (int)(end - colon - 1), colon + 1);
   for (size_t i = 0; i < sig->field_count; i++)
     if (strlen(sig->fields[i].name) == name_len && memcmp(sig->fields[i].name, t->s, name_len) == 0)
-      return parse_fail(p, t, "a second field \"%.*s\": expected a name of its own", (int)name_len, t->s);
+      return parse_fail(p, t, "a second field \"%.*s\": expected a name of its own", (int)name_len,
+                        t->s);
   sig->fields = grow(&p->file->memory, sig->fields, sig->field_count, sizeof *sig->fields);
   char *name = arena_text(&p->file->memory, t->s, name_len);
-  if (sig->fields == NULL || name == NULL)
-    return MY_ENOMEM;
+  if (sig->fields == NULL || name == NULL) return MY_ENOMEM;
   size_t offset = p->probe_len;
   int rc = put_slot(p, t, (slot){.kind = SLOT_RANDOM, .class_ = class_, .len = (uint16_t)n});
-  if (rc != MY_OK)
-    return rc;
+  if (rc != MY_OK) return rc;
   sig->fields[sig->field_count++] = (field){name, (uint16_t)offset, (uint16_t)n};
   for (size_t i = 0; i < n; i++)
     p->entropy[offset + i] = class_entropy(class_, i == 0);
@@ -112,7 +106,8 @@ static int put_field(parser *p, const token *t, const char *mark)
 static int put_nibbles(parser *p, const token *t)
 {
   if (t->n % 2 != 0)
-    return parse_fail(p, t, "\"%.*s\": expected two nibbles a byte, hex digits or ?", (int)t->n, t->s);
+    return parse_fail(p, t, "\"%.*s\": expected two nibbles a byte, hex digits or ?", (int)t->n,
+                      t->s);
   for (size_t i = 0; i < t->n; i += 2) {
     uint8_t mask = 0, value = 0;
     for (size_t k = 0; k < 2; k++) {
@@ -125,8 +120,7 @@ static int put_nibbles(parser *p, const token *t)
     size_t offset = p->probe_len;
     int rc = mask == 0 ? put_bytes(p, t, &value, 1)
                        : put_slot(p, t, (slot){.kind = SLOT_NIBBLE, .len = 1, .mask = mask});
-    if (rc != MY_OK)
-      return rc;
+    if (rc != MY_OK) return rc;
     p->probe[offset] = value;
     p->entropy[offset] = mask == 0xff ? 128 : mask != 0 ? 64 : 0;
   }
@@ -144,13 +138,13 @@ static int put_length(parser *p, const token *t)
   if (t->s[t->n - 1] != ')' || n < 3 || memcmp(inner, "len", 3) != 0 ||
       (n > 3 && ((inner[3] != '+' && inner[3] != '-') ||
                  !read_decimal(inner + 4, n - 4, 0, MY_PROBE_MAX, &k))))
-    return parse_fail(p, t, "\"%.*s\": expected for example be16(len) or be16(len-2)", (int)t->n, t->s);
+    return parse_fail(p, t, "\"%.*s\": expected for example be16(len) or be16(len-2)", (int)t->n,
+                      t->s);
   f.add = n > 3 && inner[3] == '-' ? -(int32_t)k : (int32_t)k;
   if (p->fixup_count == FIXUPS_MAX)
     return parse_fail(p, t, "more than %d lengths in a probe", FIXUPS_MAX);
   int rc = put_zeros(p, t, f.width);
-  if (rc == MY_OK)
-    p->fixups[p->fixup_count++] = f;
+  if (rc == MY_OK) p->fixups[p->fixup_count++] = f;
   return rc;
 }
 
@@ -159,8 +153,8 @@ static int put_pad(parser *p)
   const token *t = parse_take(p);
   uint64_t n;
   if (t->kind != TOKEN_WORD || !read_decimal(t->s, t->n, 1, MY_PROBE_MAX, &n))
-    return parse_fail(p, t, "pad \"%.*s\": expected a decimal byte count from 1 to %d", (int)t->n, t->s,
-                      MY_PROBE_MAX);
+    return parse_fail(p, t, "pad \"%.*s\": expected a decimal byte count from 1 to %d", (int)t->n,
+                      t->s, MY_PROBE_MAX);
   return n > p->probe_len ? put_zeros(p, t, n - p->probe_len) : MY_OK;
 }
 
@@ -174,28 +168,22 @@ static int put_word(parser *p, const token *t)
 {
   const char *mark = memchr(t->s, '?', t->n);
   my_span bytes;
-  if (token_is(t, "pad"))
-    return put_pad(p);
-  if (token_is(t, "my.ip"))
-    return put_slot(p, t, (slot){.kind = SLOT_MY_IP, .len = 4});
-  if (token_is(t, "peer.ip"))
-    return put_slot(p, t, (slot){.kind = SLOT_PEER_IP, .len = 4});
-  if (token_is(t, "my.port"))
-    return put_slot(p, t, (slot){.kind = SLOT_MY_PORT, .len = 2});
-  if (token_is(t, "peer.port"))
-    return put_slot(p, t, (slot){.kind = SLOT_PEER_PORT, .len = 2});
-  if (has_prefix(t, "be16(") || has_prefix(t, "be32(") || has_prefix(t, "le16(") || has_prefix(t, "le32("))
+  if (token_is(t, "pad")) return put_pad(p);
+  if (token_is(t, "my.ip")) return put_slot(p, t, (slot){.kind = SLOT_MY_IP, .len = 4});
+  if (token_is(t, "peer.ip")) return put_slot(p, t, (slot){.kind = SLOT_PEER_IP, .len = 4});
+  if (token_is(t, "my.port")) return put_slot(p, t, (slot){.kind = SLOT_MY_PORT, .len = 2});
+  if (token_is(t, "peer.port")) return put_slot(p, t, (slot){.kind = SLOT_PEER_PORT, .len = 2});
+  if (has_prefix(t, "be16(") || has_prefix(t, "be32(") || has_prefix(t, "le16(") ||
+      has_prefix(t, "le32("))
     return put_length(p, t);
-  if (mark == t->s)
-    return put_nibbles(p, t);
-  if (mark != NULL && isalpha((unsigned char)t->s[0]))
-    return put_field(p, t, mark);
+  if (mark == t->s) return put_nibbles(p, t);
+  if (mark != NULL && isalpha((unsigned char)t->s[0])) return put_field(p, t, mark);
   int rc = read_repeat(&p->file->memory, t, &bytes);
+  if (rc == MY_EFORMAT) rc = read_hex(&p->file->memory, t->s, t->n, &bytes);
   if (rc == MY_EFORMAT)
-    rc = read_hex(&p->file->memory, t->s, t->n, &bytes);
-  if (rc == MY_EFORMAT)
-    return parse_fail(p, t, "\"%.*s\": expected hex bytes, \"text\", name?N, 00*N, pad N, be16(len) or my.ip",
-                      (int)t->n, t->s);
+    return parse_fail(
+        p, t, "\"%.*s\": expected hex bytes, \"text\", name?N, 00*N, pad N, be16(len) or my.ip",
+        (int)t->n, t->s);
   return rc == MY_OK ? put_bytes(p, t, bytes.data, bytes.len) : rc;
 }
 
@@ -215,16 +203,15 @@ static int set_lengths(parser *p, const token *t)
 int parse_send(parser *p)
 {
   if (p->send_over)
-    return parse_fail(p, &p->tokens[0], "`send` after a line that uses the probe: expected it before");
+    return parse_fail(p, &p->tokens[0],
+                      "`send` after a line that uses the probe: expected it before");
   const token *t = parse_peek(p);
-  if (t->kind == TOKEN_END)
-    return parse_fail(p, t, "`send` of nothing: expected bytes");
+  if (t->kind == TOKEN_END) return parse_fail(p, t, "`send` of nothing: expected bytes");
   while ((t = parse_take(p))->kind != TOKEN_END) {
     int rc = t->kind == TOKEN_TEXT   ? put_bytes(p, t, t->s, t->n)
              : t->kind == TOKEN_WORD ? put_word(p, t)
                                      : parse_fail(p, t, "\"%.*s\" in a probe", (int)t->n, t->s);
-    if (rc != MY_OK)
-      return rc;
+    if (rc != MY_OK) return rc;
   }
   return set_lengths(p, &p->tokens[0]);
 }

@@ -18,8 +18,7 @@ void *arena_alloc(arena *a, size_t size)
   if (c == NULL || c->size - c->used < size) {
     size_t want = size > CHUNK ? size : CHUNK;
     c = calloc(1, sizeof *c + want);
-    if (c == NULL)
-      return NULL;
+    if (c == NULL) return NULL;
     c->size = want;
     c->next = a->head;
     a->head = c;
@@ -32,8 +31,7 @@ void *arena_alloc(arena *a, size_t size)
 char *arena_text(arena *a, const char *s, size_t n)
 {
   char *copy = arena_alloc(a, n + 1);
-  if (copy != NULL && n > 0)
-    memcpy(copy, s, n);
+  if (copy != NULL && n > 0) memcpy(copy, s, n);
   return copy;
 }
 
@@ -50,8 +48,7 @@ static void sig_release(my_sig *s)
 {
   for (size_t i = 0; i < s->line_count; i++)
     for (size_t r = 0; r < s->lines[i].right_count; r++)
-      if (s->lines[i].right[r].regex != NULL)
-        pcre2_code_free(s->lines[i].right[r].regex);
+      if (s->lines[i].right[r].regex != NULL) pcre2_code_free(s->lines[i].right[r].regex);
 }
 
 static void file_free(struct sig_file *f)
@@ -71,8 +68,7 @@ int my_sigdb_new(my_sigdb **out)
 
 void my_sigdb_free(my_sigdb *db)
 {
-  if (db == NULL)
-    return;
+  if (db == NULL) return;
   for (struct sig_file *f = db->files, *next; f != NULL; f = next) {
     next = f->next;
     file_free(f);
@@ -87,8 +83,7 @@ int my_sigdb_add(my_sigdb *db, const char *file, my_span text, my_where *where)
   my_sig **all = NULL;
   int rc = MY_ENOMEM;
   *where = (my_where){0};
-  if (f != NULL)
-    rc = sig_parse(f, db, file, text, where);
+  if (f != NULL) rc = sig_parse(f, db, file, text, where);
   if (rc == MY_OK && f->count > 0) {
     all = realloc(db->all, (db->count + f->count) * sizeof *all);
     if (all == NULL)
@@ -97,8 +92,7 @@ int my_sigdb_add(my_sigdb *db, const char *file, my_span text, my_where *where)
       db->all = all;
   }
   if (rc != MY_OK) {
-    if (f != NULL)
-      file_free(f);
+    if (f != NULL) file_free(f);
     return rc;
   }
   for (size_t i = 0; i < f->count; i++)
@@ -121,8 +115,7 @@ const my_sig *my_sigdb_at(const my_sigdb *db, size_t i)
 const my_sig *my_sigdb_find(const my_sigdb *db, const char *name)
 {
   for (size_t i = 0; i < db->count; i++)
-    if (strcmp(db->all[i]->info.name, name) == 0)
-      return db->all[i];
+    if (strcmp(db->all[i]->info.name, name) == 0) return db->all[i];
   return NULL;
 }
 
@@ -137,10 +130,8 @@ int my_sig_port_rank(const my_sig *sig, uint16_t port)
   my_transport carrier = sig->info.transport == MY_TLS ? MY_TCP : sig->info.transport;
   for (size_t i = 0; i < sig->service->port_count; i++) {
     const port_range *r = &sig->service->ports[i];
-    if (r->transport != carrier || port < r->first || port > r->last)
-      continue;
-    if (r->first == r->last)
-      return 2;
+    if (r->transport != carrier || port < r->first || port > r->last) continue;
+    if (r->first == r->last) return 2;
     rank = 1;
   }
   return rank;
@@ -165,15 +156,15 @@ int my_scratch_new(my_scratch **out)
 {
   my_scratch *s = calloc(1, sizeof *s);
   *out = NULL;
-  if (s == NULL)
-    return MY_ENOMEM;
+  if (s == NULL) return MY_ENOMEM;
   s->match = pcre2_match_data_create(32, NULL);
   s->limits = pcre2_match_context_create(NULL);
   if (s->match == NULL || s->limits == NULL) {
     my_scratch_free(s);
     return MY_ENOMEM;
   }
-  /* Far above what the library's patterns need on 64 KiB, far below what a hostile reply could cost. */
+  /* Far above what the library's patterns need on 64 KiB, far below what a hostile reply could
+   * cost. */
   pcre2_set_match_limit(s->limits, 200000);
   pcre2_set_depth_limit(s->limits, 1000);
   pcre2_set_heap_limit(s->limits, 1024); /* KiB */
@@ -183,8 +174,7 @@ int my_scratch_new(my_scratch **out)
 
 void my_scratch_free(my_scratch *s)
 {
-  if (s == NULL)
-    return;
+  if (s == NULL) return;
   pcre2_match_data_free(s->match);
   pcre2_match_context_free(s->limits);
   free(s);

@@ -1,4 +1,5 @@
-/* exchange.c - exchanges as tables, events as tables: what the engine and the pump say to Lua alike. */
+/* exchange.c - exchanges as tables, events as tables: what the engine and the pump say to Lua
+ * alike. */
 #include "exchange.h"
 
 void my_lua_read_engine_config(lua_State *L, int arg, my_engine_config *out)
@@ -8,12 +9,14 @@ void my_lua_read_engine_config(lua_State *L, int arg, my_engine_config *out)
   luaL_checktype(L, arg, LUA_TTABLE);
   out->rate_pps = opt_number_field(L, arg, "rate", 0);
   lua_Integer most = opt_integer_field(L, arg, "max_exchanges", 0);
-  luaL_argcheck(L, most >= 0 && most <= 1000000, arg, "field 'max_exchanges': 0 to 1000000 expected");
+  luaL_argcheck(L, most >= 0 && most <= 1000000, arg,
+                "field 'max_exchanges': 0 to 1000000 expected");
   out->max_exchanges = (unsigned)most;
 }
 
 /* An address as an exchange takes it. False, and the message on the stack, where it is none. */
-static bool read_endpoint(lua_State *L, int arg, const char *address, const char *port, my_endpoint *out)
+static bool read_endpoint(lua_State *L, int arg, const char *address, const char *port,
+                          my_endpoint *out)
 {
   my_where where;
   if (opt_endpoint_fields(L, arg, address, port, out)) return true;
@@ -44,7 +47,8 @@ static void read_payloads(lua_State *L, int arg, my_exchange *x)
 
 static bool read_common(lua_State *L, int arg, my_exchange *x)
 {
-  if (!opt_text_field(L, arg, "host")) luaL_argerror(L, arg, "field 'host': string expected, got nil");
+  if (!opt_text_field(L, arg, "host"))
+    luaL_argerror(L, arg, "field 'host': string expected, got nil");
   opt_port_field(L, arg, "port", 1);
   if (!read_endpoint(L, arg, "host", "port", &x->peer)) return false;
   if (!read_endpoint(L, arg, "local_host", "local_port", &x->local)) return false;

@@ -1,4 +1,5 @@
-/* exchange.h - exchanges as tables, events as tables: what the engine and the pump say to Lua alike. */
+/* exchange.h - exchanges as tables, events as tables: what the engine and the pump say to Lua
+ * alike. */
 #ifndef MYNAH_LUA_EXCHANGE_H
 #define MYNAH_LUA_EXCHANGE_H
 
@@ -6,9 +7,10 @@
 
 #include "mynah/engine.h"
 
-/* Read { host=, port=, payloads=, timeout=, flow=, start_ns=, local_host=, local_port=, report_sent= } at 'arg' (an
- * absolute index). Its spans live while the table and what this leaves on the stack do. A wrong type raises; false, with nil
- * and a message on the stack, where an address is none. */
+/* Read { host=, port=, payloads=, timeout=, flow=, start_ns=, local_host=, local_port=,
+ * report_sent= } at 'arg' (an absolute index). Its spans live while the table and what this leaves
+ * on the stack do. A wrong type raises; false, with nil and a message on the stack, where an
+ * address is none. */
 bool my_lua_read_udp(lua_State *L, int arg, my_exchange *x);
 
 /* The same for { host=, port=, timeout=, start_ns=, local_host=, local_port= }. */

@@ -4,10 +4,10 @@
 /* The pair in the table at 'arg' (an absolute index). Its bytes live as long as the table. */
 static my_pair check_pair(lua_State *L, int arg)
 {
-  my_pair p = {.request = opt_span_field(L, arg, "request"), .reply = opt_span_field(L, arg, "reply")};
+  my_pair p = {.request = opt_span_field(L, arg, "request"),
+               .reply = opt_span_field(L, arg, "reply")};
   const char *public_ip = opt_text_field(L, arg, "public_ip");
-  if (p.reply.data == NULL)
-    luaL_argerror(L, arg, "a pair with the field 'reply' expected");
+  if (p.reply.data == NULL) luaL_argerror(L, arg, "a pair with the field 'reply' expected");
   if (!opt_endpoint_fields(L, arg, "my", "my_port", &p.my) ||
       !opt_endpoint_fields(L, arg, "peer", "peer_port", &p.peer) ||
       !opt_endpoint_fields(L, arg, "from", "from_port", &p.from) ||
@@ -33,8 +33,11 @@ static void push_hex(lua_State *L, my_span bytes)
 /* Push the array of what each line of 'sig' showed. */
 static void push_evidence(lua_State *L, const my_sig *sig, const my_match *m)
 {
-  static const char *const held[] = {[MY_FAILED] = "no", [MY_HELD] = "yes", [MY_HELD_PUBLIC] = "public",
-                                     [MY_HELD_PRIVATE] = "private", [MY_SKIPPED] = "skipped"};
+  static const char *const held[] = {[MY_FAILED] = "no",
+                                     [MY_HELD] = "yes",
+                                     [MY_HELD_PUBLIC] = "public",
+                                     [MY_HELD_PRIVATE] = "private",
+                                     [MY_SKIPPED] = "skipped"};
   lua_newtable(L);
   for (size_t i = 0; i < m->line_count; i++) {
     lua_newtable(L);
@@ -79,10 +82,8 @@ static int l_answers_control(lua_State *L) /* db:answers_control(name, pair) -> 
 static my_control check_control(lua_State *L, int arg)
 {
   const char *said = opt_text(L, arg, NULL);
-  if (said == NULL)
-    return MY_CONTROL_NOT_ASKED;
-  if (strcmp(said, "silent") == 0)
-    return MY_CONTROL_SILENT;
+  if (said == NULL) return MY_CONTROL_NOT_ASKED;
+  if (strcmp(said, "silent") == 0) return MY_CONTROL_SILENT;
   luaL_argcheck(L, strcmp(said, "answered") == 0, arg, "nil, \"silent\" or \"answered\" expected");
   return MY_CONTROL_ANSWERED;
 }
@@ -93,8 +94,7 @@ static void push_gives(lua_State *L, const my_verdict *v)
   lua_newtable(L);
   for (size_t i = 0; i < v->give_count; i++) {
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
-      if (strcmp(v->give[i].name, known[k]) != 0 || v->give[i].value[0] == 0)
-        continue;
+      if (strcmp(v->give[i].name, known[k]) != 0 || v->give[i].value[0] == 0) continue;
       lua_pushstring(L, v->give[i].value);
       lua_setfield(L, -3, known[k]);
     }
@@ -108,10 +108,12 @@ static void push_gives(lua_State *L, const my_verdict *v)
 
 static void push_verdict(lua_State *L, const my_sig *sig, const my_verdict *v)
 {
-  static const char *const states[] = {[MY_NO] = "no", [MY_MORE] = "more", [MY_GUESS] = "guess",
-                                       [MY_CERTAIN] = "certain"};
-  static const char *const wants[] = {[MY_WANT_NOTHING] = NULL, [MY_WANT_FRESH] = "fresh",
-                                      [MY_WANT_SAME] = "same", [MY_WANT_CONTROL] = "control"};
+  static const char *const states[] = {
+      [MY_NO] = "no", [MY_MORE] = "more", [MY_GUESS] = "guess", [MY_CERTAIN] = "certain"};
+  static const char *const wants[] = {[MY_WANT_NOTHING] = NULL,
+                                      [MY_WANT_FRESH] = "fresh",
+                                      [MY_WANT_SAME] = "same",
+                                      [MY_WANT_CONTROL] = "control"};
   lua_newtable(L);
   set_string(L, "state", states[v->state]);
   set_string(L, "want", wants[v->want]); /* NULL pushes nil */
@@ -125,7 +127,8 @@ static void push_verdict(lua_State *L, const my_sig *sig, const my_verdict *v)
   lua_setfield(L, -2, "evidence");
 }
 
-static int l_judge(lua_State *L) /* db:judge(name, { pair, … } [, control]) -> verdict | nil, message */
+static int
+l_judge(lua_State *L) /* db:judge(name, { pair, … } [, control]) -> verdict | nil, message */
 {
   enum { PAIRS_MAX = 64 };
   sigdb_ref *r = check_sigdb(L, 1);
@@ -137,24 +140,24 @@ static int l_judge(lua_State *L) /* db:judge(name, { pair, … } [, control]) ->
   luaL_argcheck(L, count >= 1 && count <= PAIRS_MAX, 3, "1 to 64 pairs expected");
   luaL_checkstack(L, (int)count + 20, "pairs");
   my_pair *pairs = lua_newuserdata(L, count * sizeof *pairs);
-  for (size_t i = 0; i < count; i++) { /* each pair's table stays on the stack, and so do its bytes */
+  for (size_t i = 0; i < count;
+       i++) { /* each pair's table stays on the stack, and so do its bytes */
     if (lua_rawgeti(L, 3, (lua_Integer)i + 1) != LUA_TTABLE)
       return luaL_argerror(L, 3, "an array of pairs expected");
     pairs[i] = check_pair(L, lua_gettop(L));
   }
   int rc = my_sig_judge(sig, pairs, count, control, r->scratch, &v);
-  if (rc != MY_OK)
-    return push_failure(L, rc, NULL);
+  if (rc != MY_OK) return push_failure(L, rc, NULL);
   push_verdict(L, sig, &v);
   return 1;
 }
 
-static int l_echo(lua_State *L) /* core.echo(request, reply) -> length, request_offset, reply_offset | nil */
+static int
+l_echo(lua_State *L) /* core.echo(request, reply) -> length, request_offset, reply_offset | nil */
 {
   size_t request_offset = 0, reply_offset = 0;
   size_t n = my_echo_find(check_span(L, 1), check_span(L, 2), &request_offset, &reply_offset);
-  if (n == 0)
-    return 0;
+  if (n == 0) return 0;
   lua_pushinteger(L, (lua_Integer)n);
   lua_pushinteger(L, (lua_Integer)request_offset);
   lua_pushinteger(L, (lua_Integer)reply_offset);
@@ -163,10 +166,8 @@ static int l_echo(lua_State *L) /* core.echo(request, reply) -> length, request_
 
 void my_lua_open_match(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"match", l_match},
-                                     {"judge", l_judge},
-                                     {"answers_control", l_answers_control},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"match", l_match}, {"judge", l_judge}, {"answers_control", l_answers_control}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"echo", l_echo}, {NULL, NULL}};
   luaL_getmetatable(L, SIGDB_CLASS); /* made by my_lua_open_signature */
   lua_getfield(L, -1, "__index");

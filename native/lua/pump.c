@@ -56,7 +56,8 @@ static int l_bell(lua_State *L)
   int rc = my_pump_bell(p, &bell, token);
   if (rc != MY_OK) return push_failure(L, rc, NULL);
   lua_pushinteger(L, (lua_Integer)bell);
-  push_span(L, (my_span){token, sizeof token}); /* should this raise, the pump still owns the bell */
+  push_span(L,
+            (my_span){token, sizeof token}); /* should this raise, the pump still owns the bell */
   return 2;
 }
 

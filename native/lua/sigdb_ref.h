@@ -1,4 +1,5 @@
-/* sigdb_ref.h - the userdata that owns a database of signatures, used by signature.c and match.c. */
+/* sigdb_ref.h - the userdata that owns a database of signatures, used by signature.c and match.c.
+ */
 #ifndef MYNAH_LUA_SIGDB_REF_H
 #define MYNAH_LUA_SIGDB_REF_H
 
@@ -27,8 +28,7 @@ static inline const my_sig *check_sig(lua_State *L, const sigdb_ref *r, int arg)
 {
   const char *name = check_text(L, arg);
   const my_sig *sig = my_sigdb_find(r->db, name);
-  if (sig == NULL)
-    luaL_argerror(L, arg, lua_pushfstring(L, "no signature '%s'", name));
+  if (sig == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "no signature '%s'", name));
   return sig;
 }
 

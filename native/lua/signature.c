@@ -18,22 +18,20 @@ static int l_signatures(lua_State *L) /* core.signatures() -> db | nil, message 
 {
   sigdb_ref *r = new_owner(L, sizeof *r, SIGDB_CLASS);
   int rc = my_sigdb_new(&r->db);
-  if (rc == MY_OK)
-    rc = my_scratch_new(&r->scratch);
+  if (rc == MY_OK) rc = my_scratch_new(&r->scratch);
   return rc == MY_OK ? 1 : push_failure(L, rc, NULL);
 }
 
-static int l_add(lua_State *L) /* db:add(text, filename) -> true | nil, "file:line:column: message" */
+static int
+l_add(lua_State *L) /* db:add(text, filename) -> true | nil, "file:line:column: message" */
 {
   sigdb_ref *r = check_sigdb(L, 1);
   my_span text = check_span(L, 2);
   const char *file = check_text(L, 3);
   my_where where;
   int rc = my_sigdb_add(r->db, file, text, &where);
-  if (rc == MY_OK)
-    return push_true(L);
-  if (rc != MY_ESYNTAX)
-    return push_failure(L, rc, NULL);
+  if (rc == MY_OK) return push_true(L);
+  if (rc != MY_ESYNTAX) return push_failure(L, rc, NULL);
   lua_pushnil(L);
   if (where.line > 0)
     lua_pushfstring(L, "%s:%d:%d: %s", file, (int)where.line, (int)where.column, where.text);
@@ -79,8 +77,7 @@ static int l_info(lua_State *L) /* db:info(name) -> table | nil */
   const my_sig *sig = my_sigdb_find(r->db, check_text(L, 2));
   const char *line;
   my_sig_info info;
-  if (sig == NULL)
-    return 0;
+  if (sig == NULL) return 0;
   my_sig_get_info(sig, &info);
   lua_newtable(L);
   set_string(L, "name", info.name);
@@ -135,10 +132,8 @@ static int l_compose(lua_State *L)
     given = check_span(L, 4);
   else
     rc = my_random(entropy, sizeof entropy);
-  if (rc == MY_OK)
-    rc = my_sig_compose(sig, &my, &peer, given, probe, sizeof probe);
-  if (rc < 0)
-    return push_failure(L, rc, NULL);
+  if (rc == MY_OK) rc = my_sig_compose(sig, &my, &peer, given, probe, sizeof probe);
+  if (rc < 0) return push_failure(L, rc, NULL);
   push_span(L, (my_span){probe, (size_t)rc});
   return 1;
 }
@@ -150,11 +145,9 @@ static int l_broken(lua_State *L) /* db:broken(name, bytes) -> bytes | nil, mess
   my_span given = check_span(L, 3);
   uint8_t probe[MY_PROBE_MAX];
   luaL_argcheck(L, given.len <= sizeof probe, 3, "a probe of at most 1500 bytes expected");
-  if (given.len > 0)
-    memcpy(probe, given.data, given.len);
+  if (given.len > 0) memcpy(probe, given.data, given.len);
   int rc = my_sig_break(sig, probe, given.len);
-  if (rc != MY_OK)
-    return push_failure(L, rc, NULL);
+  if (rc != MY_OK) return push_failure(L, rc, NULL);
   push_span(L, (my_span){probe, given.len});
   return 1;
 }
@@ -174,8 +167,7 @@ static int l_check(lua_State *L) /* db:check() -> { { name, service, ok, problem
     set_string(L, "file", info.file);
     set_integer(L, "line", rc == MY_OK ? info.line : where.line);
     set_boolean(L, "ok", rc == MY_OK);
-    if (rc != MY_OK)
-      set_string(L, "problem", rc == MY_ESYNTAX ? where.text : my_status_text(rc));
+    if (rc != MY_OK) set_string(L, "problem", rc == MY_ESYNTAX ? where.text : my_status_text(rc));
     set_budget(L, &info.budget);
     set_integer(L, "samples", (lua_Integer)my_sig_sample_count(my_sigdb_at(r->db, i)));
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -185,9 +177,10 @@ static int l_check(lua_State *L) /* db:check() -> { { name, service, ok, problem
 
 void my_lua_open_signature(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"add", l_add},         {"count", l_count}, {"names", l_names},
-                                     {"info", l_info},       {"rank", l_rank},   {"compose", l_compose},
-                                     {"broken", l_broken},   {"check", l_check}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"add", l_add},       {"count", l_count}, {"names", l_names},
+      {"info", l_info},     {"rank", l_rank},   {"compose", l_compose},
+      {"broken", l_broken}, {"check", l_check}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"signatures", l_signatures}, {NULL, NULL}};
   new_class(L, SIGDB_CLASS, methods, l_close);
   luaL_setfuncs(L, functions, 0);

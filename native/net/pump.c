@@ -1,5 +1,5 @@
-/* pump.c - the thread that drives an engine where the program's own loop cannot. One lock guards everything; the
- * thread holds it while it steps, never while it waits. */
+/* pump.c - the thread that drives an engine where the program's own loop cannot. One lock guards
+ * everything; the thread holds it while it steps, never while it waits. */
 #include "mynah/pump.h"
 
 #include <errno.h>
@@ -47,14 +47,15 @@ struct my_pump {
   size_t talk_count;
   bell *bells;
   uint64_t last_bell;
-  news *taken; /* what my_pump_next gave last */
+  news *taken;  /* what my_pump_next gave last */
   int doors[2]; /* loopback UDP, IPv4 and IPv6 (-1: none) */
   uint16_t ports[2];
   int stop; /* eventfd */
   bool joined;
 };
 
-/* --- what is open, for the end of the process: threads must be gone before exit's last handlers --------------- */
+/* --- what is open, for the end of the process: threads must be gone before exit's last handlers
+ * --------------- */
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static my_pump *open_pumps;
@@ -103,7 +104,9 @@ static void note_closed(my_pump *p)
   pthread_mutex_unlock(&open_lock);
 }
 
-/* --- bells ---------------------------------------------------------------------------------------------------------- */
+/* --- bells
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 static bell *find_bell(my_pump *p, uint64_t number)
 {
@@ -119,7 +122,8 @@ static void ring(my_pump *p, uint64_t number)
   if (b == NULL || b->rung) return;
   b->rung = true;
   /* A full socket buffer loses nothing: what fills it are rings that were not looked at yet. */
-  if (b->to_len > 0) sendto(p->doors[b->door], "!", 1, MSG_DONTWAIT, (struct sockaddr *)&b->to, b->to_len);
+  if (b->to_len > 0)
+    sendto(p->doors[b->door], "!", 1, MSG_DONTWAIT, (struct sockaddr *)&b->to, b->to_len);
 }
 
 /* A hello may come after the first news: then it is answered at once. */
@@ -129,8 +133,8 @@ static void read_hellos(my_pump *p, int door)
   struct sockaddr_storage from;
   socklen_t len = sizeof from;
   ssize_t n;
-  while ((n = recvfrom(p->doors[door], token, sizeof token, MSG_DONTWAIT, (struct sockaddr *)&from, &len)) >=
-         0) {
+  while ((n = recvfrom(p->doors[door], token, sizeof token, MSG_DONTWAIT, (struct sockaddr *)&from,
+                       &len)) >= 0) {
     bell *b = p->bells;
     while (b != NULL && (n != MY_BELL_TOKEN || memcmp(b->token, token, MY_BELL_TOKEN) != 0))
       b = b->next;
@@ -146,7 +150,9 @@ static void read_hellos(my_pump *p, int door)
   }
 }
 
-/* --- exchanges -------------------------------------------------------------------------------------------------------- */
+/* --- exchanges
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static talk **find_talk(my_pump *p, uint64_t id)
 {
@@ -164,7 +170,8 @@ static void free_news(news *n)
   }
 }
 
-/* Queue an event for whoever asks. An event that finds no memory is lost, but for the end: 'over' keeps that. */
+/* Queue an event for whoever asks. An event that finds no memory is lost, but for the end: 'over'
+ * keeps that. */
 static void deliver(my_pump *p, const my_event *ev)
 {
   talk *t = *find_talk(p, ev->id);
@@ -206,7 +213,9 @@ static void *run(void *arg)
   return NULL;
 }
 
-/* --- start and end ------------------------------------------------------------------------------------------------------ */
+/* --- start and end
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static int open_door(my_pump *p, int door)
 {
@@ -294,7 +303,9 @@ void my_pump_close(my_pump *p)
   free_pump(p);
 }
 
-/* --- calls ------------------------------------------------------------------------------------------------------------------ */
+/* --- calls
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 uint16_t my_pump_port(const my_pump *p, int family)
 {

@@ -22,11 +22,9 @@ static inline guarded guard(const void *bytes, size_t len)
   size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (len / page + 1) * page;
   guarded g = {.map_len = room + page};
   g.map = mmap(NULL, g.map_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (g.map == MAP_FAILED || mprotect((char *)g.map + room, page, PROT_NONE) != 0)
-    abort();
+  if (g.map == MAP_FAILED || mprotect((char *)g.map + room, page, PROT_NONE) != 0) abort();
   uint8_t *start = (uint8_t *)g.map + room - len;
-  if (len > 0)
-    memcpy(start, bytes, len);
+  if (len > 0) memcpy(start, bytes, len);
   g.span = (my_span){start, len};
   return g;
 }

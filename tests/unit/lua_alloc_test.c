@@ -1,5 +1,6 @@
-/* lua_alloc_test.c - fail the n-th allocation, for every n, through every binding: of Lua's memory and of ours. Each run
- * must end in a result, nil and a message, or a Lua error; nothing may stay behind. */
+/* lua_alloc_test.c - fail the n-th allocation, for every n, through every binding: of Lua's memory
+ * and of ours. Each run must end in a result, nil and a message, or a Lua error; nothing may stay
+ * behind. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,8 +33,7 @@ static long failed, live;
 
 static int fails(void)
 {
-  if (countdown < 0)
-    return 0;
+  if (countdown < 0) return 0;
   if (countdown > 0) {
     countdown--;
     return 0;
@@ -102,7 +102,8 @@ static const char *const scenarios[][2] = {
     {"signatures",
      "local core = ...\n"
      "local db = assert(core.signatures())\n"
-     "assert(db:add([[service s\n ports udp 53\nsig a\n send id?4 my.ip\n @0:4 = $id\n @ ~ m/b(?<v>.)/\n version \"$v\"\n"
+     "assert(db:add([[service s\n ports udp 53\nsig a\n send id?4 my.ip\n @0:4 = $id\n @ ~ "
+     "m/b(?<v>.)/\n version \"$v\"\n"
      " match 00*4 01020304 > 00*4 \"bb\"\n nomatch 00 > 01]], 'a.sig'))\n"
      "local refused, message = db:add('service x\\nsig', 'b.sig')\n"
      "assert(not refused and (message:find('b.sig:2') or message:find('memory')))\n"
@@ -115,19 +116,20 @@ static const char *const scenarios[][2] = {
      "assert(core.echo(q, pair.reply) == 4)\n"
      "local ok = pcall(db.match, db, 'none', pair)  assert(not ok)\n"
      "db:close() db:close()\n"},
-    {"engine",
-     "local core = ...\n"
-     "local e = assert(core.engine{ rate = 1000 })\n"
-     "local u = assert(e:udp{ host = '127.0.0.1', port = PORT, payloads = { 'a', 'b' }, timeout = 0.2 })\n"
-     "local t = assert(e:tcp{ host = '127.0.0.1', port = PORT, timeout = 0.2 })\n"
-     "local stop = core.now() + 0.5\n"
-     "local ended = 0\n"
-     "while ended < 2 and core.now() < stop do\n"
-     "  e:wait(0.05) assert(e:step())\n"
-     "  for event in function() return e:next() end do if event.kind == 'end' then ended = ended + 1 end end\n"
-     "end\n"
-     "assert(e:fd()) e:deadline() e:cancel(u) e:send(t, 'x') e:receive(t, 10, 1)\n"
-     "e:close() e:close()\n"},
+    {"engine", "local core = ...\n"
+               "local e = assert(core.engine{ rate = 1000 })\n"
+               "local u = assert(e:udp{ host = '127.0.0.1', port = PORT, payloads = { 'a', 'b' }, "
+               "timeout = 0.2 })\n"
+               "local t = assert(e:tcp{ host = '127.0.0.1', port = PORT, timeout = 0.2 })\n"
+               "local stop = core.now() + 0.5\n"
+               "local ended = 0\n"
+               "while ended < 2 and core.now() < stop do\n"
+               "  e:wait(0.05) assert(e:step())\n"
+               "  for event in function() return e:next() end do if event.kind == 'end' then ended "
+               "= ended + 1 end end\n"
+               "end\n"
+               "assert(e:fd()) e:deadline() e:cancel(u) e:send(t, 'x') e:receive(t, 10, 1)\n"
+               "e:close() e:close()\n"},
     {"capture",
      "local core = ...\n"
      "local c = assert(core.capture(FILE, 'udp'))\n"
@@ -136,16 +138,18 @@ static const char *const scenarios[][2] = {
      "assert(n == 1) assert(c:counts() == 1)\n"
      "c:close() c:close()\n"
      "local none, message = core.capture('/nonexistent') assert(not none and message)\n"},
-    {"the rest",
-     "local core = ...\n"
-     "assert(core.resolve('127.0.0.1')[1] == '127.0.0.1')\n"
-     "assert(#core.random(300) == 300) assert(core.family('::1') == 6) assert(core.is_global('8.8.8.8'))\n"},
+    {"the rest", "local core = ...\n"
+                 "assert(core.resolve('127.0.0.1')[1] == '127.0.0.1')\n"
+                 "assert(#core.random(300) == 300) assert(core.family('::1') == 6) "
+                 "assert(core.is_global('8.8.8.8'))\n"},
 };
 
 static const uint8_t capture_bytes[] = {
-    0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 101, 0, 0, 0, /* raw IP */
-    1, 0, 0, 0, 0, 0, 0, 0, 30, 0, 0, 0, 30, 0, 0, 0,                                          /* one packet */
-    0x45, 0, 0, 30, 0, 1, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0, 53, 0, 54, 0, 10, 0, 0, 'h', 'i'};
+    0xd4, 0xc3, 0xb2, 0xa1, 2,   0,  4, 0,  0,  0,  0, 0, 0,   0,  0, 0,
+    0xff, 0xff, 0,    0,    101, 0,  0, 0,                               /* raw IP */
+    1,    0,    0,    0,    0,   0,  0, 0,  30, 0,  0, 0, 30,  0,  0, 0, /* one packet */
+    0x45, 0,    0,    30,   0,   1,  0, 0,  64, 17, 0, 0, 192, 0,  2, 1,
+    192,  0,    2,    2,    0,   53, 0, 54, 0,  10, 0, 0, 'h', 'i'};
 
 static char capture_path[] = "/tmp/mynah-alloc-XXXXXX";
 
@@ -165,14 +169,13 @@ static int run(const char *name, const char *code, long n)
   lua_pushcfunction(L, luaopen_mynah_core);
   countdown = n;
   int rc = lua_pcall(L, 0, 1, 0);
-  if (rc == LUA_OK)
-    rc = lua_pcall(L, 1, 0, 0);
+  if (rc == LUA_OK) rc = lua_pcall(L, 1, 0, 0);
   countdown = -1;
-  if (rc != LUA_OK && failed == 0)
-    fail_msg("%s without a failure: %s", name, lua_tostring(L, -1));
+  if (rc != LUA_OK && failed == 0) fail_msg("%s without a failure: %s", name, lua_tostring(L, -1));
   lua_close(L);
   if (live != 0 || count_fds() != fds)
-    fail_msg("%s, allocation %ld failing: %ld blocks and %d files stay behind", name, n, live, count_fds() - fds);
+    fail_msg("%s, allocation %ld failing: %ld blocks and %d files stay behind", name, n, live,
+             count_fds() - fds);
   return failed > 0;
 }
 
@@ -193,8 +196,7 @@ static int make_capture(void **state)
 {
   int fd = mkstemp(capture_path);
   (void)state;
-  if (fd < 0 || write(fd, capture_bytes, sizeof capture_bytes) != sizeof capture_bytes)
-    return -1;
+  if (fd < 0 || write(fd, capture_bytes, sizeof capture_bytes) != sizeof capture_bytes) return -1;
   return close(fd);
 }
 

@@ -17,8 +17,7 @@ static const my_sig *load(const char *text)
   assert_int_equal(my_sigdb_new(&db), MY_OK);
   assert_int_equal(my_scratch_new(&scratch), MY_OK);
   int rc = my_sigdb_add(db, "t", (my_span){(const uint8_t *)text, strlen(text)}, &where);
-  if (rc != MY_OK)
-    print_error("%u:%u %s in %s\n", where.line, where.column, where.text, text);
+  if (rc != MY_OK) print_error("%u:%u %s in %s\n", where.line, where.column, where.text, text);
   assert_int_equal(rc, MY_OK);
   return my_sigdb_at(db, 0);
 }
@@ -34,12 +33,12 @@ static size_t unhex(const char *hex, uint8_t *out)
   size_t n = 0;
   unsigned value;
   for (; *hex != 0; hex++)
-    if (*hex != ' ' && sscanf(hex++, "%2x", &value) == 1)
-      out[n++] = (uint8_t)value;
+    if (*hex != ' ' && sscanf(hex++, "%2x", &value) == 1) out[n++] = (uint8_t)value;
   return n;
 }
 
-/* --- one line at a time ---------------------------------------------------------------------------------- */
+/* --- one line at a time
+ * ---------------------------------------------------------------------------------- */
 
 typedef struct line_row {
   const char *why, *relation, *reply;
@@ -47,7 +46,7 @@ typedef struct line_row {
 } line_row;
 
 #define REQUEST "11223344 00000001 41424344"
-#define SEND " send id?4 00000001 \"ABCD\"\n"
+#define SEND    " send id?4 00000001 \"ABCD\"\n"
 
 static const line_row line_rows[] = {
     {"a constant", "@0:2 = a1b2", "a1b2", true},
@@ -149,7 +148,8 @@ static void test_lines(void **state)
     my_pair pair = make_pair(q.span, r.span);
     assert_int_equal(my_sig_match(sig, &pair, scratch, &m), MY_OK);
     if (m.matched != row->matches)
-      print_error("%zu. %s: \"%s\" on %s: got %d\n", ++wrong, row->why, row->relation, row->reply, m.matched);
+      print_error("%zu. %s: \"%s\" on %s: got %d\n", ++wrong, row->why, row->relation, row->reply,
+                  m.matched);
     unguard(q);
     unguard(r);
     unload();
@@ -164,8 +164,8 @@ static void test_from(void **state)
   my_match m;
   (void)state;
   for (int any = 0; any < 2; any++) {
-    const my_sig *sig =
-        load(any ? "service s\nsig a\n" SEND " from-port any\n len = 1\n" : "service s\nsig a\n" SEND " len = 1\n");
+    const my_sig *sig = load(any ? "service s\nsig a\n" SEND " from-port any\n len = 1\n"
+                                 : "service s\nsig a\n" SEND " len = 1\n");
     my_pair pair = make_pair((my_span){request, n}, (my_span){reply, 1});
     pair.from = pair.peer;
     my_sig_match(sig, &pair, scratch, &m);
@@ -181,10 +181,12 @@ static void test_from(void **state)
   }
 }
 
-/* --- conversations: the Skype signature against everything that comes close -------------------------------- */
+/* --- conversations: the Skype signature against everything that comes close
+ * -------------------------------- */
 
-static const char skype[] = "service skype\nsig skype\n send id?2 02 a16665ea0d x?14\n len = 11\n @0:2 = $id\n"
-                            " @2 = b0...01.1\n @3:4 = my.ip\n vary @7:4\n";
+static const char skype[] =
+    "service skype\nsig skype\n send id?2 02 a16665ea0d x?14\n len = 11\n @0:2 = $id\n"
+    " @2 = b0...01.1\n @3:4 = my.ip\n vary @7:4\n";
 
 typedef struct exchange_row {
   const char *request, *reply; /* hex; the fixed middle of the request is filled in */
@@ -199,60 +201,166 @@ typedef struct talk_row {
   my_want want;
 } talk_row;
 
-#define A "1111 02 a16665ea0d 0102030405060708090a0b0c0d0e"
-#define B "2222 02 a16665ea0d 1102030405060708090a0b0c0d0e"
-#define C "3333 02 a16665ea0d 2102030405060708090a0b0c0d0e"
+#define A    "1111 02 a16665ea0d 0102030405060708090a0b0c0d0e"
+#define B    "2222 02 a16665ea0d 1102030405060708090a0b0c0d0e"
+#define C    "3333 02 a16665ea0d 2102030405060708090a0b0c0d0e"
 #define OURS "c0000207"
 
 static const talk_row talk_rows[] = {
-    {"one refusal is not enough", "192.0.2.7", NULL, {{A, "1111 17" OURS "74a041f0"}}, 0, MY_MORE, MY_WANT_FRESH},
-    {"then the same datagram again", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}}, 0, MY_MORE, MY_WANT_SAME},
-    {"a Skype node", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}, {B, "2222 37" OURS "6808433a"}}, 0,
-     MY_CERTAIN, MY_WANT_NOTHING},
-    {"a byte that happens to stay: once more", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}, {B, "2222 37" OURS "6808104e"}}, 0,
-     MY_MORE, MY_WANT_SAME},
-    {"… and then it moves", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}, {B, "2222 37" OURS "6808104e"},
-      {B, "2222 37" OURS "99085577"}}, 0, MY_CERTAIN, MY_WANT_NOTHING},
-    {"a byte that never moves", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}, {B, "2222 37" OURS "6808104e"},
-      {B, "2222 37" OURS "99081077"}}, 0, MY_NO, MY_WANT_NOTHING},
-    {"a constant tail", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "74a041f0"}, {B, "2222 65" OURS "74a041f0"},
-      {B, "2222 65" OURS "74a041f0"}}, 0, MY_NO, MY_WANT_NOTHING},
-    {"a tail computed from the request", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}, {B, "2222 65" OURS "1100104f"},
-      {B, "2222 65" OURS "1100104f"}}, 0, MY_NO, MY_WANT_NOTHING},
-    {"a tail copied from the request", "192.0.2.7", NULL, {{A, "1111 17" OURS "05060708"}}, 0, MY_NO,
+    {"one refusal is not enough",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"}},
+     0,
+     MY_MORE,
+     MY_WANT_FRESH},
+    {"then the same datagram again",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}},
+     0,
+     MY_MORE,
+     MY_WANT_SAME},
+    {"a Skype node",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "1100104f"},
+      {B, "2222 37" OURS "6808433a"}},
+     0,
+     MY_CERTAIN,
      MY_WANT_NOTHING},
-    {"an earlier id", "192.0.2.7", NULL, {{A, "1111 17" OURS "74a041f0"}, {B, "1111 65" OURS "1100104f"}}, 0,
-     MY_NO, MY_WANT_NOTHING},
+    {"a byte that happens to stay: once more",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "1100104f"},
+      {B, "2222 37" OURS "6808104e"}},
+     0,
+     MY_MORE,
+     MY_WANT_SAME},
+    {"… and then it moves",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "1100104f"},
+      {B, "2222 37" OURS "6808104e"},
+      {B, "2222 37" OURS "99085577"}},
+     0,
+     MY_CERTAIN,
+     MY_WANT_NOTHING},
+    {"a byte that never moves",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "1100104f"},
+      {B, "2222 37" OURS "6808104e"},
+      {B, "2222 37" OURS "99081077"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
+    {"a constant tail",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "74a041f0"},
+      {B, "2222 65" OURS "74a041f0"},
+      {B, "2222 65" OURS "74a041f0"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
+    {"a tail computed from the request",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "1100104f"},
+      {B, "2222 65" OURS "1100104f"},
+      {B, "2222 65" OURS "1100104f"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
+    {"a tail copied from the request",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "05060708"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
+    {"an earlier id",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"}, {B, "1111 65" OURS "1100104f"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
     {"12 bytes", "192.0.2.7", NULL, {{A, "1111 17" OURS "74a041f000"}}, 0, MY_NO, MY_WANT_NOTHING},
     {"10 bytes", "192.0.2.7", NULL, {{A, "1111 17" OURS "74a041"}}, 0, MY_NO, MY_WANT_NOTHING},
-    {"behind NAT: the same public address", "192.168.0.19", NULL,
-     {{A, "1111 17 51000001 74a041f0"}, {B, "2222 65 51000001 1100104f"}, {B, "2222 37 51000001 6808433a"}}, 0,
-     MY_CERTAIN, MY_WANT_NOTHING},
-    {"a public address that changes", "192.168.0.19", NULL,
-     {{A, "1111 17 51000001 74a041f0"}, {B, "2222 65 51000002 1100104f"}}, 0, MY_NO, MY_WANT_NOTHING},
-    {"ours first, then another", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65 51000002 1100104f"}}, 0, MY_NO, MY_WANT_NOTHING},
-    {"a private address not ours: a guess", "192.0.2.7", NULL,
-     {{A, "1111 17 0a000001 74a041f0"}, {B, "2222 65 0a000001 1100104f"}, {B, "2222 37 0a000001 6808433a"}}, 0,
-     MY_GUESS, MY_WANT_NOTHING},
-    {"the address that --public-ip names", "192.168.0.19", "203.0.113.9",
-     {{A, "1111 17 cb007109 74a041f0"}, {B, "2222 65 cb007109 1100104f"}, {B, "2222 37 cb007109 6808433a"}}, 0,
-     MY_CERTAIN, MY_WANT_NOTHING},
-    {"a documentation address, not named", "192.168.0.19", NULL, {{A, "1111 17 cb007109 74a041f0"}}, 0, MY_NO,
+    {"behind NAT: the same public address",
+     "192.168.0.19",
+     NULL,
+     {{A, "1111 17 51000001 74a041f0"},
+      {B, "2222 65 51000001 1100104f"},
+      {B, "2222 37 51000001 6808433a"}},
+     0,
+     MY_CERTAIN,
      MY_WANT_NOTHING},
-    {"over IPv6 the address says nothing: a guess", "2001:db8::7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}, {B, "2222 37" OURS "6808433a"}}, 0,
-     MY_GUESS, MY_WANT_NOTHING},
-    {"three different nonces show no movement by itself", "192.0.2.7", NULL,
-     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65" OURS "1100104f"}, {C, "3333 37" OURS "6808433a"}}, 0,
-     MY_MORE, MY_WANT_SAME},
+    {"a public address that changes",
+     "192.168.0.19",
+     NULL,
+     {{A, "1111 17 51000001 74a041f0"}, {B, "2222 65 51000002 1100104f"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
+    {"ours first, then another",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"}, {B, "2222 65 51000002 1100104f"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
+    {"a private address not ours: a guess",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17 0a000001 74a041f0"},
+      {B, "2222 65 0a000001 1100104f"},
+      {B, "2222 37 0a000001 6808433a"}},
+     0,
+     MY_GUESS,
+     MY_WANT_NOTHING},
+    {"the address that --public-ip names",
+     "192.168.0.19",
+     "203.0.113.9",
+     {{A, "1111 17 cb007109 74a041f0"},
+      {B, "2222 65 cb007109 1100104f"},
+      {B, "2222 37 cb007109 6808433a"}},
+     0,
+     MY_CERTAIN,
+     MY_WANT_NOTHING},
+    {"a documentation address, not named",
+     "192.168.0.19",
+     NULL,
+     {{A, "1111 17 cb007109 74a041f0"}},
+     0,
+     MY_NO,
+     MY_WANT_NOTHING},
+    {"over IPv6 the address says nothing: a guess",
+     "2001:db8::7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "1100104f"},
+      {B, "2222 37" OURS "6808433a"}},
+     0,
+     MY_GUESS,
+     MY_WANT_NOTHING},
+    {"three different nonces show no movement by itself",
+     "192.0.2.7",
+     NULL,
+     {{A, "1111 17" OURS "74a041f0"},
+      {B, "2222 65" OURS "1100104f"},
+      {C, "3333 37" OURS "6808433a"}},
+     0,
+     MY_MORE,
+     MY_WANT_SAME},
 };
 
 static void judge_row(const my_sig *sig, const talk_row *row, my_verdict *v)
@@ -265,8 +373,7 @@ static void judge_row(const my_sig *sig, const talk_row *row, my_verdict *v)
     size_t r = unhex(row->asked[count].reply, bytes[2 * count + 1]);
     pairs[count] = make_pair((my_span){bytes[2 * count], q}, (my_span){bytes[2 * count + 1], r});
     my_endpoint_parse(&pairs[count].my, row->my, 40000);
-    if (row->public_ != NULL)
-      my_endpoint_parse(&pairs[count].public_, row->public_, 0);
+    if (row->public_ != NULL) my_endpoint_parse(&pairs[count].public_, row->public_, 0);
   }
   assert_int_equal(my_sig_judge(sig, pairs, count, row->control, scratch, v), MY_OK);
 }
@@ -279,9 +386,10 @@ static void test_talks(void **state)
     const talk_row *row = &talk_rows[i];
     my_verdict v;
     judge_row(load(skype), row, &v);
-    if (v.state != row->state || v.want != row->want || (v.confidence >= 0.9) != (v.state == MY_CERTAIN))
-      print_error("%zu. %s: state %d want %d confidence %.3f, expected state %d want %d\n", ++wrong, row->why,
-                  v.state, v.want, v.confidence, row->state, row->want);
+    if (v.state != row->state || v.want != row->want ||
+        (v.confidence >= 0.9) != (v.state == MY_CERTAIN))
+      print_error("%zu. %s: state %d want %d confidence %.3f, expected state %d want %d\n", ++wrong,
+                  row->why, v.state, v.want, v.confidence, row->state, row->want);
     unload();
   }
   assert_int_equal(wrong, 0);
@@ -289,9 +397,11 @@ static void test_talks(void **state)
 
 static void test_control(void **state)
 {
-  static const char text[] = "service s\nsig s\n send id?8 0102030405060708\n len = 20\n @0:8 = $id\n @8:8 = 55667788990a0b0c\n"
+  static const char text[] = "service s\nsig s\n send id?8 0102030405060708\n len = 20\n @0:8 = "
+                             "$id\n @8:8 = 55667788990a0b0c\n"
                              " control q@8 ^ 80\n";
-  static const char q[] = "1111111111111111 0102030405060708", r[] = "1111111111111111 55667788990a0b0c ffffffff";
+  static const char q[] = "1111111111111111 0102030405060708",
+                    r[] = "1111111111111111 55667788990a0b0c ffffffff";
   static const struct {
     my_control control;
     my_state state;
@@ -324,7 +434,8 @@ static void test_answers_control(void **state)
   size_t n = unhex("1111111111111111 0182030405060708", q);
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    const my_sig *sig = load("service s\nsig s\n send id?8 0102030405060708\n @0:8 = $id\n @8:2 = aabb\n control q@9 ^ 80\n");
+    const my_sig *sig = load("service s\nsig s\n send id?8 0102030405060708\n @0:8 = $id\n @8:2 = "
+                             "aabb\n control q@9 ^ 80\n");
     size_t reply_len = unhex(rows[i].reply, r);
     my_pair pair = make_pair((my_span){q, n}, (my_span){r, reply_len});
     if (my_sig_answers_control(sig, &pair, scratch) != rows[i].answered)
@@ -335,8 +446,10 @@ static void test_answers_control(void **state)
 
 static void test_gives(void **state)
 {
-  static const char text[] = "service s\nsig s\n over tcp\n banner\n @ ~ m/^SSH-2\\.0-(?<product>[^_\\r]+)_(\\S+)/\n"
-                             " product \"$product\"\n version \"v$2!\"\n give @0:3 as \"first\"\n give @0:4 as \"address\"\n";
+  static const char text[] =
+      "service s\nsig s\n over tcp\n banner\n @ ~ m/^SSH-2\\.0-(?<product>[^_\\r]+)_(\\S+)/\n"
+      " product \"$product\"\n version \"v$2!\"\n give @0:3 as \"first\"\n give @0:4 as "
+      "\"address\"\n";
   static const char banner[] = "SSH-2.0-Open\x1bSSH_9.2p1 x\r\n";
   my_verdict v;
   (void)state;
@@ -344,7 +457,8 @@ static void test_gives(void **state)
   my_pair pair = make_pair((my_span){0}, (my_span){(const uint8_t *)banner, sizeof banner - 1});
   assert_int_equal(my_sig_judge(sig, &pair, 1, 0, scratch, &v), MY_OK);
   assert_int_equal(v.give_count, 4);
-  assert_string_equal(v.give[0].value, "Open\\x1bSSH"); /* nothing of a peer's reaches a terminal raw */
+  assert_string_equal(v.give[0].value,
+                      "Open\\x1bSSH"); /* nothing of a peer's reaches a terminal raw */
   assert_string_equal(v.give[1].value, "v9.2p1!");
   assert_string_equal(v.give[2].value, "535348");
   assert_string_equal(v.give[3].value, "83.83.72.45");
@@ -395,8 +509,9 @@ static void test_echo(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_lines),   cmocka_unit_test(test_from),  cmocka_unit_test(test_talks),
-      cmocka_unit_test(test_control), cmocka_unit_test(test_answers_control), cmocka_unit_test(test_gives),
+      cmocka_unit_test(test_lines),           cmocka_unit_test(test_from),
+      cmocka_unit_test(test_talks),           cmocka_unit_test(test_control),
+      cmocka_unit_test(test_answers_control), cmocka_unit_test(test_gives),
       cmocka_unit_test(test_hostile_pattern), cmocka_unit_test(test_echo),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* signature_test.c - the signature language: what parses into which probe, and what is refused where. */
+/* signature_test.c - the signature language: what parses into which probe, and what is refused
+ * where. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,13 +17,13 @@ static const my_sig *load(my_sigdb **db, const char *text)
   assert_int_equal(my_sigdb_new(db), MY_OK);
   int rc = my_sigdb_add(*db, "test.sig", g.span, &where);
   unguard(g); /* the database keeps no pointer into the text */
-  if (rc != MY_OK)
-    print_error("%u:%u: %s\n", where.line, where.column, where.text);
+  if (rc != MY_OK) print_error("%u:%u: %s\n", where.line, where.column, where.text);
   assert_int_equal(rc, MY_OK);
   return my_sigdb_at(*db, 0);
 }
 
-/* --- refused, and where ------------------------------------------------------------------------------- */
+/* --- refused, and where
+ * ------------------------------------------------------------------------------- */
 
 typedef struct bad_row {
   const char *why, *text;
@@ -45,7 +46,8 @@ static const bad_row bad_rows[] = {
      "length \"0x10\": expected a decimal byte count from 1 to 1500"},
     {"a field of no bytes", "service s\nsig a\n send x?0\n", 3, 7, "1 to 1500"},
     {"a field longer than a probe", "service s\nsig a\n send x?1501\n", 3, 7, "1 to 1500"},
-    {"two fields longer than a probe", "service s\nsig a\n send x?1000 y?1000\n", 3, 14, "longer than"},
+    {"two fields longer than a probe", "service s\nsig a\n send x?1000 y?1000\n", 3, 14,
+     "longer than"},
     {"odd hex", "service s\nsig a\n send 123\n", 3, 7, "expected hex bytes"},
     {"odd nibbles", "service s\nsig a\n send ?a?\n", 3, 7, "two nibbles"},
     {"an unknown class", "service s\nsig a\n send x?4:greek\n", 3, 7, "greek"},
@@ -82,7 +84,8 @@ static const bad_row bad_rows[] = {
     {"a sample without a reply", HEAD " @0 = 01\n match 0102\n", 5, 12, "before the reply"},
     {"a sample with no address", HEAD " @0 = 01\n match 01 > 02 my.ip here\n", 5, 22, "IP address"},
     {"a control character", "service s\nsig a\n send \x01\n", 3, 7, "control character"},
-    {"functions over functions", HEAD " @0:2 = rev(rev(rev(rev(rev(q@0:2)))))\n", 4, 9, "functions"},
+    {"functions over functions", HEAD " @0:2 = rev(rev(rev(rev(rev(q@0:2)))))\n", 4, 9,
+     "functions"},
     {"a function over all", HEAD " @0:2 = rev(q@)\n", 4, 9, "fixed length"},
     {"a time on 2 bytes", HEAD " @0:2 ~ now.ntp 90d\n", 4, 9, "4 bytes"},
     {"a time without a tolerance", HEAD " @0:4 ~ now.ntp\n", 4, 16, "90d"},
@@ -101,8 +104,8 @@ static void test_refused(void **state)
     int rc = my_sigdb_add(db, "test.sig", g.span, &where);
     if (rc != MY_ESYNTAX || where.line != row->line || where.column != row->column ||
         strstr(where.text, row->says) == NULL)
-      print_error("%zu %s: got %d at %u:%u \"%s\", expected %u:%u \"…%s…\"\n", ++wrong, row->why, rc,
-                  where.line, where.column, where.text, row->line, row->column, row->says);
+      print_error("%zu %s: got %d at %u:%u \"%s\", expected %u:%u \"…%s…\"\n", ++wrong, row->why,
+                  rc, where.line, where.column, where.text, row->line, row->column, row->says);
     assert_int_equal(my_sigdb_count(db), 0); /* as before */
     unguard(g);
     my_sigdb_free(db);
@@ -114,9 +117,11 @@ static void test_refused(void **state)
 static void test_every_prefix(void **state)
 {
   static const char text[] =
-      "service s # c\n title \"t\"\n ports udp 1,2-3 tcp 4\nsig a\n send a?2:pos ?f 00*2 \"x\\x41\" be16(len)\n"
+      "service s # c\n title \"t\"\n ports udp 1,2-3 tcp 4\nsig a\n send a?2:pos ?f 00*2 "
+      "\"x\\x41\" be16(len)\n"
       " len >= 5 or 9..10\n @0:2 = $a\n any @2 & 80 = 80\n any @-1 ~ digits\n @3 = add(q@0,1)\n"
-      " vary @0\n control q@0 ^ 80\n give @0:2 as \"n\"\n match 00*9 > 01\n nomatch > 02 my.ip ::1\n";
+      " vary @0\n control q@0 ^ 80\n give @0:2 as \"n\"\n match 00*9 > 01\n nomatch > 02 my.ip "
+      "::1\n";
   (void)state;
   for (size_t n = 0; n < sizeof text; n++) {
     my_sigdb *db;
@@ -130,7 +135,8 @@ static void test_every_prefix(void **state)
   }
 }
 
-/* --- probes -------------------------------------------------------------------------------------------- */
+/* --- probes
+ * -------------------------------------------------------------------------------------------- */
 
 typedef struct probe_row {
   const char *why, *send, *hex;
@@ -172,14 +178,13 @@ static void test_probes(void **state)
     my_sigdb *db;
     snprintf(text, sizeof text, "service s\nsig a\n send %s\n @0 = 01\n", probe_rows[i].send);
     const my_sig *sig = load(&db, text);
-    int n = my_sig_compose(sig, &my, &peer, (my_span){entropy, sizeof entropy}, probe, sizeof probe);
+    int n =
+        my_sig_compose(sig, &my, &peer, (my_span){entropy, sizeof entropy}, probe, sizeof probe);
     assert_true(n > 0);
     hex_of(probe, (size_t)n, got);
     for (const char *c = probe_rows[i].hex; *c != 0; c++)
-      if (*c != ' ')
-        strncat(want, c, 1);
-    if (strcmp(got, want) != 0)
-      fail_msg("%s: got %s, expected %s", probe_rows[i].why, got, want);
+      if (*c != ' ') strncat(want, c, 1);
+    if (strcmp(got, want) != 0) fail_msg("%s: got %s, expected %s", probe_rows[i].why, got, want);
     my_sigdb_free(db);
   }
 }
@@ -203,7 +208,8 @@ static void test_break(void **state)
   my_sigdb *db;
   uint8_t probe[] = {0x12, 0x34, 0x01};
   (void)state;
-  const my_sig *sig = load(&db, "service s\nsig a\n send id?2 01\n @0:2 = $id\n control q@2 ^ 80\n");
+  const my_sig *sig =
+      load(&db, "service s\nsig a\n send id?2 01\n @0:2 = $id\n control q@2 ^ 80\n");
   assert_int_equal(my_sig_break(sig, probe, 3), MY_OK);
   assert_int_equal(probe[2], 0x81);
   assert_int_equal(my_sig_break(sig, probe, 2), MY_ESHORT);
@@ -236,12 +242,14 @@ static void test_add_is_whole(void **state)
                    MY_ESYNTAX);
   assert_int_equal(my_sigdb_count(db), 1);
   assert_null(my_sigdb_find(db, "c"));
-  assert_int_equal(my_sigdb_add(db, "good", (my_span){(const uint8_t *)good, sizeof good - 1}, &where), MY_OK);
+  assert_int_equal(
+      my_sigdb_add(db, "good", (my_span){(const uint8_t *)good, sizeof good - 1}, &where), MY_OK);
   assert_non_null(my_sigdb_find(db, "b"));
   my_sigdb_free(db);
 }
 
-/* --- the checker ----------------------------------------------------------------------------------------- */
+/* --- the checker
+ * ----------------------------------------------------------------------------------------- */
 
 #define SAMPLES " match 01020304 > 01020304aa\n nomatch 01020304 > 00\n"
 
@@ -251,12 +259,15 @@ typedef struct check_row {
 
 static const check_row check_rows[] = {
     {"enough, and a copier is unmasked by the control",
-     "service s\nsig a\n send n?8 01020304\n len = 20\n @0:8 = $n\n @8:8 = 5172839455667788\n @16:4 = a1b2c3d4\n"
+     "service s\nsig a\n send n?8 01020304\n len = 20\n @0:8 = $n\n @8:8 = 5172839455667788\n "
+     "@16:4 = a1b2c3d4\n"
      " match 1122334455667788 01020304 > 1122334455667788 5172839455667788 a1b2c3d4\n"
      " nomatch 1122334455667788 01020304 > 1122334455667789 5172839455667788 a1b2c3d4\n",
      NULL},
-    {"no sample that matches", "service s\nsig a\n send n?4\n @0:4 = $n\n nomatch 01020304 > 00\n", "match REQUEST"},
-    {"no sample that does not", "service s\nsig a\n send n?4\n @0:4 = $n\n match 01020304 > 0102030405\n",
+    {"no sample that matches", "service s\nsig a\n send n?4\n @0:4 = $n\n nomatch 01020304 > 00\n",
+     "match REQUEST"},
+    {"no sample that does not",
+     "service s\nsig a\n send n?4\n @0:4 = $n\n match 01020304 > 0102030405\n",
      "echo"}, /* begins with the request: the sample itself is an echo */
     {"an id alone is not an identity",
      "service s\nsig a\n send id?2 00\n @0:2 = $id\n match 010200 > 0102ff\n nomatch 010200 > 00\n",
@@ -265,17 +276,22 @@ static const check_row check_rows[] = {
      "service s\nsig a\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n nomatch 00 > 00\n",
      "too little evidence"},
     {"the same, said to have none to give",
-     "service s\nsig a\n nofresh\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n nomatch 00 > 00\n", NULL},
+     "service s\nsig a\n nofresh\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n nomatch 00 > "
+     "00\n",
+     NULL},
     {"a header copier that nothing unmasks",
      "service s\nsig a\n send 01 id?8 x?16\n @0 = 81\n @1:8 = $id\n @9:16 = $x\n len = 25\n"
      " match 01 00*24 > 81 00*24\n nomatch 01 00*24 > 00\n",
      "bit 80 of byte 0"},
     {"the same with a control that does",
-     "service s\nsig a\n send 01 id?8 x?16\n @0 = 81\n @1:8 = $id\n @9:16 = $x\n len = 25\n control q@0 ^ 80\n"
+     "service s\nsig a\n send 01 id?8 x?16\n @0 = 81\n @1:8 = $id\n @9:16 = $x\n len = 25\n "
+     "control q@0 ^ 80\n"
      " match 01 00*24 > 81 00*24\n nomatch 01 00*24 > 00\n",
      NULL},
-    {"a sample that lies", "service s\nsig a\n send n?8\n @8:8 = 1122334455667788\n @0:8 = $n\n"
-                           " match 0102030405060708 > 01\n nomatch 00*8 > 01\n", "should match"},
+    {"a sample that lies",
+     "service s\nsig a\n send n?8\n @8:8 = 1122334455667788\n @0:8 = $n\n"
+     " match 0102030405060708 > 01\n nomatch 00*8 > 01\n",
+     "should match"},
 };
 
 static void test_check(void **state)
@@ -300,9 +316,10 @@ static void test_check(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_refused),  cmocka_unit_test(test_every_prefix), cmocka_unit_test(test_probes),
-      cmocka_unit_test(test_compose_limits), cmocka_unit_test(test_break),  cmocka_unit_test(test_ports),
-      cmocka_unit_test(test_add_is_whole),   cmocka_unit_test(test_check),
+      cmocka_unit_test(test_refused),      cmocka_unit_test(test_every_prefix),
+      cmocka_unit_test(test_probes),       cmocka_unit_test(test_compose_limits),
+      cmocka_unit_test(test_break),        cmocka_unit_test(test_ports),
+      cmocka_unit_test(test_add_is_whole), cmocka_unit_test(test_check),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
