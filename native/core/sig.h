@@ -10,8 +10,7 @@
 #include "mynah/match.h"
 #include "mynah/signature.h"
 
-/* --- memory: everything of one file lives and dies together -------------------------------------
- */
+/* ---- memory: everything of one file lives and dies together ---- */
 
 typedef struct arena {
   struct arena_chunk *head;
@@ -20,8 +19,7 @@ void *arena_alloc(arena *a, size_t size); /* zeroed; NULL when memory is out */
 char *arena_text(arena *a, const char *s, size_t n);
 void arena_free(arena *a);
 
-/* --- send
- * ------------------------------------------------------------------------------------------ */
+/* ---- send ---- */
 
 typedef enum slot_kind {
   SLOT_RANDOM, /* n bytes of a class */
@@ -46,8 +44,7 @@ typedef struct field {
   uint16_t offset, len;
 } field;
 
-/* --- lines
- * ----------------------------------------------------------------------------------------- */
+/* ---- lines ---- */
 
 typedef enum view_kind { VIEW_REPLY, VIEW_REQUEST } view_kind;
 
@@ -188,8 +185,7 @@ struct my_scratch {
   pcre2_match_context *limits;
 };
 
-/* --- parts
- * ------------------------------------------------------------------------------------------- */
+/* ---- parts ---- */
 
 typedef enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_TEXT, TOKEN_REGEX, TOKEN_OP } token_kind;
 

@@ -45,8 +45,7 @@ static my_pair pair_of_sample(const my_sample *s)
   return p;
 }
 
-/* --- decoys
- * ---------------------------------------------------------------------------------------------- */
+/* ---- decoys ---- */
 
 typedef enum decoy {
   DECOY_ECHO,

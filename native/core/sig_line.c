@@ -87,8 +87,7 @@ int parse_place(parser *p, const token *t, bool left, place *out)
   return place_from(p, t, t->s, t->n, left, out);
 }
 
-/* --- the right side
- * ---------------------------------------------------------------------------------------- */
+/* ---- the right side ---- */
 
 /* len+4, q.len-2: a length and a decimal byte count. false: something else. */
 static bool read_length(const char *s, size_t n, rhs *out)

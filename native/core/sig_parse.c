@@ -127,8 +127,7 @@ static int take_text(parser *p, const char *what, const char **out)
   return *out != NULL ? MY_OK : MY_ENOMEM;
 }
 
-/* --- the end of a signature
- * ----------------------------------------------------------------------------- */
+/* ---- the end of a signature ---- */
 
 static int finish_sig(parser *p)
 {
@@ -164,8 +163,7 @@ static int finish_sig(parser *p)
   return MY_OK;
 }
 
-/* --- statements
- * ------------------------------------------------------------------------------------------- */
+/* ---- statements ---- */
 
 static int parse_service(parser *p)
 {

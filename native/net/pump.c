@@ -54,8 +54,8 @@ struct my_pump {
   bool joined;
 };
 
-/* --- what is open, for the end of the process: threads must be gone before exit's last handlers
- * --------------- */
+/* ---- what is open: threads must be gone before the last of exit
+ * ---- */
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static my_pump *open_pumps;
@@ -104,9 +104,7 @@ static void note_closed(my_pump *p)
   pthread_mutex_unlock(&open_lock);
 }
 
-/* --- bells
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- bells ---- */
 
 static bell *find_bell(my_pump *p, uint64_t number)
 {
@@ -150,9 +148,7 @@ static void read_hellos(my_pump *p, int door)
   }
 }
 
-/* --- exchanges
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- exchanges ---- */
 
 static talk **find_talk(my_pump *p, uint64_t id)
 {
@@ -213,9 +209,7 @@ static void *run(void *arg)
   return NULL;
 }
 
-/* --- start and end
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- start and end ---- */
 
 static int open_door(my_pump *p, int door)
 {
@@ -303,9 +297,7 @@ void my_pump_close(my_pump *p)
   free_pump(p);
 }
 
-/* --- calls
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
 uint16_t my_pump_port(const my_pump *p, int family)
 {

@@ -279,8 +279,8 @@ end
 function daemons.launch(name, dir)
   local spec = SERVERS[name]
   if not spec then return nil, "no such test server: " .. tostring(name) end
-  local root = dir .. "/root"
-  if not uv.fs_stat(root) then return nil, ("%s is missing; run tests/daemons/fetch %s"):format(root, dir) end
+  local root = uv.fs_realpath(dir .. "/root")
+  if not root then return nil, ("%s/root is missing; run tests/daemons/fetch %s"):format(dir, dir) end
   local temp, port = make_temp(name), ports.pick()
   uv.fs_chmod(temp, 493)
   uv.fs_mkdir(temp .. "/etc", 493)

@@ -37,8 +37,7 @@ static size_t unhex(const char *hex, uint8_t *out)
   return n;
 }
 
-/* --- one line at a time
- * ---------------------------------------------------------------------------------- */
+/* ---- one line at a time ---- */
 
 typedef struct line_row {
   const char *why, *relation, *reply;
@@ -181,8 +180,7 @@ static void test_from(void **state)
   }
 }
 
-/* --- conversations: the Skype signature against everything that comes close
- * -------------------------------- */
+/* ---- conversations: the Skype signature against everything that comes close ---- */
 
 static const char skype[] =
     "service skype\nsig skype\n send id?2 02 a16665ea0d x?14\n len = 11\n @0:2 = $id\n"

@@ -22,8 +22,7 @@ static const my_sig *load(my_sigdb **db, const char *text)
   return my_sigdb_at(*db, 0);
 }
 
-/* --- refused, and where
- * ------------------------------------------------------------------------------- */
+/* ---- refused, and where ---- */
 
 typedef struct bad_row {
   const char *why, *text;
@@ -135,8 +134,7 @@ static void test_every_prefix(void **state)
   }
 }
 
-/* --- probes
- * -------------------------------------------------------------------------------------------- */
+/* ---- probes ---- */
 
 typedef struct probe_row {
   const char *why, *send, *hex;
@@ -248,8 +246,7 @@ static void test_add_is_whole(void **state)
   my_sigdb_free(db);
 }
 
-/* --- the checker
- * ----------------------------------------------------------------------------------------- */
+/* ---- the checker ---- */
 
 #define SAMPLES " match 01020304 > 01020304aa\n nomatch 01020304 > 00\n"
 

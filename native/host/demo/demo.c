@@ -41,8 +41,7 @@ void my_demo_random(void *out, size_t len)
   }
 }
 
-/* --- listening
- * ------------------------------------------------------------------------------------- */
+/* ---- listening ---- */
 
 static int read_address(struct sockaddr_storage *out, const char *text, uint16_t port)
 {
@@ -114,8 +113,7 @@ typedef struct owner {
   void (*end)(struct owner *self);
 } owner;
 
-/* --- TCP
- * ------------------------------------------------------------------------------------------- */
+/* ---- TCP ---- */
 
 struct my_demo_conn {
   owner owner;
@@ -275,8 +273,7 @@ static void on_connection(uv_stream_t *stream, int status)
   if (PROTOCOLS[c->server->kind]->greet) PROTOCOLS[c->server->kind]->greet(c);
 }
 
-/* --- UDP
- * ------------------------------------------------------------------------------------------- */
+/* ---- UDP ---- */
 
 typedef struct udp_node {
   owner owner;
@@ -355,8 +352,7 @@ static void on_datagram(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const str
     uv_timer_start(&a->timer, send_answer, options->delay_ms, 0);
 }
 
-/* --- the loop
- * -------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void end_tcp_node(owner *self)
 {
