@@ -2,6 +2,8 @@
 -- a reply is judged by.
 -- @module mynah.signatures
 
+local text = require "mynah.text"
+
 local signatures = {}
 
 local S = {}
@@ -33,7 +35,11 @@ function signatures.new(db)
       key = info.transport .. ":" .. key
       local group = by_key[key]
       if not group then
-        group = { name = name, names = {}, constant = constant, order = #self.groups[info.transport] + 1 }
+        local sample = db:compose(name, WHO) or ""
+        group = {
+          name = name, names = {}, kind = text.is_text(sample) and "text" or "binary", constant = constant,
+          order = #self.groups[info.transport] + 1,
+        }
         by_key[key] = group
         table.insert(self.groups[info.transport], group)
       end
@@ -46,13 +52,16 @@ end
 --- The probes to try at a port, likeliest first. Signatures that send the same datagram share one.
 -- @param transport "udp" or "tcp"
 -- @param port number
--- @return array of { name (of the first), names (array), rank (0 to 2), constant (the bytes, where nothing in them is drawn) }
+-- @return array of { name (of the first), names (array), rank (0 to 2), kind ("text" or "binary"), constant (the bytes, where
+-- nothing in them is drawn) }
 function S:probes(transport, port)
   local list = {}
   for i, group in ipairs(self.groups[transport]) do
     local rank = 0
     for _, name in ipairs(group.names) do rank = math.max(rank, self.db:rank(name, port)) end
-    list[i] = { name = group.name, names = group.names, constant = group.constant, rank = rank, order = group.order }
+    list[i] = {
+      name = group.name, names = group.names, kind = group.kind, constant = group.constant, rank = rank, order = group.order,
+    }
   end
   table.sort(list, function(a, b)
     if a.rank ~= b.rank then return a.rank > b.rank end

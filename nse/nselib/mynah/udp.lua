@@ -37,7 +37,7 @@ local function heard(ctx, event)
   end
 end
 
-local function is_echo(event)
+local function begins_with_request(event)
   return #event.request > 0 and event.data:sub(1, #event.request) == event.request
 end
 
@@ -87,11 +87,14 @@ local function confirm_echo(ctx, event)
   local x = submit(ctx, { other, other, other }, ctx.timeout)
   local second = x and x:reply()
   if x then x:close() end
-  if second and is_echo(second) then
+  if second and event.data == event.request and second.data == second.request then
     return { service = "echo", confidence = 0.95, probe = "echo", event = event,
       evidence = { "all that was sent came back, on two different datagrams" } }
   end
-  note(ctx, "the request came back once")
+  note(ctx, "the request came back, but not so each time")
+  if second and begins_with_request(second) then
+    ctx.guess = ctx.guess or { guess = "echo", confidence = 0.5, event = event, evidence = {} }
+  end
 end
 
 -- The control probe: broken so that the real service does not answer it as it answers the probe.
@@ -109,7 +112,7 @@ local function ask_control(ctx, name)
     local event = x:reply()
     if not event then break end
     -- Our own bytes back are no refusal either: who copies headers does that.
-    if is_echo(event) or ctx.sigs.db:match(name, pair_of(ctx, event)).matched then control = "answered" end
+    if begins_with_request(event) or ctx.sigs.db:match(name, pair_of(ctx, event)).matched then control = "answered" end
   end
   x:close()
   return control
@@ -156,7 +159,7 @@ end
 
 -- Ask until the verdict is final. Returns a result only when it is certain.
 local function converse(ctx, group, event)
-  if is_echo(event) then return confirm_echo(ctx, event) end
+  if begins_with_request(event) then return confirm_echo(ctx, event) end
   local pairs_, control, turns = { pair_of(ctx, event) }, nil, 0
   local verdict, name = ctx.sigs:judge(group.names, pairs_)
   while verdict and verdict.state == "more" and turns < TURNS do
@@ -233,7 +236,7 @@ local function bare_probe(ctx)
   local probe = ctx.random(16)
   local x = submit(ctx, { probe, probe }, ctx.timeout / 2)
   local event = x and listen(ctx, x, ctx.t:now() + ctx.timeout, function() return { state = "more" } end)
-  if event and is_echo(event) then return confirm_echo(ctx, event) end
+  if event and begins_with_request(event) then return confirm_echo(ctx, event) end
 end
 
 local function state_of(ctx)

@@ -136,7 +136,7 @@ peers.rows = {
 
   -- Others --------------------------------------------------------------------------------------------
   { "echo", answer(function(d) return d end), { service = "echo" } },
-  { "echo with a tail", answer(function(d) return d .. "\r\n" end), { service = "echo" } },
+  { "no: an echo with a tail", answer(function(d) return d .. "\r\n" end), { service = false, guess = "echo" } },
   { "no: echo of the first datagram only", answer(function(d, u) return u.n == 1 and d end),
     { service = false } },
   { "silent", function() end, { state = "open|filtered", reason = "no-response", service = false }, slow = true },
