@@ -693,6 +693,7 @@ end
 local function refusal(o)
   o = o or {}
   return function(request, from, memory)
+    if #request < 3 then return end -- Nmap's own probes are empty
     local id = o.id and o.id(request, memory) or request:sub(1, 2)
     local kind = o.kind or (math.random(2) == 1 and 5 or 7)
     local fn = o.fn or (math.random(0, 7) * 16 + kind)
@@ -725,7 +726,7 @@ local UDP = {
   { "udp-echo", "the whole request back is an echo service", { may = { "echo" } }, function(q) return q end },
   { "udp-reversed", "the request reversed", {}, function(q) return q:reverse() end },
   { "udp-last-byte", "the request but for its last byte", {},
-    function(q) return q:sub(1, -2) .. string.char(q:byte(-1) ~ 1) end },
+    function(q) if #q > 0 then return q:sub(1, -2) .. string.char(q:byte(-1) ~ 1) end end },
   { "udp-longer", "the request and one byte more", {}, function(q) return q .. "\0" end },
   { "udp-head", "the first 11 bytes of the request", {}, function(q) return q:sub(1, 11) end },
   { "udp-copier", "the first 11 bytes with a right function: id, constant global address and a moving tail, all ours", {},
