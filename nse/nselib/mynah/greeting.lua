@@ -60,6 +60,8 @@ local function hear_number(c, conn, bytes, deadline)
 end
 
 local function hear_other(c, conn, bytes, deadline)
+  local at_once = not text.is_text(bytes) and by_signature(c, conn, bytes)
+  if at_once then return at_once end
   if not is_whole(bytes) then
     bytes = bytes .. c:collect(conn, deadline, function(s) return is_whole(bytes .. s) end, function(s)
       return banner_quiet(bytes .. s)

@@ -11,6 +11,7 @@ local tls = require "mynah.tls"
 local questions = {}
 
 local QUIET = 0.25   -- seconds without a byte that end an answer of unknown shape
+local LINE_QUIET = 0.05 -- the same at the end of a line
 local SLOW_QUIET = 5 -- the same for one that is plainly unfinished
 local CLOSE_WAIT = 3 -- seconds for the close that belongs to Skype's 404
 
@@ -19,7 +20,7 @@ local function always_quiet() return QUIET end
 local function http_quiet(bytes)
   if bytes == http.SKYPE_404 then return CLOSE_WAIT end
   local head = bytes:sub(1, 7)
-  if head ~= ("HTTP/1."):sub(1, #head) then return QUIET end
+  if head ~= ("HTTP/1."):sub(1, #head) then return bytes:find("\n$") and LINE_QUIET or QUIET end
   local r = http.parse(bytes)
   return r and r.names_end and QUIET or SLOW_QUIET
 end
@@ -29,12 +30,17 @@ local function noise_quiet(bytes)
   return #bytes < 14 and SLOW_QUIET / 2 or http_quiet(bytes)
 end
 
+-- Noise is settled once it is noise; anything else is heard out.
+local function is_noise_whole(bytes, c)
+  return #bytes >= 64 or skype.is_noise(bytes, c.garbage)
+end
+
 local function garbage_of(c)
   c.garbage = c.garbage or skype.garbage(c.random)
   return c.garbage
 end
 
---- Each question: `label` and `probe` for people; bytes(case); whole(bytes so far); quiet(bytes so far) in seconds;
+--- Each question: `label` and `probe` for people; bytes(case); whole(bytes so far, case); quiet(bytes so far) in seconds;
 -- `second`: it only checks what another answer seemed to say, so its silence is believed soon.
 questions.list = {
   get11 = {
@@ -46,10 +52,10 @@ questions.list = {
     bytes = function() return http.GET_10 end,
   },
   garbage = {
-    label = "garbage", probe = "garbage", whole = function(s) return #s >= 64 end, quiet = noise_quiet, bytes = garbage_of,
+    label = "garbage", probe = "garbage", whole = is_noise_whole, quiet = noise_quiet, bytes = garbage_of,
   },
   garbage2 = {
-    label = "the same garbage", probe = "garbage", second = true, whole = function(s) return #s >= 64 end,
+    label = "the same garbage", probe = "garbage", second = true, whole = is_noise_whole,
     quiet = noise_quiet, bytes = garbage_of,
   },
   tls = {

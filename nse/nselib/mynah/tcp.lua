@@ -105,7 +105,8 @@ end
 
 local function receive_answer(c, q, conn)
   local asked_at, began = c.t:now(), 0
-  local bytes, status = c:collect(conn, asked_at + patience_for(c, q, conn), q.whole, function(s)
+  local function is_whole(s) return q.whole(s, c) end
+  local bytes, status = c:collect(conn, asked_at + patience_for(c, q, conn), is_whole, function(s)
     c.speaking, began = c.speaking + 1 - began, 1
     return q.quiet(s)
   end)
@@ -159,7 +160,7 @@ local function ask_plain(c, key)
 end
 
 -- One exchange of a signature's probe: on a connection that answered something before, or on a new one.
-local function exchange(c, bytes, wait)
+local function exchange(c, bytes, wait, is_enough)
   local conn = c.spare
   c.spare = nil
   if not (conn and conn:send(bytes)) then
@@ -169,7 +170,9 @@ local function exchange(c, bytes, wait)
     if not conn then return nil, why end
     conn:send(bytes)
   end
-  local reply, status = c:collect(conn, c.t:now() + wait, function() return false end, function() return LISTEN_FIRST end)
+  local reply, status = c:collect(conn, c.t:now() + wait, function(s) return is_enough(conn, s) end, function()
+    return LISTEN_FIRST
+  end)
   if reply ~= "" and is_open(status) then
     c.spare = conn
   else
@@ -188,11 +191,18 @@ local function ask_signature(c, key, group)
   local pairs_, control, request = {}, nil, nil
   local want, wait = "fresh", HEARD_WAIT
   c.facts[key] = { bytes = "", sent = "", failed = "silent", status = "timeout" }
+  local function is_enough(conn, reply)
+    if want == "control" then return false end
+    local all = { table.unpack(pairs_) }
+    all[#all + 1] = c:pair(conn, request, reply)
+    local verdict = c.sigs:judge(group.names, all, control)
+    return verdict ~= nil and verdict.state == "certain"
+  end
   for _ = 1, 5 do
     if want ~= "same" then request = c.sigs:compose(group.name, { peer = c.host, peer_port = c.port }) end
     local bytes = want == "control" and c.sigs.db:broken(group.name, request) or request
     if not bytes then return nil end
-    local conn, reply, status = exchange(c, bytes, wait)
+    local conn, reply, status = exchange(c, bytes, wait, is_enough)
     if c.over or not conn then return nil end
     if want == "control" then
       control = is_answered(c, group.name, conn, bytes, reply)
