@@ -124,8 +124,8 @@ function Replay:tell()
 end
 
 --- Replay.
--- @param payloads as mynah.recorded gives them; each gets `state` ("answered", "refused", "silent", "unsent"), `reason`, `sent_ns`
--- (unix) and `replies`, an array of { data=, from=, from_port=, rtt=seconds or nil, echo={ length=, request_offset=,
+-- @param payloads as mynah.recorded gives them; each gets `state` ("answered", "refused", "silent", "unsent"), `reason`,
+-- `sent_ns` (unix) and `replies`, an array of { data=, from=, from_port=, rtt=seconds or nil, echo={ length=, request_offset=,
 -- reply_offset= } or nil }
 -- @param options table: `ip`, `port`, `pace` ("recorded", "burst" or payloads a second), `timeout` seconds, `on_payload`, a
 -- function called with each payload, in order, once it is settled; `on_progress`, one (sent, of)

@@ -56,10 +56,12 @@ local function print_json(p, target)
   out.line(json.object(KEYS, {
     packet = p.number, transport = "udp", client = p.client, client_port = p.client_port, ip = target.ip,
     port = target.port, bytes = #p.data, cut = p.cut or false, state = p.state, reason = p.reason,
-    replies = p.replies and #p.replies or 0, reply_ip = reply.from,
-    rtt_ms = reply.rtt and math.floor(reply.rtt * 1e6 + 0.5) / 1000, reply_port = reply.from_port, echo_bytes = echo.length, request_offset = echo.request_offset,
-    reply_offset = echo.reply_offset, request_hex = text.to_hex(p.data),
-    reply_hex = reply.data and text.to_hex(reply.data), timestamp = p.sent_ns and text.timestamp(p.sent_ns / 1e9),
+    replies = p.replies and #p.replies or 0,
+    rtt_ms = reply.rtt and math.floor(reply.rtt * 1e6 + 0.5) / 1000,
+    reply_ip = reply.from, reply_port = reply.from_port, echo_bytes = echo.length,
+    request_offset = echo.request_offset, reply_offset = echo.reply_offset,
+    request_hex = text.to_hex(p.data), reply_hex = reply.data and text.to_hex(reply.data),
+    timestamp = p.sent_ns and text.timestamp(p.sent_ns / 1e9),
   }))
 end
 
