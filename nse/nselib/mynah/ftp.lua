@@ -334,8 +334,11 @@ function ftp.judge_220(d, reply, trusted)
   local evidence = said("greeting", reply)
   if trusted then
     local features = ftp.features(d.ask("FEAT"))
-    if #features < 2 then return trusted end
-    return as_ftp(reply.text, 0.98, { evidence, "FEAT: " .. table.concat(features, " ", 1, math.min(8, #features)) })
+    if #features >= 2 then
+      return as_ftp(reply.text, 0.98, { evidence, "FEAT: " .. table.concat(features, " ", 1, math.min(8, #features)) })
+    end
+    -- The letters SMTP may stand in any greeting: only mail answers EHLO so.
+    if trusted.service ~= "smtp" or d.status or judge_mail(d, evidence) then return trusted end
   end
   local verdict, mail, mute = judge_files(d, reply.text, evidence)
   verdict = verdict or (not mute and judge_mail(d, evidence)) or mail

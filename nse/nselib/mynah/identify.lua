@@ -26,12 +26,10 @@ local function as_result(target, found, began, ended)
   local named = found.service and found.confidence >= CERTAIN
   local guess = found.guess or (not named and found.service) or nil
   if named then guess = nil end
-  local tls
-  if target.transport == "tcp" then tls = found.tls or false end
   return {
     ip = target.ip, port = target.port, transport = target.transport, state = found.state, reason = found.reason,
     service = named and found.service or nil, product = named and found.product or nil,
-    version = named and found.version or nil, extra = named and found.extra or nil, tls = tls,
+    version = named and found.version or nil, extra = named and found.extra or nil, tls = found.tls or false,
     confidence = round(found.confidence or 0, 3), guess = guess,
     fresh_bits = found.fresh_bits and round(found.fresh_bits, 1),
     identity_bits = found.identity_bits and round(found.identity_bits, 1), probe = found.probe,

@@ -118,12 +118,16 @@ local function is_noise(fact)
   return fact ~= nil and not fact.failed and skype.is_noise(fact.bytes, fact.sent)
 end
 
+local function is_bare_404(r)
+  return r.body == "" and r.header_count == 0 and r.line == "HTTP/1.0 404 Not Found"
+end
+
 --- What must be asked before an HTTP status line is believed, because others say it too: Skype, TLS ports, Tor, RTSP servers.
 -- @param c case
 -- @param r the answer, as http_answer gives it
 -- @return keys of questions, in order; those asked already are among them
 function questions.doubts(c, r)
-  if r.body == "" and r.header_count == 0 and r.line == "HTTP/1.0 404 Not Found" then
+  if is_bare_404(r) then
     local more = is_exact(c.facts.get10) and is_noise(c.facts.garbage) and not c.heard
     return { "get10", "garbage", more and "garbage2" or nil }
   end
@@ -170,6 +174,15 @@ end
 local function judge_http(c)
   local r, fact, key = questions.http_answer(c)
   if not r or not is_settled(c, r) then return nil end
+  if c.heard and not c.heard:find("^HTTP/1%.") then
+    c:keep_guess("http", 0.7, { "a status line for GET, but it spoke first: " .. text.first_line(c.heard, 40) })
+    return nil
+  end
+  local garbage = c.facts.garbage
+  if is_bare_404(r) and garbage and garbage.bytes ~= "" and not text.is_text(garbage.bytes) then
+    c:keep_guess("http", 0.6, { "exactly Skype's 404, and bytes that are no text for garbage" })
+    return nil
+  end
   local verdict = http.describe(r)
   verdict.service, verdict.probe = "http", questions.list[key].probe
   verdict.confidence = http.is_weblike(r) and 0.99 or 0.9

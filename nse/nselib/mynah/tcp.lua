@@ -183,8 +183,7 @@ end
 
 local function is_answered(c, name, conn, bytes, reply)
   if reply == "" then return "silent" end
-  local again = reply:sub(1, #bytes) == bytes or c.sigs.db:match(name, c:pair(conn, bytes, reply)).matched
-  return again and "answered" or "silent"
+  return c.sigs.db:answers_control(name, c:pair(conn, bytes, reply)) and "answered" or "silent"
 end
 
 local function ask_signature(c, key, group)

@@ -111,8 +111,7 @@ local function ask_control(ctx, name)
   while control == "silent" do
     local event = x:reply()
     if not event then break end
-    -- Our own bytes back are no refusal either: who copies headers does that.
-    if begins_with_request(event) or ctx.sigs.db:match(name, pair_of(ctx, event)).matched then control = "answered" end
+    if ctx.sigs.db:answers_control(name, pair_of(ctx, event)) then control = "answered" end
   end
   x:close()
   return control

@@ -133,6 +133,9 @@ peers.tcp = {
   -- FTP ---------------------------------------------------------------------------------------------
   { "ftp: vsftpd, 530 to all but FEAT before login", verbs("220 (vsFTPd 3.0.3)\r\n", { FEAT = FEAT }, LOGIN),
     { service = "ftp", product = "vsFTPd", version = "3.0.3", most = 1 } },
+  { "ftp: greets with the word SMTP", verbs("220-Welcome to mail.example.org, SMTP and files\r\n220 go ahead\r\n",
+    { SYST = "215 UNIX Type: L8\r\n", HELP = "214-Known:\r\n USER PASS CWD RETR STOR PORT PASV LIST\r\n214 end\r\n" },
+    "502 Command not implemented\r\n"), { service = "ftp" } },
   { "ftp: multi-line greeting", verbs("220-Welcome\r\n220-to ProFTPD 1.3.8 Server\r\n   indented\r\n220 ready\r\n",
     { FEAT = FEAT }, UNKNOWN), { service = "ftp", product = "ProFTPD", version = "1.3.8" } },
   { "ftp: Pure-FTPd's box of dashes", verbs("220---------- Welcome to Pure-FTPd [privsep] [TLS] ----------\r\n"
@@ -329,9 +332,9 @@ peers.tcp = {
   { "http: Skype's 404 with a byte more", node(function() return random(20) end, SKYPE .. "x"), { service = "http" } },
   { "http: Skype's 404 of HTTP/1.1", node(function() return random(20) end, "HTTP/1.1 404 Not Found\r\n\r\n"),
     { service = "http" } },
-  { "http: Skype's 404, and it stays open", function(c)
+  { "none: Skype's 404, and it stays open", function(c)
     once(function(b) if b:find("^GET ") then return SKYPE, true end return random(20) end)(c)
-  end, { service = "http" } },
+  end, { service = false, guess = "http" } },
   { "http: haproxy's 400 with (null)", web("HTTP/1.0 200 OK\r\nContent-Type: x\r\n\r\n", "(null) 400 Bad Request\r\n"),
     { service = "http" } },
 
@@ -438,43 +441,44 @@ peers.tcp = {
   end, { service = "skype" } },
   { "skype: answers after 0.5 s", node_late(0.5), { service = "skype", most = 8 } },
   { "skype: answers after 3 s", node_late(3), { service = "skype", most = 8 }, slow = true },
-  { "http: 13 bytes of noise", node(function() return random(13) end), { service = "http" } },
+  -- Skype's 404, but no noise as Skype's: bytes for garbage are no web server's answer either.
+  { "none: 13 bytes of noise", node(function() return random(13) end), { service = false, guess = "http" } },
   { "http: noise of letters", node(function() return (random(20):gsub(".", function(c)
     return string.char(97 + c:byte() % 26)
   end)) end), { service = "http" } },
-  { "http: the same noise always", node(function() return "\x8f\x01\xe3\x9a\x77\x10\xfe\xc2\x55\x81\x99\x02\xb3\xd4\xee" end),
-    { service = "http" } },
-  { "http: what was sent, XORed", node(function(b) return (b:gsub(".", function(c)
+  { "none: the same noise always", node(function() return "\x8f\x01\xe3\x9a\x77\x10\xfe\xc2\x55\x81\x99\x02\xb3\xd4\xee" end),
+    { service = false, guess = "http" } },
+  { "none: what was sent, XORed", node(function(b) return (b:gsub(".", function(c)
     return string.char(c:byte() ~ 0x5a)
-  end)) end), { service = "http" } },
-  { "http: what was sent, XORed by connection", node(function(b, n) return (b:gsub(".", function(c)
+  end)) end), { service = false, guess = "http" } },
+  { "none: what was sent, XORed by connection", node(function(b, n) return (b:gsub(".", function(c)
     return string.char(c:byte() ~ (n * 37 & 255))
-  end)) end), { service = "http" } },
-  { "http: what was sent, reversed", node(function(b) return b:reverse() end), { service = "http" } },
-  { "http: what was sent", node(function(b) return b end), { service = "http" } },
-  { "http: a fixed head, then noise", node(function() return "\x81\x02\0\x10" .. random(16) end), { service = "http" } },
-  { "http: a length, then noise", node(function() return "\0\x20" .. random(30) end), { service = "http" } },
-  { "http: noise with a fixed middle", node(function() return random(4) .. "\x99\x88\x77\x66\x55" .. random(8) end),
-    { service = "http" } },
-  { "http: a counter", node(function(_, n)
+  end)) end), { service = false, guess = "http" } },
+  { "none: what was sent, reversed", node(function(b) return b:reverse() end), { service = false, guess = "http" } },
+  { "none: what was sent", node(function(b) return b end), { service = false, guess = "http" } },
+  { "none: a fixed head, then noise", node(function() return "\x81\x02\0\x10" .. random(16) end), { service = false, guess = "http" } },
+  { "none: a length, then noise", node(function() return "\0\x20" .. random(30) end), { service = false, guess = "http" } },
+  { "none: noise with a fixed middle", node(function() return random(4) .. "\x99\x88\x77\x66\x55" .. random(8) end),
+    { service = false, guess = "http" } },
+  { "none: a counter", node(function(_, n)
     local out = {}
     for i = 1, 20 do out[i] = string.char((n * 16 + i) & 255 | 0x80) end
     return table.concat(out)
-  end), { service = "http" } },
-  { "http: the same noise shifted by the connection", node(function(_, n)
+  end), { service = false, guess = "http" } },
+  { "none: the same noise shifted by the connection", node(function(_, n)
     return ("\x8f\x01\xe3\x9a\x77\x10\xfe\xc2\x55\x81\x99\x02\xb3\xd4\xee"):gsub(".", function(c)
       return string.char((c:byte() + n) & 255)
     end)
-  end), { service = "http" } },
-  { "http: TLS-like noise", node(function() return "\x16\3\1\0\x30" .. random(30) end), { service = "http" } },
-  { "http: one byte, often", node(function(_, n) return string.char(0x80 + n):rep(20) end), { service = "http" } },
-  { "http: zeros and a little noise", node(function() return random(4) .. ("\0"):rep(12) end), { service = "http" } },
+  end), { service = false, guess = "http" } },
+  { "none: TLS-like noise", node(function() return "\x16\3\1\0\x30" .. random(30) end), { service = false, guess = "http" } },
+  { "none: one byte, often", node(function(_, n) return string.char(0x80 + n):rep(20) end), { service = false, guess = "http" } },
+  { "none: zeros and a little noise", node(function() return random(4) .. ("\0"):rep(12) end), { service = false, guess = "http" } },
   { "none: noise to anything, GET too", once(function(b) return #b > 4 and random(30) end), { service = false } },
   { "none: noise before anything is asked", function(c) c:write(random(30)) end, { service = false } },
-  { "http: noise before anything is asked, then as a node", function(c)
+  { "none: noise before anything is asked, then as a node", function(c)
     c:write("\x9c" .. random(20))
     node(function() return random(20) end)(c)
-  end, { service = "http" } },
+  end, { service = false, guess = "http" } },
 
   -- Everything else -----------------------------------------------------------------------------------
   { "echo", function(c) function c:on_data(bytes) self:write(bytes) end end, { service = "echo" } },
