@@ -159,8 +159,8 @@ end
 --- Say what is behind a port.
 -- @param host name or address
 -- @param port 1 to 65535
--- @param opts table: `transports` (default { "tcp", "udp" }), `signatures` (default: load_signatures()), `timeout` (3), `patience`
--- (30), in seconds, `public_ip`, `max_connections` (6)
+-- @param opts table: `transports` (default { "tcp", "udp" }), `signatures` (default: load_signatures()), `timeout` (3) and
+-- `patience` (30) in seconds, `public_ip`, `max_connections` (6)
 -- @return array with one result a transport, as `mynah identify --json` prints it; or nil and a message
 function mynah.identify(host, port, opts)
   opts = opts or {}

@@ -236,14 +236,14 @@ local function start_worker(race, i, fn)
     scopes[coroutine.running()] = scope
     local ok, result = pcall(fn)
     race.left = race.left - 1
-    if scope.dead then
-      result = nil
-    elseif not ok then
-      race.failure = race.failure or { result }
-    elseif result and not race.winner then
-      race.winner, race.result = i, result
+    if not scope.dead then
+      if not ok then
+        race.failure = race.failure or { result }
+      elseif result and not race.winner then
+        race.winner, race.result = i, result
+      end
+      hand_over(scope, race.parent)
     end
-    if not scope.dead then hand_over(scope, race.parent) end
     nmap.condvar(race) "signal"
   end)
 end

@@ -175,8 +175,8 @@ local function known(host, port)
     local pair = { reply = replies.NULL, peer = host.ip, peer_port = port.number }
     local v, name = sigs:judge_banner(pair)
     if v and v.state == "certain" then
-      return { state = "open", service = sigs.info[name].service, product = v.product, version = v.version,
-        extra = v.extra, confidence = v.confidence, evidence = { "banner, heard by Nmap: " .. text.first_line(replies.NULL, 80) } }
+      return { state = "open", service = sigs.info[name].service, product = v.product, version = v.version, extra = v.extra,
+        confidence = v.confidence, evidence = { "banner, heard by Nmap: " .. text.first_line(replies.NULL, 80) } }
     end
   end
   local r = replies.GetRequest and http.parse(replies.GetRequest)

@@ -146,10 +146,30 @@ peers.tcp = {
     { FEAT = FEAT }, UNKNOWN), { service = "ftp", product = "FileZilla Server", version = "1.7.3" } },
   { "ftp: Microsoft", verbs("220 Microsoft FTP Service\r\n", { SYST = "215 Windows_NT\r\n" }, UNKNOWN),
     { service = "ftp", product = "Microsoft FTP Service" } },
-  { "ftp: 120 first, then 220", function(c)
-    verbs("120 Service ready in a moment\r\n", { FEAT = FEAT }, UNKNOWN)(c)
-    c:after(1, function() c:write("220 Now\r\n") end)
+  { "ftp: 120 first, then 220, and not to be asked between", function(c)
+    local ready = false
+    verbs("120 Service ready in a moment\r\n", { FEAT = function() return ready and FEAT or "421 Too early\r\n" end },
+      "421 Bye\r\n")(c)
+    c:after(1, function()
+      ready = true
+      c:write("220 Now\r\n")
+    end)
   end, { service = "ftp" } },
+  { "ftp: a greeting that says ESMTP", verbs("220 box ESMTP gateway of the FTP server\r\n", { FEAT = FEAT }, UNKNOWN),
+    { service = "ftp" } },
+  { "ftp: greets after 8 s, deaf for ever to who speaks before", function(c)
+    local early = false
+    verbs(nil, { FEAT = FEAT }, UNKNOWN)(c)
+    local serve = c.on_data
+    function c:on_data() early = true end
+    c:after(8, function()
+      if early then return end
+      c.on_data = serve
+      c:write("220 ready\r\n")
+    end)
+  end, { service = "ftp" }, slow = true },
+  { "ftp: greets after 25 s, hangs up on HTTP", late(25, "220 ready\r\n", { FEAT = FEAT,
+    GET = function(_, self) self:close() end }, UNKNOWN), { service = "ftp" }, slow = true },
   { "ftp: greeting of 220 and blanks", verbs("220  \r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" } },
   { "ftp: greeting of 220 alone", verbs("220\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" } },
   { "ftp: no letters FTP, only SYST", verbs("220 Hello.\r\n", { SYST = "215 UNIX Type: L8\r\n" }, UNKNOWN),
@@ -169,7 +189,8 @@ peers.tcp = {
     c:drip("220 (vsFTPd 3.0.5)\r\n", 1)
   end, { service = "ftp", version = "3.0.5" }, slow = true },
   { "ftp: greets after 3 s", late(3, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true },
-  { "ftp: greets after 8 s", late(8, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true },
+  { "ftp: greets after 8 s", late(8, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp", within = 10 },
+    slow = true },
   { "ftp: greets after 25 s", late(25, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true },
   { "ftp: greets after 59 s, patience 70", late(59, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" },
     slow = true, patience = 70 },
@@ -232,7 +253,7 @@ peers.tcp = {
   { "none: 220 and an echo", lines("220 hello\r\n", function(line) return line .. "\r\n" end), { service = false } },
   { "none: 220 and an echo with a number", lines("220 hello\r\n", function(line) return "500 " .. line .. "\r\n" end),
     { service = false } },
-  { "none: 220 and silence", lines("220 hello\r\n"), { service = false }, slow = true },
+  { "none: 220 and silence", lines("220 hello\r\n"), { service = false, within = 25 }, slow = true },
   { "none: 220 FTP, and silence", lines("220 FTP server ready\r\n"), { service = false, guess = "ftp" }, slow = true },
   { "none: a mail server that wants TLS first says 530", verbs("220 x\r\n", {}, "530 5.7.0 Must issue a STARTTLS\r\n"),
     { service = false } },
@@ -388,7 +409,7 @@ peers.tcp = {
   { "tls: answers text with an alert", once(function(b)
     if b:find("^\x16\3") then return tls_hello(), true end
     return "\x15\3\1\0\2\2\70"
-  end), { service = false, tls = true } },
+  end), { service = false, tls = true, most = 3 } },
   { "tls: one connection after the other", function() end, { service = false, tls = true }, serial = once(function(b)
     if b:find("^\x16\3") then return tls_hello(), true end
     return "\x15\3\1\0\2\2\70"
@@ -399,7 +420,7 @@ peers.tcp = {
       c:close()
       return ""
     end) },
-  { "skype: one connection after the other", function() end, { service = "skype", most = 8 },
+  { "skype: one connection after the other", function() end, { service = "skype" },
     serial = node(function() return random(20) end) },
   { "tls: resets whoever speaks text", function(c)
     once(function(b)
@@ -439,8 +460,15 @@ peers.tcp = {
       return "", true
     end)(c)
   end, { service = "skype" } },
-  { "skype: answers after 0.5 s", node_late(0.5), { service = "skype", most = 8 } },
-  { "skype: answers after 3 s", node_late(3), { service = "skype", most = 8 }, slow = true },
+  { "skype: dripped slowly", function(c)
+    once(function(b, self)
+      if not is_request(b) then return nil end
+      self:drip(b:find("^GET ") and SKYPE or random(16), 0.05, function() self:close() end)
+      return "", true
+    end)(c)
+  end, { service = "skype", most = 5 }, slow = true },
+  { "skype: answers after 0.5 s", node_late(0.5), { service = "skype" } },
+  { "skype: answers after 3 s", node_late(3), { service = "skype" }, slow = true },
   -- Skype's 404, but no noise as Skype's: bytes for garbage are no web server's answer either.
   { "none: 13 bytes of noise", node(function() return random(13) end), { service = false, guess = "http" } },
   { "http: noise of letters", node(function() return (random(20):gsub(".", function(c)
@@ -454,9 +482,11 @@ peers.tcp = {
   { "none: what was sent, XORed by connection", node(function(b, n) return (b:gsub(".", function(c)
     return string.char(c:byte() ~ (n * 37 & 255))
   end)) end), { service = false, guess = "http" } },
-  { "none: what was sent, reversed", node(function(b) return b:reverse() end), { service = false, guess = "http" } },
+  { "none: what was sent, reversed", node(function(b) return b:reverse() end),
+    { service = false, guess = "http" } },
   { "none: what was sent", node(function(b) return b end), { service = false, guess = "http" } },
-  { "none: a fixed head, then noise", node(function() return "\x81\x02\0\x10" .. random(16) end), { service = false, guess = "http" } },
+  { "none: a fixed head, then noise", node(function() return "\x81\x02\0\x10" .. random(16) end),
+    { service = false, guess = "http" } },
   { "none: a length, then noise", node(function() return "\0\x20" .. random(30) end), { service = false, guess = "http" } },
   { "none: noise with a fixed middle", node(function() return random(4) .. "\x99\x88\x77\x66\x55" .. random(8) end),
     { service = false, guess = "http" } },
@@ -470,9 +500,11 @@ peers.tcp = {
       return string.char((c:byte() + n) & 255)
     end)
   end), { service = false, guess = "http" } },
-  { "none: TLS-like noise", node(function() return "\x16\3\1\0\x30" .. random(30) end), { service = false, guess = "http" } },
+  { "none: TLS-like noise", node(function() return "\x16\3\1\0\x30" .. random(30) end),
+    { service = false, guess = "http" } },
   { "none: one byte, often", node(function(_, n) return string.char(0x80 + n):rep(20) end), { service = false, guess = "http" } },
-  { "none: zeros and a little noise", node(function() return random(4) .. ("\0"):rep(12) end), { service = false, guess = "http" } },
+  { "none: zeros and a little noise", node(function() return random(4) .. ("\0"):rep(12) end),
+    { service = false, guess = "http" } },
   { "none: noise to anything, GET too", once(function(b) return #b > 4 and random(30) end), { service = false } },
   { "none: noise before anything is asked", function(c) c:write(random(30)) end, { service = false } },
   { "none: noise before anything is asked, then as a node", function(c)
@@ -481,7 +513,7 @@ peers.tcp = {
   end, { service = false, guess = "http" } },
 
   -- Everything else -----------------------------------------------------------------------------------
-  { "echo", function(c) function c:on_data(bytes) self:write(bytes) end end, { service = "echo" } },
+  { "echo", function(c) function c:on_data(bytes) self:write(bytes) end end, { service = "echo", most = 2 } },
   { "echo that closes", once(function(b) return #b > 8 and b end), { service = "echo" } },
   { "none: echo in capitals", once(function(b) return #b > 8 and b:upper() end), { service = false } },
   { "none: silent for ever", function() end, { service = false }, slow = true },
