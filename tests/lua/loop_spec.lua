@@ -246,6 +246,20 @@ describe("transport", function()
     end)
   end)
 
+  it("a dialogue drops the text that follows a 1xx", function()
+    local w, l, t = world()
+    w.tcp[1] = { peer = function(c)
+      function c:on_data(b) self:write(b:find("^HELP") and "113 text\r\nwords\r\n.\r\n250 ok\r\n" or "500 no\r\n") end
+    end }
+    l:run(function()
+      local conn = t:connect("127.0.0.1", 1, t:now() + 1)
+      local d = require "mynah.ftp".dialogue(t, conn)
+      assert.are.equal(113, d.ask("HELP").code)
+      assert.are.equal(500, d.ask("WHAT").code)
+      assert.are.equal(500, d.ask("WHAT").code)
+    end)
+  end)
+
   it("UDP: says closed", function()
     local _, l, t = world()
     l:run(function()

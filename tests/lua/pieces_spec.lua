@@ -228,6 +228,53 @@ describe("skype", function()
     assert.is_true(missed <= 6, missed .. " of 3000")
   end)
 
+  -- What was sent in these rows, and noise that passes.
+  local SENT = "\x9a\xc1\x83\xf0\xb7\xd4\x8e\xa5\x91\xe6\xcc\x88\xfa\xb3\xd9\x97\xe1\x8c\xba\xc7\xf5\x86\xad\xd0\x9f\xeb\xb2\x84"
+    .. "\xc9\xdd\xa8\x96\r\n\r\n"
+  local A = "\x8f\x01\xe3\x9a\x77\x10\xfe\xc2\x55\x81\x99\x02\xb3\xd4\xee\x4c"
+  local B = "\x3b\xd7\x0c\x41\xae\xf2\x69\x95\xe8\x1d\x50\xbc\x27\x73\x86\xca"
+  local NOISE = {
+    { true, "noise", A },
+    { true, "other noise", B },
+    { false, "13 bytes", A:sub(1, 13) },
+    { false, "text", "Bad request, go." },
+    { false, "text with two odd bytes", "Bad\x80request\x81go" },
+    { false, "Cyrillic", "Ошибка запроса" },
+    { false, "nine different bytes", "\x80\x91\xa2\xb3\xc4\xd5\xe6\xf7\x08\x80\x91\xa2\xb3\xc4" },
+    { false, "counting up", "\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e" },
+    { false, "counting down by 7", "\xf9\xf2\xeb\xe4\xdd\xd6\xcf\xc8\xc1\xba\xb3\xac\xa5\x9e" },
+    { false, "three bytes of what was sent", A:sub(1, 11) .. SENT:sub(9, 11) .. A:sub(12) },
+    { true, "two bytes of what was sent", A:sub(1, 11) .. SENT:sub(9, 10) .. A:sub(12) },
+    { false, "what was sent, reversed", SENT:sub(1, 32):reverse() },
+    { false, "what was sent, plus 3", (SENT:gsub(".", function(c) return string.char((c:byte() + 3) & 255) end)) },
+    { false, "what was sent, XOR 55", (SENT:gsub(".", function(c) return string.char(c:byte() ~ 0x55) end)) },
+    { false, "a TLS record", "\x16\3\1\0\x50" .. A },
+    { false, "a TLS alert", "\x15\3\3\0\2" .. A },
+    { false, "an SSH banner with odd bytes", "SSH-2.0-\x80\x81\x82\x83\x84\x85\x86" },
+    { false, "zeros first", "\0\0" .. A },
+    { false, "Telnet's first words", "\xff\xfd\x18" .. A },
+    { false, "BER", "\x30\x84\2\1" .. A },
+    { false, "gzip", "\x1f\x8b\8\0" .. A },
+  }
+  for _, row in ipairs(NOISE) do
+    it("noise or not: " .. row[2], function() assert.are.equal(row[1], (skype.is_noise(row[3], SENT))) end)
+  end
+
+  local UNLIKE = {
+    { true, "two pieces of noise", A, B },
+    { false, "the same", A, A },
+    { false, "the same two bytes first", A, A:sub(1, 2) .. B:sub(3) },
+    { true, "the same first byte", A, A:sub(1, 1) .. B:sub(2) },
+    { false, "three bytes at their places", A, B:sub(1, 4) .. A:sub(5, 7) .. B:sub(8) },
+    { true, "two bytes at their places", A, B:sub(1, 4) .. A:sub(5, 6) .. B:sub(7) },
+    { false, "one plus 9", A, (A:gsub(".", function(c) return string.char((c:byte() + 9) & 255) end)) },
+    { false, "one XOR a0", A, (A:gsub(".", function(c) return string.char(c:byte() ~ 0xa0) end)) },
+    { false, "one stream, read further", A, B:sub(1, 6) .. A:sub(3, 8) .. B:sub(7) },
+  }
+  for _, row in ipairs(UNLIKE) do
+    it("unlike or not: " .. row[2], function() assert.are.equal(row[1], (skype.are_unlike(row[3], row[4]))) end)
+  end
+
   it("knows the 404 by every byte and by the close", function()
     assert.is_true(skype.is_404(http.SKYPE_404, "eof"))
     assert.is_true(skype.is_404(http.SKYPE_404, "reset"))

@@ -306,7 +306,7 @@ local function judge_files(d, banner, evidence)
   end
   if helped then return as_ftp(banner, 0.95, { evidence, said("HELP", help) }) end
   for _, reply in ipairs { feat, syst or feat, help or feat } do
-    if asks_login(reply) and not reply.text:find(NONSENSE, 1, true) then
+    if asks_login(reply) then
       return as_ftp(banner, 0.92, { evidence, said("before login", reply) })
     end
   end

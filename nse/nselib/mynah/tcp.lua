@@ -79,13 +79,6 @@ local function patience_for(c, q, conn)
   return (c.heard or c.busy) and math.min(c.patience, HEARD_WAIT) or c.patience
 end
 
--- Answers that come only when the listening connection is gone: this server serves one after the other, so from here on
--- one question waits for the other.
-local function notice_serial(c, asked_at, fact)
-  local since = c.hushed_at and c.t:now() - c.hushed_at
-  if since and asked_at <= c.hushed_at and since <= LAST_WORDS and not greeting.is_late(fact.bytes) then c.busy = true end
-end
-
 -- What was sent came back whole: does something else, on the same connection?
 local function confirm_echo(c, conn, fact)
   if not fact.echo or not is_open(fact.status) then return end
@@ -115,7 +108,7 @@ local function receive_answer(c, q, conn)
     c.spoke = true
     c.slowest = math.max(c.slowest, c.t:now() - asked_at)
   end
-  return bytes, status, asked_at
+  return bytes, status
 end
 
 local function judge_answer(c, conn, fact)
@@ -141,13 +134,12 @@ local function ask_plain(c, key)
   end
   local sent = q.bytes(c)
   conn:send(sent)
-  local bytes, status, asked_at = receive_answer(c, q, conn)
+  local bytes, status = receive_answer(c, q, conn)
   if c.over then return nil end
   if key == "h2" then bytes = before .. bytes end -- the server's SETTINGS may come before our preface
   local fact = questions.read(key, { sent = sent, bytes = bytes, status = status })
   c.facts[key] = fact
   c.h2 = c.h2 or fact.h2
-  if not c.heard then notice_serial(c, asked_at, fact) end
   if not fact.http then c:note(case.told(q.label, bytes, status)) end
   confirm_echo(c, conn, fact)
   local verdict = judge_answer(c, conn, fact)
@@ -232,7 +224,6 @@ end
 
 -- A server that serves one connection after the other reads ours only when the listening one is gone.
 local function ask_hushed(c)
-  c.hushed_at = c.t:now()
   c:hush()
   c.t:sleep(HUSH_WAIT)
 end
@@ -369,9 +360,9 @@ local function ask(c, key, q)
 end
 
 -- Everything was asked. Once the peer spoke, nobody waits out its patience; but a web server that turns garbage
--- away at once may take its time for the page, and a slow greeting is waited for.
+-- away at once may take its time for the page.
 local function exhausted(c)
-  if c.dialogue or c.over or not c.spoke or greets_late(c) and c.listener then return nil end
+  if c.dialogue or c.over or not c.spoke then return nil end
   local at_work = c.speaking > 0 or any_fact(c, function(fact) return fact.http end)
   if c.pending > 0 and at_work then return nil end
   local before = c.count
