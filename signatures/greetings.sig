@@ -9,8 +9,9 @@ sig ssh
   over   tcp
   banner
   @ starts "SSH-"
-  @ ~ m/^SSH-(?:2\.0|1\.[0-9]+)-(?<product>[^\r\n]+)/
+  @ ~ m/^SSH-(?:2\.0|1\.[0-9]+)-(?<product>[A-Za-z][A-Za-z.-]*?|[^\r\n]+?)(?:[_-](?<version>[0-9][^\s]*))?(?:[ \r\n]|$)/
   product "$product"
+  version "$version"
   match   > "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
   nomatch > "SSH server ready\r\n"
 
@@ -23,8 +24,10 @@ sig smtp
   over   tcp
   banner
   @ starts "220"
-  @ ~ m/^220[- ][^\r\n]*\bE?SMTP\b/
+  @ ~ m/^220[- ][^\r\n]*?\bE?SMTP\b(?:[ ,;]+(?<product>OpenSMTPD|Exim|Postfix|Sendmail|Haraka)(?:[ \/]+(?<version>[0-9][^\s;]*))?)?/
   @ has "SMTP"
+  product "$product"
+  version "$version"
   match   > "220 mail.example.org ESMTP OpenSMTPD\r\n"
   match   > "220-mail.example.org ESMTP Exim 4.96\r\n220 no spam\r\n"
   nomatch > "220 ProFTPD Server ready\r\n"
@@ -37,9 +40,11 @@ service dict
 sig dict
   over   tcp
   banner
-  @ ~ m/^220 [^\r\n]*<[^<>\r\n ]+(?:\.[^<>\r\n ]+)*> <[^<>\r\n ]+@[^<>\r\n ]+>\r\n$/
+  @ ~ m/^220 (?:[^\s<>]+ )?(?:(?<product>dictd)(?: (?<version>[0-9][^\s\/]*))?)?[^\r\n<>]*<[^<>\r\n ]+> <[^<>\r\n ]+@[^<>\r\n ]+>\r?\n$/
   @ starts "220 "
   @ has "> <"
   @ has "auth.mime"
+  product "$product"
+  version "$version"
   match   > "220 host dictd 1.13.0/rf on Linux 6.1 <auth.mime> <7.1234.1700000000@host>\r\n"
   nomatch > "220 host ready <7.1234.1700000000@host>\r\n"
