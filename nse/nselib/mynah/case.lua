@@ -2,7 +2,8 @@
 -- evidence, weaker ideas. Shared by the functions that run at once; nothing here decides anything.
 --
 -- Fields that the others read and write: `facts` (question -> { sent, bytes, status, failed, … }), `listener` (the connection
--- that only listens), `heard` (what the peer said first), `spoke` (it said anything), `over` (a verdict stands: stop).
+-- that only listens), `heard` (what the peer said first), `spoke` (it said anything), `hold` (somebody talks with it: ask
+-- nothing new), `over` (a verdict stands: stop).
 -- @module mynah.case
 
 local signatures = require "mynah.signatures"

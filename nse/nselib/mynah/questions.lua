@@ -162,8 +162,8 @@ local function is_settled(c, r)
   for _, key in ipairs(questions.doubts(c, r)) do
     if not c.facts[key] then
       if c.asked[key] or c:can_open() then return false end
-      if key == "garbage2" then
-        c:keep_guess("skype", 0.8, { "exactly Skype's 404, and noise for garbage; not asked twice" })
+      if is_bare_404(r) then
+        c:keep_guess("skype", key == "garbage2" and 0.8 or 0.5, { "Skype's 404; " .. questions.list[key].label .. ": not asked" })
         return false
       end
     end

@@ -18,6 +18,7 @@ local STAGGER = { 0.3, 0.3, 0.3, 1, 1.5 } -- seconds of silence after which the 
 local SECOND_WAIT = 2     -- seconds for the answer to a question that only checks another answer
 local HEARD_WAIT = 5      -- seconds for the answer of a peer that is known to speak
 local ALONE_PAUSE = 0.2   -- seconds that a server for one client needs to see the other gone
+local ALONE_TRIES = 10
 local HUSH_WAIT = 0.3     -- seconds for a server to turn to the next connection
 local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
 local LAST_WORDS = 1      -- seconds for the rest, once the peer spoke and everything was asked
@@ -115,9 +116,9 @@ local function judge_answer(c, conn, fact)
   local verdict = questions.judge(c) or judge_by_signatures(c, conn, fact)
   if verdict then return verdict end
   if not c.heard and greeting.is_late(fact.bytes) and is_open(fact.status) then
-    c.dialogue = true
+    c.hold = true
     verdict = greeting.hear_late(c, conn, fact.bytes)
-    c.dialogue = false
+    c.hold = false
   end
   return verdict
 end
@@ -215,9 +216,13 @@ end
 -- A server for one client that hangs up on the second is asked once more, alone.
 local function ask_alone(c)
   c:hush()
-  c.busy, c.hangs_up = true, false
-  c.t:sleep(ALONE_PAUSE)
-  if c.over then return nil end
+  c.busy, c.hangs_up, c.hold = true, false, true -- nobody asks anything new
+  for _ = 1, ALONE_TRIES do
+    c.t:sleep(ALONE_PAUSE)
+    if c.over then return nil end
+    if c.pending == 1 then break end -- only we are left
+  end
+  c.hold = false
   c.facts, c.asked.get10, c.asked.garbage = {}, nil, nil
   return ask_plain(c, "get11")
 end
@@ -243,10 +248,10 @@ local function listen(c)
     if status == "eof" or status == "reset" then c:note("closed before anything was said") end
     return nil
   end
-  c.heard, c.spoke, c.dialogue = bytes, true, true
+  c.heard, c.spoke, c.hold = bytes, true, true
   c.heard_after = c.t:now() - began
   local verdict = greeting.hear(c, conn, bytes, deadline)
-  c.dialogue = false
+  c.hold = false
   if verdict then return verdict end
   conn:close()
   if c.over then return nil end
@@ -315,9 +320,9 @@ local function plan(c)
   if c.h2 then list[#list + 1] = "h2" end
   add_signatures(c, list, 2, 2)
   list[#list + 1] = "get11"
+  if c.hangs_up and c.listener then list[#list + 1] = "alone" end
   -- Who hangs up on one GET hangs up on the other; garbage may still get an answer, if only to say that it is none.
   list[#list + 1] = hung_up(c, "get11") and not answers_in_bytes(c) and "garbage" or "get10"
-  if c.hangs_up and c.listener then list[#list + 1] = "alone" end
   if answers_in_text(c) then
     add_signatures(c, list, 0, 1, "text")
     list[#list + 1] = "tls"
@@ -344,7 +349,7 @@ local function is_affordable(c, q)
 end
 
 local function next_question(c)
-  if c.over or c.dialogue then return nil end
+  if c.over or c.hold then return nil end
   for _, q in ipairs(plan(c)) do
     local key = type(q) == "table" and "sig:" .. q.name or q
     if not c.asked[key] and is_affordable(c, q) then return key, q end
@@ -362,12 +367,12 @@ end
 -- Everything was asked. Once the peer spoke, nobody waits out its patience; but a web server that turns garbage
 -- away at once may take its time for the page.
 local function exhausted(c)
-  if c.dialogue or c.over or not c.spoke then return nil end
+  if c.hold or c.over or not c.spoke then return nil end
   local at_work = c.speaking > 0 or any_fact(c, function(fact) return fact.http end)
   if c.pending > 0 and at_work then return nil end
   local before = c.count
   c.t:sleep(c.pending > 0 and LATE_WORDS or LAST_WORDS)
-  if c.dialogue or c.over or c.count ~= before then return nil end
+  if c.hold or c.over or c.count ~= before then return nil end
   return questions.judge(c) or { none = true }
 end
 
