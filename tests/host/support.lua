@@ -93,7 +93,12 @@ function support.run(args, options)
     for word in args:gmatch("%S+") do words[#words + 1] = word end
     args = words
   end
-  local p = support.spawn(support.mynah, args, options)
+  return support.program(support.mynah, args, options)
+end
+
+--- Run any program to its end, as run does.
+function support.program(path, args, options)
+  local p = support.spawn(path, args, options)
   support.wait(p.over, options and options.seconds or 60)
   return support.finish(p)
 end

@@ -214,7 +214,9 @@ end
 function ftp.product(banner)
   for line in (banner or ""):gmatch("[^\n]+") do
     local name, version = generic_product(line:gsub("^%d%d%d[ -]", ""))
-    if name then return text.escape(name, 60), version and text.escape(version, 40) end
+    if name and not name:lower():find("^s?ftp[ds]?$") then -- the protocol's own name is no product
+      return text.escape(name, 60), version and text.escape(version, 40)
+    end
   end
 end
 

@@ -1,0 +1,50 @@
+-- The README's programs and commands do what the README says.
+local support = dofile((debug.getinfo(1, "S").source:match("^@(.*)/") or ".") .. "/support.lua")
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local bytes = file:read "a"
+  file:close()
+  return bytes
+end
+
+local readme = read(support.root .. "/README.md")
+local build = os.getenv("MYNAH_BUILD") or support.root .. "/build"
+
+describe("README", function()
+  local nodes, path
+  setup(function()
+    nodes = support.serve { "skype" }
+    path = os.tmpname()
+    local program = readme:match("```lua\n(local mynah = require \"mynah\"\n.-)```")
+    assert(program, "no Lua program in README.md")
+    local file = assert(io.open(path, "wb"))
+    file:write(program)
+    file:close()
+  end)
+  teardown(function()
+    nodes.stop()
+    os.remove(path)
+  end)
+
+  for _, version in ipairs { "5.3", "5.4" } do
+    it("its Lua program replays the students' probe and prints the relation, Lua " .. version, function()
+      local p = support.program("/usr/bin/lua" .. version, { path, "127.0.0.1", tostring(nodes.skype.port) }, {
+        env = {
+          LUA_PATH = support.root .. "/nse/nselib/?.lua;;", LUA_CPATH = build .. "/lua/" .. version .. "/?.so;;",
+          ASAN_OPTIONS = false,
+        },
+      })
+      assert.equal("", p.err)
+      assert.equal(0, p.status)
+      for i = 1, 3 do assert.truthy(p.lines[i]:find("^9240%x%x7f000001%x%x%x%x%x%x%x%x\t%d+%.%d%d%d ms$"), p.lines[i]) end
+      assert.equal("skype: every line of skype holds", p.lines[4])
+      assert.truthy(p.out:find("@3:4  = my.ip      7f000001", 1, true), p.out)
+    end)
+  end
+
+  it("its program has about ten lines", function()
+    local _, count = readme:match("```lua\n(.-)```"):gsub("\n", "")
+    assert.truthy(count <= 10)
+  end)
+end)
