@@ -95,6 +95,19 @@ function conn_mt:write(data)
   return true
 end
 
+-- Waits till it is written.
+function conn_mt:push(data)
+  if self.gone then return false end
+  self.count.sent = self.count.sent + #data
+  local failed
+  self.handle:write(data, function(err)
+    failed = err
+    if coroutine.status(self.thread) == "suspended" then resume(self) end
+  end)
+  coroutine.yield()
+  return not failed and not self.gone
+end
+
 -- One byte at a time.
 function conn_mt:drip(data, ms)
   for i = 1, #data do
@@ -262,6 +275,15 @@ local function skype_tcp(options)
 end
 
 local fixed_noise = bytes(30)
+local TEN_MB = 10485760
+
+-- Much, in pieces that the peer has room for: what it does not read costs nobody anything.
+local function flood(conn, head, letter)
+  conn.handle:send_buffer_size(65536)
+  local piece, left = letter:rep(65536), TEN_MB
+  if not conn:write(head) then return end
+  while left > 0 and conn:push(piece) do left = left - #piece end
+end
 
 local TCP = {
   -- "220 comes from …": the reply class alone never decides.
@@ -318,7 +340,7 @@ local TCP = {
       USER = "230 User in.\r\n", QUIT = "221 Goodbye.\r\n", "500 Command not recognized.\r\n" }) },
   { "svdrp", "VDR says 220, and 214 to HELP", { may = { "svdrp" } },
     talk("220 vdr SVDRP VideoDiskRecorder 2.6.0; Sun Nov 22 12:00:00 2026; UTF-8\r\n", answers {
-      HELP = "214-This is VDR version 2.6.0\r\n214-Topics:\r\n214-    CHAN      CLRE      DELC      DELR\r\n214 End of HELP info\r\n",
+      HELP = "214-This is VDR version 2.6.0\r\n214-Topics:\r\n214-    CHAN      CLRE      DELC\r\n214 End of HELP info\r\n",
       QUIT = "221 vdr closing connection\r\n", "500 Command unrecognized\r\n" }) },
   { "nntp-200", "NNTP greets with 200", { may = { "nntp" } },
     talk("200 news.example InterNetNews NNRP server INN 2.7.0 ready (posting ok)\r\n", answers {
@@ -366,7 +388,8 @@ local TCP = {
       if conn:read() then conn:write(hex "21000001 ff 8404 23" .. "08S01Got packets out of order") end
     end },
   { "vnc", "RFB speaks first", { may = { "vnc", "rfb" } }, talk("RFB 003.008\n", answers { false }) },
-  { "rsyncd", "rsync speaks first", { may = { "rsync" } }, talk("@RSYNCD: 31.0\n", answers { "@ERROR: protocol startup error\n" }) },
+  { "rsyncd", "rsync speaks first", { may = { "rsync" } },
+    talk("@RSYNCD: 31.0\n", answers { "@ERROR: protocol startup error\n" }) },
   { "telnet", "telnet options, then a prompt", { may = { "telnet" } },
     talk(hex "fffd18 fffd20 fffb01 fffb03" .. "\r\nlogin: ", answers { "Password: " }) },
   { "ssh", "an SSH banner, whatever else is asked", { may = { "ssh" } }, function(conn)
@@ -376,13 +399,13 @@ local TCP = {
   { "daytime", "says the time and closes", { may = { "daytime" } },
     function(conn) conn:write("Sun Nov 22 12:00:00 2026\r\n") end },
   { "chargen", "text for ever: bounded by whoever listens", { may = { "chargen" } }, function(conn)
-      local line = {}
-      for i = 32, 126 do line[#line + 1] = string.char(i) end
-      line = table.concat(line)
-      for i = 1, 20000 do
-        local at = i % 95 + 1
-        if not conn:write((line .. line):sub(at, at + 71) .. "\r\n") then return end
-        if i % 50 == 0 and not conn:sleep(5) then return end
+      local all, page = {}, {}
+      for i = 32, 126 do all[#all + 1] = string.char(i) end
+      all = table.concat(all):rep(2)
+      for i = 1, 95 do page[i] = all:sub(i, i + 71) .. "\r\n" end
+      page = table.concat(page)
+      for _ = 1, 200 do
+        if not conn:write(page) or not conn:sleep(10) then return end
       end
     end },
   { "finger", "repeats the question inside its answer", { may = { "finger" } },
@@ -487,9 +510,15 @@ local TCP = {
   { "http-escapes", "terminal escapes, NUL and newlines in Server and title", { is = "http" },
     web(page_of("200 OK", "Server: \27[31mred\27[0m\0\155m\r\n", "<title>\27]0;owned\7\n\194\155 \226\128\174</title>"), BAD) },
   { "http-10mb", "a body of 10 MB without a newline", { is = "http" },
-    web("HTTP/1.1 200 OK\r\nServer: big\r\nContent-Length: 10485760\r\n\r\n" .. ("x"):rep(10485760), BAD) },
+    web(function(_, conn)
+      flood(conn, "HTTP/1.1 200 OK\r\nServer: big\r\nContent-Length: 10485760\r\n\r\n", "x")
+      return false
+    end, BAD) },
   { "http-endless-header", "a header line of 10 MB", { may = { "http" } },
-    web("HTTP/1.1 200 OK\r\nX-Long: " .. ("x"):rep(10485760), BAD) },
+    web(function(_, conn)
+      flood(conn, "HTTP/1.1 200 OK\r\nX-Long: ", "x")
+      return false
+    end, BAD) },
   { "http-h2c", "speaks binary SETTINGS first, as an h2c-only server does", { may = { "http" } }, function(conn)
       conn:write(hex "000000040000000000")
       if conn:read() then conn:write(hex "000008070000000000 00000000 00000001") end
@@ -511,6 +540,17 @@ local TCP = {
           return
         end
         data = conn:read()
+      end
+    end },
+  { "gst-rtsp-slow", "the same, each answer 2.5 s late: silence for a while is no answer to the second question",
+    { may = { "rtsp" } }, function(conn)
+      local data = conn:read()
+      if not data or not conn:sleep(2500) then return end
+      if data:find("^OPTIONS [^\r\n]* RTSP/1") then
+        conn:write("RTSP/1.0 200 OK\r\nCSeq: " .. (data:match("CSeq: *(%d+)") or "1")
+          .. "\r\nPublic: OPTIONS, DESCRIBE\r\nServer: GStreamer RTSP server\r\n\r\n")
+      elseif is_http(data) then
+        conn:write("HTTP/1.0 503 Service Unavailable\r\nServer: GStreamer RTSP Server\r\nConnection: close\r\n\r\n")
       end
     end },
   { "sip", "SIP/2.0 to GET", { may = { "sip" } },
@@ -648,11 +688,11 @@ local TCP = {
       conn:stay()
     end },
   { "flood-10mb", "10 MB without a newline, unasked", {}, function(conn)
-      conn:write(("A"):rep(10485760))
+      flood(conn, "A", "A")
       conn:stay()
     end },
   { "flood-220", "220 and 10 MB without a newline", { may = { "ftp" } }, function(conn)
-      conn:write("220 " .. ("A"):rep(10485760))
+      flood(conn, "220 ", "A")
       conn:stay()
     end },
   { "escapes", "escapes, NULs and C1 in a banner of nothing known", {}, function(conn)
@@ -666,6 +706,8 @@ local TCP = {
   -- The node as it was, and as it may be.
   { "skype", "the 404 and noise, exactly", { is = "skype" }, skype_tcp() },
   { "skype-late", "the same, 700 ms late", { is = "skype" }, skype_tcp { late = 700 } },
+  { "skype-slow", "the same, 2.5 s late: slow is no reason to call it a web server", { may = { "skype" } },
+    skype_tcp { late = 2500 } },
   { "skype-stays", "the same, keeping the connection after the noise", { is = "skype" }, skype_tcp { noise =
       function(_, conn) conn:write(random_noise()) return nil end } },
   { "skype-long", "noise of half a kilobyte", { is = "skype" }, skype_tcp { noise = function() return bytes(512) end } },
@@ -789,7 +831,7 @@ local UDP = {
   { "udp-link-local", "169.254.7.7 is a link's", {}, refusal { address = "169.254.7.7" } },
   { "udp-172", "172.20.0.1 is private", {}, refusal { address = "172.20.0.1" } },
   { "udp-moving-address", "a globally routable address, another each time", {},
-    refusal { address = function() return ("93.%d.%d.%d"):format(math.random(1, 254), math.random(1, 254), math.random(1, 254)) end } },
+    refusal { address = function() return string.char(93, 184) .. bytes(2) end } },
   { "udp-two-addresses", "two global addresses in turn", {}, function(q, from, memory)
       memory.n = (memory.n or 0) + 1
       return refusal { address = memory.n % 2 == 0 and "93.184.216.34" or "151.101.1.69" }(q, from, memory)
