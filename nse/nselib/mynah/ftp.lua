@@ -183,6 +183,8 @@ local TURNED_AWAY = {
   "maximum number of allowed clients",
   "maximum number of clients",
   "^%d+ users %(the maximum%) are already logged in",
+  "^Too many connections %(%d+%) from this IP",
+  "[Tt]oo many users",
   "[Nn]o anonymous",
   "[Aa]nonymous .*not allowed",
 }
@@ -247,6 +249,8 @@ function ftp.judge_refusal(reply)
   for _, pattern in ipairs(TURNED_AWAY) do
     if line:find(pattern) then return as_ftp(line, 0.91, evidence) end
   end
+  -- 530 is RFC 959's "not logged in"; dictd, the other one that greets with it, denies access.
+  if reply.code == 530 and line:find("[Ll]og[- ]?[io]n") then return as_ftp(line, 0.91, evidence) end
   return { guess = "ftp", confidence = 0.5, evidence = evidence }
 end
 

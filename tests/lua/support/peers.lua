@@ -208,6 +208,18 @@ peers.tcp = {
     c:write("421 There are too many connected users, please try later.\r\n")
     c:close()
   end, { service = "ftp" } },
+  { "ftp: 421 of Pure-FTPd", function(c)
+    c:write("421 Too many connections (8) from this IP\r\n")
+    c:close()
+  end, { service = "ftp" } },
+  { "ftp: 530, not logged in", function(c)
+    c:write("530 User cannot log in, home directory inaccessible.\r\n")
+    c:close()
+  end, { service = "ftp" } },
+  { "none: 530 of dictd", function(c)
+    c:write("530 Access denied\r\n")
+    c:close()
+  end, { service = false, guess = "ftp" } },
   { "ftp: 530 of ProFTPD", function(c)
     c:write("530 Sorry, the maximum number of clients (3) from your host are already connected.\r\n")
     c:close()
