@@ -387,6 +387,17 @@ peers.tcp = {
     if b:find("^OPTIONS") then return "RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, PLAY\r\n\r\n", true end
     return "RTSP/1.0 400 Bad Request\r\n\r\n"
   end), { service = "rtsp" } },
+  { "rtsp: GStreamer takes 3 s for everything", function(c)
+    once(function(b, self)
+      if not is_request(b) then return nil end
+      self:after(3, function()
+        self:write(b:find("^OPTIONS") and "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"
+          or "HTTP/1.0 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n")
+        self:close()
+      end)
+      return "", true
+    end)(c)
+  end, { service = "rtsp" }, slow = true },
   { "sip: says SIP to GET", once(function(b) return is_request(b) and "SIP/2.0 400 Bad Request\r\n\r\n" end),
     { service = "sip" } },
   { "shoutcast: ICY 200", once(function(b) return is_request(b) and "ICY 200 OK\r\nicy-name:x\r\n\r\n\xff\xfb" end),
@@ -533,6 +544,7 @@ peers.tcp = {
   { "none: silent for ever", function() end, { service = false }, slow = true },
   { "none: closes at once", function(c) c:close() end, { service = false } },
   { "none: resets at once", function(c) c:reset() end, { service = false } },
+  { "none: resets while we connect", function() end, { service = false }, refuse = function() return "reset" end },
   { "none: closes on the first byte", function(c) function c:on_data() self:close() end end, { service = false } },
   { "none: resets on the first byte", function(c) function c:on_data() self:reset() end end, { service = false } },
   { "none: tarpit, a byte a second for ever", function(c)

@@ -130,8 +130,9 @@ local function connect(engine, x, port)
   if not service then return event(engine, x, "end", { reason = "conn-refused" }) end
   service.count = (service.count or 0) + 1
   service.open = service.open or 0
-  if service.refuse and service.refuse(service.count, service.open) then
-    return event(engine, x, "end", { reason = "conn-refused" })
+  local refused = service.refuse and service.refuse(service.count, service.open)
+  if refused then
+    return event(engine, x, "end", { reason = refused == "reset" and "reset" or "conn-refused" })
   end
   service.accepted = (service.accepted or 0) + 1
   service.open = service.open + 1
