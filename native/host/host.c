@@ -125,5 +125,6 @@ int luaopen_mynah_host(lua_State *L)
   lua_pushliteral(L, MYNAH_VERSION);
   lua_setfield(L, -2, "version");
   my_add_nodes(L);
+  my_add_process(L);
   return 1;
 }

@@ -5,7 +5,7 @@ local fail = require "host.fail"
 local host = require "mynah_host"
 local out = require "host.out"
 
-local COMMANDS = { "identify", "replay", "demo", "sig" }
+local COMMANDS = { "identify", "replay", "demo", "sig", "nmap" }
 
 local EPILOG = [[
 Examples:
@@ -95,6 +95,8 @@ end
 
 local function parse(words)
   local parser, by_name = build()
+  local first = by_name[words[1]]
+  if first and first.raw and #words > 1 then return first, { arguments = table.move(words, 2, #words, 1, {}) } end
   words = translate(words)
   local ok, parsed, message = pcall(parser.pparse, parser, words)
   if asked then return nil, asked() end
