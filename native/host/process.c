@@ -1,6 +1,7 @@
 /* process.c - files and a child for commands that run another program: folders, links, spawn. */
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
