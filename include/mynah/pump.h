@@ -24,23 +24,29 @@ void my_pump_close(my_pump *p);
 uint16_t my_pump_port(const my_pump *p, int family);
 
 /* A new doorbell. Whoever sends 'token' to my_pump_port from a UDP socket gets a datagram of one
- * byte there each time that an exchange of this bell has news after it had none. MY_OK and *bell
- * (never 0). */
+ * byte there when an exchange of this bell has news, and then no further one until my_pump_next
+ * has said that there is none left. MY_OK and *bell (never 0). */
 int my_pump_bell(my_pump *p, uint64_t *bell, uint8_t token[MY_BELL_TOKEN]);
+
+/* Forget a bell and give up its exchanges. */
 void my_pump_bell_close(my_pump *p, uint64_t bell);
 
-/* As my_engine_submit, for UDP; news rings 'bell'. */
+/* Ring it for a reason of the caller's own. */
+void my_pump_ring(my_pump *p, uint64_t bell);
+
+/* As my_engine_submit, for UDP; its events are the bell's. */
 int my_pump_submit(my_pump *p, const my_exchange *x, uint64_t bell, uint64_t *id);
 
-/* Give an exchange up, or forget one that is over: every id wants this in the end. */
-void my_pump_drop(my_pump *p, uint64_t id);
+/* As my_engine_cancel. */
+int my_pump_cancel(my_pump *p, uint64_t id);
 
-/* The next event of one exchange. MY_OK: *out, whose data lives until the next call for the same
- * pump from any thread; MY_NOT_YET: none, wait for the bell; MY_ENOENT: over, and every event
- * taken. */
-int my_pump_next(my_pump *p, uint64_t id, my_event *out);
+/* The next event of the bell's exchanges. MY_OK: *out, whose data lives until the next call for
+ * the same bell; MY_NOT_YET: none, wait for the bell; MY_ENOENT: no such bell. What finds no
+ * memory, or comes while 1 MiB waits to be taken, is lost like a datagram in a full buffer, but
+ * never an end. */
+int my_pump_next(my_pump *p, uint64_t bell, my_event *out);
 
-/* Exchanges that were submitted and not dropped. */
+/* Exchanges whose end was not taken yet. */
 size_t my_pump_count(my_pump *p);
 
 #endif

@@ -3,6 +3,7 @@
  * behind. */
 #include <dirent.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,18 +29,14 @@ void *__wrap_realloc(void *p, size_t n);
 void __wrap_free(void *p);
 char *__wrap_strdup(const char *s);
 
-static long countdown = -1; /* allocations until one fails; -1: none does */
-static long failed, live;
+/* Allocations until one fails; below 0: none does. The pump's thread allocates too. */
+static atomic_long countdown = -1;
+static atomic_long failed, live;
 
 static int fails(void)
 {
-  if (countdown < 0) return 0;
-  if (countdown > 0) {
-    countdown--;
-    return 0;
-  }
+  if (countdown < 0 || countdown-- != 0) return 0; /* this one alone: recovery may allocate */
   failed++;
-  countdown = -1; /* this one alone: recovery itself may allocate */
   return 1;
 }
 
@@ -130,6 +127,23 @@ static const char *const scenarios[][2] = {
                "end\n"
                "assert(e:fd()) e:deadline() e:cancel(u) e:send(t, 'x') e:receive(t, 10, 1)\n"
                "e:close() e:close()\n"},
+    {"pump",
+     "local core = ...\n"
+     "local p = assert(core.pump{ rate = 1000 })\n"
+     "local b, token = p:bell()\n"
+     "assert(b, token) assert(#token == 16 and p:port(4))\n"
+     "local x = { host = '127.0.0.1', port = PORT, payloads = { 'a', 'b' }, timeout = 0.2 }\n"
+     "local id = assert(b:udp(x))\n"
+     "local stop, over = core.now() + 0.5, false\n"
+     "while not over and core.now() < stop do\n"
+     "  local event = b:next()\n"
+     "  over = event and event.kind == 'end'\n"
+     "end\n"
+     "id = assert(b:udp(x)) assert(b:cancel(id)) b:udp(x)\n"
+     "assert(not b:cancel(id)) b:ring() assert(p:count() >= 1)\n"
+     "local forgotten = p:bell()\n"
+     "b:close() b:close() assert(not pcall(b.next, b))\n"
+     "p:close() p:close() assert(not pcall(forgotten.next, forgotten))\n"},
     {"capture",
      "local core = ...\n"
      "local c = assert(core.capture(FILE, 'udp'))\n"
@@ -174,7 +188,7 @@ static int run(const char *name, const char *code, long n)
   if (rc != LUA_OK && failed == 0) fail_msg("%s without a failure: %s", name, lua_tostring(L, -1));
   lua_close(L);
   if (live != 0 || count_fds() != fds)
-    fail_msg("%s, allocation %ld failing: %ld blocks and %d files stay behind", name, n, live,
+    fail_msg("%s, allocation %ld failing: %ld blocks and %d files stay behind", name, n, (long)live,
              count_fds() - fds);
   return failed > 0;
 }

@@ -1,266 +1,232 @@
---- The transport inside Nmap: TCP on NSE's own sockets, so that Nmap's parallelism, proxies and limits hold; UDP through
--- the module's pump, a thread that sends, retransmits and takes times while the script waits on a doorbell.
--- The interface is that of mynah.transport. Each race function runs as a worker thread of the script.
+--- The network inside Nmap: an engine for mynah.loop, so that a script runs the very tasks and transport of the program.
+-- UDP goes through the module's pump, a thread that sends, retransmits and takes times. TCP goes through NSE's own sockets,
+-- so that Nmap's parallelism, proxies and limits hold: the script's thread connects, and one worker thread a
+-- connection sends and receives. The script itself waits at one place only, on its doorbell: a socket that pump and
+-- workers send a datagram to. NSE knows no other wait for "this or that, until then".
 -- @module mynah.nse
 
 local nmap = require "nmap"
 local stdnse = require "stdnse"
 local core = require "mynah_core"
+local loop = require "mynah.loop"
 local transport = require "mynah.transport"
 
 local nse = {}
 
-local T = {}
-T.__index = T
-local Conn = {}
-Conn.__index = Conn
-local Channel = {}
-Channel.__index = Channel
+local Engine = {}
+Engine.__index = Engine
 
-local KEEP_BYTES = 65536
-local SLICE = 0.2      -- seconds: a sleeper looks that often whether it was cancelled
-local BELL_WAIT = 5    -- seconds: a ring that got lost costs no more
-local CANCELLED = {}   -- the error that ends a worker whose race is decided
+local BELL_WAIT = 5 -- seconds: a ring that got lost costs no more
+local SLICE = 0.25  -- seconds that a receive holds a connection: what is to be sent meanwhile waits for its end
 
 local pump -- one for all scripts of the run; ends with the Lua state
 
-local function milliseconds(deadline)
-  return math.max(1, math.ceil((deadline - core.now()) * 1000))
+local function set_timeout(socket, seconds)
+  socket:set_timeout(math.max(1, math.ceil(seconds * 1000)))
 end
 
--- Scopes ----------------------------------------------------------------------------------------------
--- What a thread opens belongs to its scope; when a race is decided, the scopes of the losers die, what they
--- hold is closed, and whatever they call next ends them.
+-- Engine ----------------------------------------------------------------------------------------------
 
-local scopes = setmetatable({}, { __mode = "k" }) -- coroutine -> scope
-
-local function new_scope(parent)
-  local scope = { things = {}, children = {}, parent = parent, dead = false }
-  if parent then parent.children[scope] = true end
-  return scope
+-- The doorbell's socket. sendto needs no connected socket, so it takes none of the places that Nmap counts.
+local function new_bell()
+  local bell, token = pump:bell()
+  if not bell then return nil, token end
+  local six = nmap.address_family() == "inet6"
+  local socket = nmap.new_socket("udp", six and "inet6" or nil)
+  set_timeout(socket, 1)
+  local ok, why = socket:sendto(six and "::1" or "127.0.0.1", pump:port(six and 6 or 4), token)
+  if ok then return bell, socket end
+  bell:close()
+  socket:close()
+  return nil, "doorbell: " .. tostring(why)
 end
 
-local function kill(scope)
-  if scope.dead then return end
-  scope.dead = true
-  for child in pairs(scope.children) do kill(child) end
-  for thing in pairs(scope.things) do thing:close() end
-  if scope.parent then scope.parent.children[scope] = nil end
+-- Nmap lets a few threads at a time hold connected sockets, the others wait. This script's place is taken before anything is
+-- measured, by a socket that is never written to, and kept to its end.
+local function take_place(host, port)
+  local socket = nmap.new_socket "udp"
+  socket:connect(host, port, "udp")
+  return socket
 end
 
-local function current(t)
-  local scope = scopes[coroutine.running()] or t.scope
-  if scope.dead then error(CANCELLED, 0) end
-  return scope
-end
-
-local function own(t, thing)
-  thing.scope = current(t)
-  thing.scope.things[thing] = true
-end
-
-local function disown(thing)
-  if thing.scope then thing.scope.things[thing] = nil end
-end
-
--- What a finished worker leaves open passes to whoever started it.
-local function hand_over(scope, parent)
-  for thing in pairs(scope.things) do
-    thing.scope = parent
-    parent.things[thing] = true
+--- An engine for the running script thread: of mynah_core.engine what mynah.loop and mynah.transport call.
+-- @param config table: `rate`, UDP datagrams a second of all scripts together (what the first script says holds); `place`, a
+-- table { ip, port } where the script is going to connect over TCP
+-- @return engine, or nil and a message
+function nse.engine(config)
+  local message
+  if not pump then
+    pump, message = core.pump { rate = config.rate }
+    if not pump then return nil, "pump: " .. message end
   end
-  scope.things = {}
-  kill(scope)
+  local bell, socket = new_bell()
+  if not bell then return nil, socket end
+  return setmetatable({
+    bell = bell, socket = socket, place = config.place and take_place(config.place.ip, config.place.port),
+    conns = {}, last = 0,      -- connections by id; ids below 0, since the pump's are above
+    events = {}, first = 1,    -- of the connections
+  }, Engine)
 end
 
---- Make a transport for the running script thread. Close it at the end of the action.
--- @param config table: `rate` UDP datagrams a second of all scripts together (what the first script says holds), `keep`
--- @return the transport
-function nse.new(config)
-  return setmetatable({ scope = new_scope(), rate = config and config.rate, keep = config and config.keep or KEEP_BYTES }, T)
-end
-
---- Close all that was opened through this transport.
-function T:close() kill(self.scope) end
-
---- Now, in monotonic seconds.
-function T:now() return core.now() end -- luacheck: ignore self
-
---- Let time pass.
-function T:sleep(seconds)
-  local deadline = core.now() + seconds
-  repeat
-    current(self)
-    local left = deadline - core.now()
-    if left > 0 then stdnse.sleep(math.min(left, SLICE)) end
-  until core.now() >= deadline
-  current(self)
-end
-
--- TCP -------------------------------------------------------------------------------------------------
-
-local CONNECT_REASONS = { TIMEOUT = { "timeout", "no-response" }, CANCELLED = { "closed", "error" } }
-
---- Connect over TCP.
--- @return a connection; or nil, a reason and nmap's word for it. NSE does not say why a connection failed: "refused"
-function T:connect(host, port, deadline)
-  local socket = nmap.new_socket "tcp"
-  local conn = setmetatable({ t = self, socket = socket, sent = 0, received = 0 }, Conn)
-  own(self, conn)
-  socket:set_timeout(milliseconds(deadline))
-  local began = core.now()
-  local ok, why = socket:connect(host, port, "tcp")
-  conn.rtt = core.now() - began
-  if conn.closed then return nil, "closed", "error" end
-  if not ok then
-    conn:close()
-    local reason = CONNECT_REASONS[tostring(why)] or { "refused", "conn-refused" }
-    return nil, reason[1], reason[2]
-  end
-  local known, my, my_port = socket:get_info()
-  if known then conn.my, conn.my_port = my, my_port end
-  return conn
-end
-
-function Conn:send(bytes)
-  if self.closed then return nil, "closed" end
-  if self.ended == "reset" then return nil, "reset" end
-  local ok, why = self.socket:send(bytes)
-  if not ok then return nil, tostring(why) end
-  self.sent = self.sent + #bytes
-  return true
-end
-
-local ENDS = { EOF = "eof", ERROR = "reset", CANCELLED = "closed" }
-
---- Receive what comes, as mynah.transport says.
-function Conn:receive(deadline, want)
-  local buffer, keep = "", self.t.keep
-  while true do
-    current(self.t)
-    if #buffer > 0 and (not want or want(buffer)) then return buffer, "more" end
-    if #buffer >= keep then return buffer:sub(1, keep), "full" end
-    if self.closed then return buffer, "closed" end
-    if self.ended then return buffer, self.ended end
-    if core.now() >= deadline then return buffer, "timeout" end
-    self.socket:set_timeout(milliseconds(deadline))
-    local ok, data = self.socket:receive()
-    if ok then
-      self.received = self.received + #data
-      buffer = buffer .. data
-    elseif data ~= "TIMEOUT" then
-      self.ended = self.closed and "closed" or ENDS[tostring(data)] or "reset"
-    end
-  end
-end
-
-function Conn:close()
+--- Close everything. More than once is fine.
+function Engine:close()
   if self.closed then return end
   self.closed = true
-  disown(self)
+  for id in pairs(self.conns) do self:cancel(id) end
+  if self.place then self.place:close() end
+  self.bell:close()
   self.socket:close()
 end
 
--- UDP -------------------------------------------------------------------------------------------------
+--- Wait until there may be an event, or the time is up.
+function Engine:wait(seconds)
+  if self.events[self.first] then return end
+  set_timeout(self.socket, math.min(seconds or BELL_WAIT, BELL_WAIT))
+  self.socket:receive()
+end
 
--- A doorbell: a socket that the pump knows, one for each exchange. sendto needs no connected socket, which Nmap counts.
-local function new_bell()
-  local number, token = pump:bell()
-  if not number then return nil, token end
-  local six = nmap.address_family() == "inet6"
-  local socket = nmap.new_socket("udp", six and "inet6" or nil)
-  socket:set_timeout(1000)
-  local ok, why = socket:sendto(six and "::1" or "127.0.0.1", pump:port(six and 6 or 4), token)
+function Engine:step() return 0 end -- luacheck: ignore self
+
+function Engine:next()
+  local event = self.events[self.first]
+  if not event then
+    self.events, self.first = {}, 1
+    return self.bell:next()
+  end
+  self.first = self.first + 1
+  if not self.conns[event.id] then return self:next() end -- cancelled meanwhile
+  if event.kind == "end" then self:cancel(event.id) end
+  return event
+end
+
+function Engine:udp(exchange) return self.bell:udp(exchange) end
+
+-- TCP -------------------------------------------------------------------------------------------------
+
+local function push(self, conn, event)
+  event.id = conn.id
+  self.events[#self.events + 1] = event
+end
+
+-- NSE does not say why a connection failed: what is no timeout counts as refused.
+local function not_connected(why)
+  return { kind = "end", reason = tostring(why) == "TIMEOUT" and "no-response" or "conn-refused" }
+end
+
+--- Connect. In the script's own thread, for a worker that connects would take one of the places that Nmap counts.
+function Engine:tcp(target)
+  self.last = self.last - 1
+  local conn = { id = self.last, socket = nmap.new_socket "tcp", todo = {}, rest = "" }
+  self.conns[conn.id] = conn
+  set_timeout(conn.socket, target.timeout)
+  local began = core.now()
+  local ok, why = conn.socket:connect(target.host, target.port, "tcp")
   if not ok then
-    pump:bell_close(number)
-    socket:close()
-    return nil, "doorbell: " .. tostring(why)
+    push(self, conn, not_connected(why))
+    return conn.id
   end
-  return { number = number, socket = socket }
+  local event = { kind = "open", rtt = core.now() - began }
+  local known, my, my_port = conn.socket:get_info()
+  if known then event.my, event.my_port = my, my_port end
+  push(self, conn, event)
+  return conn.id
 end
 
--- The events of one exchange: taken from the pump, waited for on the bell.
-function Channel:next(deadline)
-  while not self.closed do
-    local event, over = pump:next(self.id)
-    if event or over then return event end
-    current(self.t)
-    local now = core.now()
-    if deadline and now >= deadline then return nil end
-    self.bell.socket:set_timeout(milliseconds(math.min(deadline or now + BELL_WAIT, now + BELL_WAIT)))
-    self.bell.socket:receive()
-  end
-  return nil
+local ENDS = { EOF = { kind = "eof" }, ERROR = { kind = "end", reason = "reset" } }
+
+-- The same from a worker: the script is woken.
+local function tell(self, conn, event)
+  push(self, conn, event)
+  self.bell:ring()
 end
 
-local function release(exchange)
-  local channel = exchange.channel
-  disown(exchange)
-  channel.closed = true
-  pump:drop(channel.id)
-  pump:bell_close(channel.bell.number)
-  channel.bell.socket:close()
+local function send(self, conn, work)
+  local ok = conn.socket:send(work.bytes)
+  if ok or conn.closed then return end
+  conn.todo = {}
+  tell(self, conn, { kind = "end", reason = "reset" })
 end
 
---- Start a UDP exchange, as mynah.transport says.
-function T:udp(host, port, payloads, opts)
-  current(self)
-  local message
-  if not pump then
-    pump, message = core.pump { rate = self.rate }
-    if not pump then return nil, "pump: " .. message end
-  end
-  local bell, why = new_bell()
-  if not bell then return nil, why end
-  local id
-  id, message = pump:udp {
-    host = host, port = port, payloads = payloads, timeout = opts and opts.timeout or 3, flow = opts and opts.flow,
-    start_ns = opts and opts.start_ns, local_host = opts and opts.local_host, report_sent = true, bell = bell.number,
-  }
-  if not id then
-    pump:bell_close(bell.number)
-    bell.socket:close()
-    return nil, message
-  end
-  local exchange = transport.exchange(setmetatable({ t = self, id = id, bell = bell }, Channel), payloads, release)
-  own(self, exchange)
-  return exchange
-end
-
--- Tasks -----------------------------------------------------------------------------------------------
-
-local function start_worker(race, i, fn)
-  local scope = new_scope(race.parent)
-  race.scopes[i] = scope
-  stdnse.new_thread(function()
-    scopes[coroutine.running()] = scope
-    local ok, result = pcall(fn)
-    race.left = race.left - 1
-    if not scope.dead then
-      if not ok then
-        race.failure = race.failure or { result }
-      elseif result and not race.winner then
-        race.winner, race.result = i, result
+-- In slices, so that what is to be sent meanwhile need not wait for the peer. More than `most` is kept for the next.
+local function receive(self, conn, work)
+  local left = work.deadline - core.now()
+  if conn.rest == "" then
+    set_timeout(conn.socket, math.min(left, SLICE))
+    local ok, data = conn.socket:receive()
+    if conn.closed then return end
+    if not ok and data == "TIMEOUT" then
+      if left > SLICE then
+        table.insert(conn.todo, work)
+      else
+        tell(self, conn, { kind = "timeout" })
       end
-      hand_over(scope, race.parent)
+      return
+    elseif not ok then
+      local ending = ENDS[tostring(data)] or ENDS.ERROR
+      tell(self, conn, { kind = ending.kind, reason = ending.reason })
+      return
     end
-    nmap.condvar(race) "signal"
-  end)
+    conn.rest = data
+  end
+  tell(self, conn, { kind = "data", data = conn.rest:sub(1, work.most) })
+  conn.rest = conn.rest:sub(work.most + 1)
 end
 
---- Run functions at once, each as a worker thread, as mynah.transport says.
-function T:race(functions)
-  local race = { parent = current(self), scopes = {}, left = #functions }
-  local condvar = nmap.condvar(race)
-  for i, fn in ipairs(functions) do start_worker(race, i, fn) end
-  while race.left > 0 and not race.winner and not race.failure do
-    condvar "wait"
-    if race.parent.dead then break end
+local function work_on(self, conn)
+  local condvar = nmap.condvar(conn)
+  while not conn.closed do
+    local work = table.remove(conn.todo, 1)
+    if not work then
+      condvar "wait"
+    else
+      local do_it = work.bytes and send or receive
+      do_it(self, conn, work)
+    end
   end
-  for _, scope in pairs(race.scopes) do kill(scope) end
-  current(self)
-  if race.failure then error(race.failure[1], 0) end
-  return race.result, race.winner
+end
+
+local function add_work(self, id, work)
+  local conn = self.conns[id]
+  if not conn then return nil, "no such exchange" end
+  table.insert(conn.todo, work)
+  if conn.worker then
+    nmap.condvar(conn) "signal"
+  else
+    conn.worker = stdnse.new_thread(work_on, self, conn)
+  end
+  return true
+end
+
+function Engine:send(id, bytes) return add_work(self, id, { bytes = bytes }) end
+
+function Engine:receive(id, most, timeout) return add_work(self, id, { most = most, deadline = core.now() + timeout }) end
+
+function Engine:cancel(id)
+  if id > 0 then return self.bell:cancel(id) end
+  local conn = self.conns[id]
+  if not conn then return nil, "no such exchange" end
+  self.conns[id] = nil
+  conn.closed = true
+  conn.socket:close()
+  if conn.worker then nmap.condvar(conn) "signal" end
+  return true
+end
+
+-- Running ---------------------------------------------------------------------------------------------
+
+--- Run a function on a transport of mynah.transport, in the running script thread.
+-- @param config as for nse.engine; `keep` as mynah.transport takes it
+-- @param fn function (transport)
+-- @return what fn returns; or nil and a message where the network here does not let us
+-- @raise what fn raises
+function nse.run(config, fn)
+  local engine, message = nse.engine(config)
+  if not engine then return nil, message end
+  local l = loop.new { engine = engine, wait = function(_, seconds) engine:wait(seconds) end }
+  local results = table.pack(pcall(l.run, l, fn, transport.new { loop = l, keep = config.keep }))
+  engine:close()
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
 end
 
 return nse

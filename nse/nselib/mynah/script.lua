@@ -29,6 +29,9 @@ local text = require "mynah.text"
 
 local script = {}
 
+local MOST_PORTS = 200    -- UDP ports asked at once
+local DEFAULT_RATE = 1000 -- UDP datagrams a second, as the engine has it
+
 -- In Nmap's tables Skype's protocol is called skype2, as Nmap's own script has it.
 local NMAP_NAMES = { skype = "skype2" }
 
@@ -43,44 +46,102 @@ function script.rule_of(transport)
   return function(host, port) return port.protocol == transport and script.rule(host, port) end
 end
 
-local function seconds(name, default)
-  local given = stdnse.get_script_args(name)
-  if given == nil then return default end
-  local value, message = stdnse.parse_timespec(given)
-  if not value then error(("%s=%s: expected a time such as 3s or 500ms: %s"):format(name, given, message), 0) end
+-- What is wrong for reasons outside this code; anything else that is raised is a defect.
+local function fail(...) error({ message = (...):format(select(2, ...)) }, 0) end
+
+-- Script arguments. Read as they are written, `mynah.NAME=VALUE` or `mynah={NAME=VALUE}`: a bare NAME is another script's.
+local function given(name)
+  local args = nmap.registry.args
+  local value = args["mynah." .. name]
+  if value == nil and type(args.mynah) == "table" then value = args.mynah[name] end
   return value
 end
 
-local function whole(name, default)
-  local given = stdnse.get_script_args(name)
-  if given == nil then return default end
-  local value = tonumber(given)
-  if not value or value < 0 or value ~= math.floor(value) then
-    error(("%s=%s: expected a whole number"):format(name, given), 0)
-  end
-  return math.tointeger(value)
+local function text_of(name)
+  local value = given(name)
+  if value ~= nil and type(value) ~= "string" then fail("mynah.%s: expected one value", name) end
+  return value
 end
 
--- Once a run: signatures and settings, or the message why not.
-local function load_settings()
-  local paths = stdnse.get_script_args("mynah.signatures")
-  local db, message = mynah.load_signatures(paths)
-  if not db then error("signatures: " .. message, 0) end
-  local public_ip = stdnse.get_script_args("mynah.public-ip")
-  if public_ip and not core.family(public_ip) then
-    error(("mynah.public-ip=%s: expected an IP address"):format(public_ip), 0)
+local function seconds(name, default)
+  local value = text_of(name)
+  if not value then return default end
+  local parsed = stdnse.parse_timespec(value)
+  if not parsed or parsed <= 0 or parsed > 86400 then
+    fail('mynah.%s "%s": expected a time such as 3s or 500ms, a day at most', name, value)
   end
-  return {
-    signatures = signatures.new(db), timeout = seconds("mynah.timeout", 3), patience = seconds("mynah.patience", 30),
-    attempts = whole("mynah.retries", 2) + 1, public_ip = public_ip, rate = whole("mynah.rate", nil),
+  return parsed
+end
+
+local function whole(name, default, least, most)
+  local value = text_of(name)
+  if not value then return default end
+  local n = value:find("^%d+$") and #value < 16 and math.tointeger(tonumber(value))
+  if not n or n < least or n > most then
+    fail('mynah.%s "%s": expected a whole number from %d to %d', name, value, least, most)
+  end
+  return n
+end
+
+local function ipv4(name)
+  local value = text_of(name)
+  if value and core.family(value) ~= 4 then fail('mynah.%s "%s": expected an IPv4 address', name, value) end
+  return value
+end
+
+local function paths(name)
+  local value = given(name)
+  if type(value) ~= "table" then return text_of(name) end
+  for _, path in ipairs(value) do
+    if type(path) ~= "string" then fail("mynah.%s: expected paths", name) end
+  end
+  return value
+end
+
+local KNOWN = { signatures = true, timeout = true, patience = true, retries = true, ["public-ip"] = true, pcap = true,
+  rate = true }
+
+local function refuse_unknown()
+  local args = nmap.registry.args
+  local function check(name)
+    if not KNOWN[name] then fail("mynah.%s: no such script argument", tostring(name)) end
+  end
+  for key, value in pairs(args) do
+    local name = type(key) == "string" and key:match("^mynah%.(.*)")
+    if name then check(name) end
+    local bare = type(key) == "number" and type(value) == "string" and value:match("^mynah%.(.*)")
+    if bare then
+      check(bare)
+      fail("mynah.%s: expected a value", bare)
+    end
+  end
+  for name in pairs(type(args.mynah) == "table" and args.mynah or {}) do check(name) end
+end
+
+-- How many UDP ports are asked at once: so many that the probes of all leave within the timeout.
+local function places_for(sigs, s)
+  local probes = #sigs:probes("udp", 0) * s.attempts
+  return math.max(4, math.min(MOST_PORTS, math.floor((s.rate or DEFAULT_RATE) * s.timeout / math.max(1, probes))))
+end
+
+local function load_settings()
+  refuse_unknown()
+  local s = {
+    timeout = seconds("timeout", 3), patience = seconds("patience", 30), attempts = whole("retries", 2, 0, 20) + 1,
+    public_ip = ipv4 "public-ip", rate = whole("rate", nil, 1, 1000000), pcap = text_of "pcap",
   }
+  local db, message = mynah.load_signatures(paths "signatures")
+  if not db then fail("%s", message) end
+  s.signatures = signatures.new(db)
+  s.places = {}
+  for i = 1, places_for(s.signatures, s) do s.places[i] = {} end
+  return s
 end
 
 local settings
 
---- The settings of this run.
--- @raise what is wrong with a script argument or a signature file
-function script.settings()
+-- The settings of this run.
+local function get_settings()
   if not settings then
     local ok, result = pcall(load_settings)
     settings = ok and result or { failure = result }
@@ -89,14 +150,32 @@ function script.settings()
   return settings
 end
 
+-- Asking ----------------------------------------------------------------------------------------------
+
+-- Run fn(transport) with what this port needs: TCP ports wait for a place that Nmap gives, UDP ports for one of ours. A mutex
+-- is free again when its thread is killed, a counter would not be.
+local function with_transport(host, port, fn)
+  local s = get_settings()
+  local config = { rate = s.rate }
+  local mutex
+  if port.protocol == "tcp" then
+    config.place = { ip = host.ip, port = port.number }
+  else
+    s.last_place = (s.last_place or 0) % #s.places + 1
+    mutex = nmap.mutex(s.places[s.last_place])
+    mutex "lock"
+  end
+  local results = table.pack(pcall(nse.run, config, fn))
+  if mutex then mutex "done" end
+  if not results[1] then error(results[2], 0) end
+  if results[2] == nil and results[3] then fail("%s", results[3]) end
+  return results[2]
+end
+
 local function identify_now(host, port)
-  local t = nse.new(script.settings())
   local target = { ip = host.ip, port = port.number, transport = port.protocol,
     name = host.targetname or host.name ~= "" and host.name or host.ip }
-  local ok, result = pcall(identify.port, t, target, script.settings())
-  t:close()
-  if not ok then error(result, 0) end
-  return result
+  return with_transport(host, port, function(t) return identify.port(t, target, get_settings()) end)
 end
 
 --- What is behind a port, asked once a run.
@@ -122,6 +201,19 @@ function script.result(host, port)
   return entry.result
 end
 
+-- What a verdict changes in port.version. Of the service that Nmap itself has found, what it says of the product is kept.
+local function set_version(version, result)
+  local name = NMAP_NAMES[result.service] or result.service
+  if version.service_dtype ~= "probed" or version.name ~= name then
+    version.product, version.version, version.extrainfo, version.cpe = nil, nil, nil, nil
+  end
+  version.name = name
+  version.product = version.product or result.product
+  version.version = version.version or result.version
+  version.extrainfo = version.extrainfo or result.extra
+  if result.tls then version.service_tunnel = "ssl" end
+end
+
 --- Enter a verdict into Nmap's table of ports.
 function script.announce(host, port, result)
   if result.state == "open" and port.state ~= "open" then nmap.set_port_state(host, port, "open") end
@@ -130,11 +222,7 @@ function script.announce(host, port, result)
   end
   if not result.service then return end
   port.version = port.version or {}
-  port.version.name = NMAP_NAMES[result.service] or result.service
-  port.version.product = result.product
-  port.version.version = result.version
-  port.version.extrainfo = result.extra
-  if result.tls then port.version.service_tunnel = "ssl" end
+  set_version(port.version, result)
   nmap.set_port_version(host, port, "hardmatched")
 end
 
@@ -155,55 +243,66 @@ function script.output(result)
   return out
 end
 
+local told = {}
+
+-- An action whose failures are one line, said once a run; a defect is raised, and Nmap shows it with -d.
+local function action_of(fn)
+  return function(host, port)
+    local ok, result = pcall(fn, host, port)
+    if ok then return result end
+    if type(result) ~= "table" or not result.message then error(result, 0) end
+    if told[result.message] then return nil end
+    told[result.message] = true
+    return stdnse.format_output(false, text.escape(result.message, 500))
+  end
+end
+
+local function show(host, port, only)
+  local result = script.result(host, port)
+  if only and result.service ~= only and result.guess ~= only then return nil end
+  script.announce(host, port, result)
+  return script.output(result)
+end
+
 --- An action that shows every verdict, or only one service's.
 -- @param only name of a service, or nil
 -- @return function for a script's `action`
 function script.action(only)
-  return function(host, port)
-    local result = script.result(host, port)
-    if only and result.service ~= only and result.guess ~= only then return nil end
-    script.announce(host, port, result)
-    return script.output(result)
-  end
+  return action_of(function(host, port) return show(host, port, only) end)
 end
 
 -- From what Nmap's own version probes received, where that is enough for a verdict.
 local function known(host, port)
   local replies = fingerprint.read(port.version and port.version.service_fp)
   if replies.NULL then
-    local sigs = script.settings().signatures
-    local pair = { reply = replies.NULL, peer = host.ip, peer_port = port.number }
-    local v, name = sigs:judge_banner(pair)
+    local sigs = get_settings().signatures
+    local v, name = sigs:judge_banner { reply = replies.NULL, peer = host.ip, peer_port = port.number }
     if v and v.state == "certain" then
-      return { state = "open", service = sigs.info[name].service, product = v.product, version = v.version, extra = v.extra,
-        confidence = v.confidence, evidence = { "banner, heard by Nmap: " .. text.first_line(replies.NULL, 80) } }
+      return { state = "open", service = sigs.info[name].service, product = v.product, version = v.version, extra = v.extra }
     end
   end
   local r = replies.GetRequest and http.parse(replies.GetRequest)
   if r and r.status < 400 and http.is_weblike(r) then
     local found = http.describe(r)
-    found.state, found.service, found.confidence = "open", "http", 0.95
-    found.evidence = { "GET, asked by Nmap: " .. text.escape(r.line, 80) }
+    found.state, found.service = "open", "http"
     return found
   end
 end
 
 --- The action of a version script: what Nmap heard is used first, the port asked only after that.
-function script.version_action(host, port)
-  local result = known(host, port) or script.result(host, port)
-  script.announce(host, port, result)
-end
+script.version_action = action_of(function(host, port)
+  script.announce(host, port, known(host, port) or script.result(host, port))
+end)
 
 -- Replay the payloads of the capture that mynah.pcap names; what was answered, as structured output.
 local function replay_capture(host, port, path)
   local capture, message = recorded.read(path, {})
-  if not capture then error(message, 0) end
+  if not capture then fail("%s", message) end
   local payloads, numbers = {}, {}
   for i, p in ipairs(capture.payloads) do payloads[i], numbers[i] = p.data, p.number end
-  local t = nse.new(script.settings())
-  local ok, results = pcall(replay.run, t, payloads, host.ip, port.number, { parallel = 32 })
-  t:close()
-  if not ok then error(results, 0) end
+  local results = with_transport(host, port, function(t)
+    return replay.run(t, payloads, host.ip, port.number, { parallel = 32 })
+  end)
   local out = stdnse.output_table()
   out.sent = #payloads
   out.answered = {}
@@ -218,14 +317,14 @@ local function replay_capture(host, port, path)
 end
 
 --- An action for UDP: every verdict; with mynah.pcap also what that capture's payloads got.
-function script.udp_action(host, port)
-  local out = script.action()(host, port)
-  local path = stdnse.get_script_args("mynah.pcap")
+script.udp_action = action_of(function(host, port)
+  local out = show(host, port)
+  local path = get_settings().pcap
   if path then
     out = out or stdnse.output_table()
     out.replay = replay_capture(host, port, path)
   end
   return out
-end
+end)
 
 return script
