@@ -44,7 +44,7 @@ end
 -- @param t transport
 -- @param target table: `ip` numeric address, `port`, `transport` "tcp" or "udp", `name` as the user gave the host (default: ip)
 -- @param opts table: `signatures` (a database of mynah_core, or a set of mynah.signatures), `timeout` and `patience` in seconds
--- (3 and 30), `public_ip`, `max_connections` (6)
+-- (3 and 30), `attempts` at a UDP port before silence is believed (3), `public_ip`, `max_connections` (6)
 -- @return result: ip, port, transport, state, reason, service, product, version, extra, tls, confidence, guess, fresh_bits,
 -- identity_bits, probe, rtt_ms, elapsed_ms, sent, received, reply_port, reply_hex, evidence, timestamp
 function identify.port(t, target, opts)
@@ -53,7 +53,7 @@ function identify.port(t, target, opts)
   local check = target.transport == "udp" and udp or tcp
   local began = t:now()
   local found = check.identify(t, { host = target.ip, port = target.port, name = target.name }, sigs, {
-    timeout = opts.timeout, patience = opts.patience, public_ip = opts.public_ip,
+    timeout = opts.timeout, attempts = opts.attempts, patience = opts.patience, public_ip = opts.public_ip,
     max_connections = opts.max_connections, random = opts.random or core.random, unix = core.unix,
   })
   return as_result(target, found, began, t:now())

@@ -120,7 +120,7 @@ end
 -- The next datagram that a verdict wants, its reply added to the pairs. false where nobody answers.
 local function ask_again(ctx, group, pairs_, want)
   local payloads = {}
-  for i = 1, ATTEMPTS do
+  for i = 1, ctx.attempts do
     if want == "same" then
       payloads[i] = pairs_[#pairs_].request
     else
@@ -216,12 +216,12 @@ local function schedule(ctx, groups)
     offsets[i] = span
     span = span + (group.rank == 2 and LIKELY_GAP or GAP)
   end
-  local round = math.max(math.min(ROUND, ctx.timeout * 0.3), span)
+  local round = math.max(math.min(ROUND, ctx.timeout * 0.9 / ctx.attempts), span)
   ctx.deadline = ctx.t:now() + math.max(ctx.timeout, span + ctx.timeout / 2)
   local functions, now = {}, ctx.t:now()
   for i, group in ipairs(groups) do
     local starts = {}
-    for k = 1, ATTEMPTS do
+    for k = 1, ctx.attempts do
       local at = now + offsets[i] + (k - 1) * round
       if k == 1 or at < ctx.deadline - 0.05 then starts[k] = at end
     end
@@ -269,14 +269,14 @@ end
 -- @param t transport
 -- @param target table: `host` numeric address, `port`
 -- @param sigs set of mynah.signatures
--- @param opts table: `timeout` seconds after which silence is believed (3), `public_ip`, `random` (function of n),
--- `unix` (function)
+-- @param opts table: `timeout` seconds after which silence is believed (3), `attempts` at each probe before that (3),
+-- `public_ip`, `random` (function of n), `unix` (function)
 -- @return table with state, reason, rtt (seconds), sent, received (bytes), evidence, reply, reply_port, and where known service,
 -- guess, confidence, product, version, extra, probe, fresh_bits, identity_bits
 function udp.identify(t, target, sigs, opts)
   local ctx = {
     t = t, host = target.host, port = target.port, sigs = sigs, timeout = opts.timeout or 3, public_ip = opts.public_ip,
-    random = opts.random, unix = opts.unix, evidence = {}, exchanges = {},
+    attempts = opts.attempts or ATTEMPTS, random = opts.random, unix = opts.unix, evidence = {}, exchanges = {},
   }
   local groups = sigs:probes("udp", target.port)
   local ok, found
