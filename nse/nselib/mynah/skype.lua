@@ -82,8 +82,8 @@ function skype.is_noise(bytes, sent)
   end
   if distinct < 10 then return false, ("only %d different bytes in %d"):format(distinct, LEAST) end
   if is_ramp(head, LEAST) then return false, "counting bytes" end
-  if shares_run(sent, bytes, 3) then return false, "what was sent came back" end
-  if shares_run(sent:sub(1, 32):reverse(), bytes, 3) then return false, "what was sent came back reversed" end
+  if shares_run(sent, bytes, 4) then return false, "what was sent came back" end
+  if shares_run(sent:sub(1, 32):reverse(), bytes, 4) then return false, "what was sent came back reversed" end
   if is_shifted(sent, bytes, LEAST) then return false, "what was sent came back masked" end
   return true
 end
