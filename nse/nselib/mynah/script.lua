@@ -253,7 +253,7 @@ local function action_of(fn)
     if type(result) ~= "table" or not result.message then error(result, 0) end
     if told[result.message] then return nil end
     told[result.message] = true
-    return stdnse.format_output(false, text.escape(result.message, 500))
+    return "ERROR: " .. text.escape(result.message, 500) -- what stdnse has for this shows only with -d
   end
 end
 
