@@ -8,7 +8,9 @@ service ssh
 sig ssh
   over   tcp
   banner
-  @ starts "SSH-"
+  any @ starts "SSH-2.0-"
+  any @ starts "SSH-1.99-"           # speaks 2.0 and what came before it
+  any @ starts "SSH-1.5-"
   @ ~ m/^SSH-(?:2\.0|1\.[0-9]+)-(?<product>[A-Za-z][A-Za-z.-]*?|[^\r\n]+?)(?:[_-](?<version>[0-9][^\s]*))?(?:[ \r\n]|$)/
   product "$product"
   version "$version"

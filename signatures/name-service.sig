@@ -28,5 +28,6 @@ sig dns-tcp
   @5    = b.0......
   @6:2  = 0001
   @14:20 = q@14:20
+  control q@4 ^ 80                   # as over UDP
   match   0020 beef 0100 0001 0000 0000 0000 0a "abcdefghij" 03 "com" 00 0001 0001 > 0020 beef 8182 0001 0000 0000 0000 0a "abcdefghij" 03 "com" 00 0001 0001
   nomatch 0020 beef 0100 0001 0000 0000 0000 0a "abcdefghij" 03 "com" 00 0001 0001 > 0021 beef 8182 0001 0000 0000 0000 0a "abcdefghij" 03 "com" 00 0001 0001

@@ -48,13 +48,14 @@ typedef struct field {
 
 typedef enum view_kind { VIEW_REPLY, VIEW_REQUEST } view_kind;
 
-/* A place in the request or the reply. to_end: from offset to the end (text operators). from_end:
- * offset counts back from the end. */
+/* A place in the request or the reply. */
 typedef struct place {
   view_kind view;
-  bool length; /* the word len: the size itself, not bytes */
-  bool sport;  /* the word sport: the port that the reply came from */
-  bool from_end, to_end;
+  bool length;   /* the word len: the size itself, not bytes */
+  bool sport;    /* the word sport: the port that the reply came from */
+  bool from_end; /* offset counts back from the end */
+  bool to_end;   /* from offset to the end, width does not count */
+  bool bare;     /* @o without a width: one byte, or all that follows under starts, has and ~ */
   uint16_t offset, width;
 } place;
 
@@ -93,13 +94,23 @@ typedef enum transform_kind {
   FN_XOR
 } transform_kind;
 
-enum { TRANSFORMS_MAX = 4, VALUE_MAX = 256, GROUPS_MAX = 8 };
+enum { TRANSFORMS_MAX = 4, VALUE_MAX = 256 /* bytes of a place */ };
 
 typedef struct transform {
   transform_kind kind;
   uint64_t k;
   my_span bytes; /* FN_XOR: the key, repeated */
 } transform;
+
+/* What a line is worth when it holds, in bits of identity. */
+typedef struct worth {
+  double bits;        /* of the bytes that it compares */
+  double search_bits; /* of what it finds somewhere, within the first SEARCH_NEAR bytes */
+  unsigned searches;  /* so many texts are found one behind the other */
+  uint16_t prefix;    /* a pattern: bytes at its start that 'bits' stand for */
+} worth;
+
+enum { SEARCH_NEAR_BITS = 4 }; /* log2 of 16 bytes; what is found further on is worth less */
 
 typedef struct rhs {
   rhs_kind kind;
@@ -111,10 +122,23 @@ typedef struct rhs {
   transform fn[TRANSFORMS_MAX];
   uint8_t fn_count;
   pcre2_code *regex;
-  uint16_t regex_literals; /* characters that every match must hold, for the score */
+  worth regex_worth;
 } rhs;
 
 typedef enum line_kind { LINE_CHECK, LINE_VARY, LINE_STABLE } line_kind;
+
+/* Facts that count once, however many lines say them. */
+typedef enum fact {
+  FACT_NONE,
+  FACT_LENGTH,
+  FACT_FROM_PORT,
+  FACT_MY_IP,
+  FACT_PEER_IP,
+  FACT_MY_PORT,
+  FACT_PEER_PORT,
+  FACT_TIME,
+  FACT_COUNT
+} fact;
 
 typedef struct line {
   line_kind kind;
@@ -127,13 +151,18 @@ typedef struct line {
   op_kind op;
   rhs *right;
   size_t right_count;
-  double identity_bits, fresh_bits; /* by sig_score, for a line that held */
+  /* By sig_score, for a line that held: */
+  worth worth;
+  double fresh_bits;
+  fact fact;
+  bool easy; /* servers that do not know the service hold it too */
 } line;
 
 typedef struct give {
   const char *name;
   const char *text; /* a template with $group, or NULL: bytes of 'at' */
   place at;
+  unsigned line_number, column;
 } give;
 
 struct my_sig {
@@ -209,12 +238,64 @@ int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_whe
 int sig_parse(struct sig_file *f, const struct my_sigdb *db, const char *name, my_span text,
               my_where *where);
 
-/* Fill in what each line of evidence is worth, and the signature's budget. */
-void sig_score(my_sig *sig);
+/* What every match of a pattern must contain, at the least. */
+worth regex_worth(const char *s, size_t n);
+
+/* A character of a text, as bits. */
+double char_bits(uint8_t c);
+
+/* Fill in what each line is worth, and the signature's budget. MY_OK or MY_ENOMEM. */
+int sig_score(my_sig *sig, my_scratch *scratch);
 enum { CONTROL_BITS = 4, VARY_BITS = 2, STABLE_BITS = 1, TCP_FRESH_BITS = 32 };
 bool budget_is_enough(double fresh_bits, double identity_bits, bool fresh_exempt);
 
-/* The bytes that a place names, clipped to nothing where it reaches outside. false: it does. */
+/* ---- evidence: what lines that held are worth together ---- */
+
+typedef struct evidence {
+  const line *line;
+  size_t from, to; /* the bytes of the reply that it compares; equal: none */
+  double bits;
+  size_t search_from, search_to; /* where it searched, up to the end of what it found */
+  double search_bits;
+} evidence;
+
+/* Leave in each 'bits' what the line adds to the others, and return the sum: a byte of the reply
+ * counts once, by the line that says most of it, a fact once, a search once, easy lines together up
+ * to a limit, which is higher where a control unmasks copiers. At most MY_LINES_MAX. */
+double evidence_sum(evidence *list, size_t count, bool has_control);
+
+/* ---- matching ---- */
+
+/* How a line fared on a pair: the bytes that it looked at, and those of them that it is about. */
+typedef struct holding {
+  my_held held;
+  my_span got, cover;
+} holding;
+
+void hold_line(const line *l, const my_pair *pair, my_scratch *scratch, holding *out);
+
+/* What says more: held, a public, a private address, skipped, failed. */
+int held_rank(my_held h);
+
+/* The bytes that a place names. false: it reaches outside. */
 bool place_bytes(const place *p, const my_pair *pair, my_span *out);
+
+bool same_bytes(my_span a, my_span b);
+/* Where 'what' begins in 'where', from 0; SIZE_MAX: nowhere. */
+size_t find_bytes(my_span where, my_span what);
+
+/* Does the pattern match? Then its groups stand in scratch->match. */
+bool match_regex(const pcre2_code *code, my_span subject, my_scratch *scratch);
+
+/* ---- what is given ---- */
+
+enum { GROUP_NAME_MAX = 32 };
+/* The length of the group's name at s, behind a $: one digit, or small letters, digits and _. */
+size_t group_length(const char *s);
+/* The number of that group in a pattern, negative: it has none. */
+int group_number(const pcre2_code *code, const char *s, size_t n);
+
+/* Fill in what a signature gives of a pair that matches. */
+void give_all(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_verdict *out);
 
 #endif

@@ -56,15 +56,15 @@ static int fill_slot(const slot *s, const my_endpoint *my, const my_endpoint *pe
 int my_sig_compose(const my_sig *sig, const my_endpoint *my, const my_endpoint *peer,
                    my_span entropy, uint8_t *out, size_t cap)
 {
-  size_t used = 0;
+  const uint8_t *drawn = entropy.data;
   if (cap < sig->info.probe_len) return MY_EFULL;
   if (entropy.len < sig->info.entropy_len) return MY_ESHORT;
   if (sig->info.probe_len > 0) memcpy(out, sig->probe, sig->info.probe_len);
   for (size_t i = 0; i < sig->slot_count; i++) {
     const slot *s = &sig->slots[i];
-    int rc = fill_slot(s, my, peer, entropy.data + used, out);
+    int rc = fill_slot(s, my, peer, drawn, out);
     if (rc != MY_OK) return rc;
-    used += s->kind <= SLOT_NIBBLE ? s->len : 0;
+    if (s->kind <= SLOT_NIBBLE) drawn += s->len;
   }
   return (int)sig->info.probe_len;
 }

@@ -47,8 +47,10 @@ static int unescape(const char *s, size_t n, size_t *i)
 
 static int lex_text(arena *a, const char *s, size_t n, size_t *i, token *t, my_where *where)
 {
-  size_t start = *i, used = 0;
-  char *bytes = arena_alloc(a, n - start + 1);
+  size_t start = *i, used = 0, end = start + 1;
+  while (end < n && s[end] != '"')
+    end += s[end] == '\\' ? 2 : 1;
+  char *bytes = arena_alloc(a, (end < n ? end : n) - start); /* no longer than it is written */
   if (bytes == NULL) return MY_ENOMEM;
   for ((*i)++; *i < n && s[*i] != '"';) {
     int c = (unsigned char)s[(*i)++];
@@ -87,6 +89,33 @@ static void lex_operator(const char *s, size_t n, size_t *i, token *t)
   *i += len;
 }
 
+/* Bytes of the UTF-8 character at s, the shortest form of one that exists. 0: it is none. */
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+  size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+  if (len == 0 || len > n || s[0] > 0xf4) return 0;
+  for (size_t i = 1; i < len; i++)
+    if ((s[i] & 0xc0) != 0x80) return 0;
+  bool too_long = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+  bool surrogate = s[0] == 0xed && s[1] > 0x9f, past_last = s[0] == 0xf4 && s[1] > 0x8f;
+  return too_long || surrogate || past_last ? 0 : len;
+}
+
+/* Lines are UTF-8 without control characters, comments too: they are shown to people. */
+static int check_characters(const char *text, size_t n, my_where *where)
+{
+  const unsigned char *s = (const unsigned char *)text;
+  for (size_t i = 0, len; i < n; i += len) {
+    len = utf8_length(s + i, n - i);
+    if (len == 0)
+      return complain(where, (unsigned)i + 1, "not UTF-8: expected it, or \\xHH inside a text");
+    if ((s[i] < 32 && s[i] != '\t') || s[i] == 127 || (s[i] == 0xc2 && s[i + 1] < 0xa0))
+      return complain(where, (unsigned)i + 1,
+                      "control character: expected \\xHH, inside a text or a pattern");
+  }
+  return MY_OK;
+}
+
 static void lex_word(const char *s, size_t n, size_t *i, token *t)
 {
   size_t start = *i;
@@ -98,17 +127,15 @@ static void lex_word(const char *s, size_t n, size_t *i, token *t)
 int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_where *where)
 {
   size_t i = 0;
+  int rc = check_characters(s, n, where);
   *count = 0;
-  for (;;) {
-    int rc = MY_OK;
-    while (i < n && (s[i] == ' ' || s[i] == '\t' || s[i] == '\r'))
+  while (rc == MY_OK) {
+    while (i < n && (s[i] == ' ' || s[i] == '\t'))
       i++;
     if (i >= n || s[i] == '#') break;
     if (*count == TOKENS_MAX - 1)
       return complain(where, (unsigned)i + 1, "line too long: expected at most 255 words");
     token *t = &out[(*count)++];
-    if ((unsigned char)s[i] < 32 || s[i] == 127)
-      return complain(where, (unsigned)i + 1, "control character in a signature file");
     if (s[i] == '"')
       rc = lex_text(a, s, n, &i, t, where);
     else if (s[i] == 'm' && i + 1 < n && s[i + 1] == '/')
@@ -117,8 +144,7 @@ int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_whe
       lex_operator(s, n, &i, t);
     else
       lex_word(s, n, &i, t);
-    if (rc != MY_OK) return rc;
   }
   out[*count] = (token){TOKEN_END, (unsigned)n + 1, "", 0};
-  return MY_OK;
+  return rc;
 }

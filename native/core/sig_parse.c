@@ -2,23 +2,56 @@
  */
 #include "sig_parse.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int parse_fail(parser *p, const token *t, const char *format, ...)
+/* Characters of the first n bytes, as people count columns. */
+static unsigned count_characters(const char *s, size_t n)
 {
-  va_list args;
-  p->where->line = p->line_number;
-  p->where->column = t->column;
-  va_start(args, format);
-  vsnprintf(p->where->text, sizeof p->where->text, format, args);
-  va_end(args);
+  unsigned count = 0;
+  for (size_t i = 0; i < n; i++)
+    count += ((unsigned char)s[i] & 0xc0) != 0x80;
+  return count;
+}
+
+unsigned column_of(const parser *p, const token *t)
+{
+  return count_characters(p->text, t->column - 1) + 1;
+}
+
+static int fail_at(parser *p, unsigned line_number, unsigned column, const char *format,
+                   va_list args)
+{
+  p->where->line = line_number;
+  p->where->column = column;
+  int n = vsnprintf(p->where->text, sizeof p->where->text, format, args);
+  size_t end = strlen(p->where->text);
+  while (n >= (int)sizeof p->where->text && end > 0 &&
+         (unsigned char)p->where->text[end - 1] >= 0x80)
+    p->where->text[--end] = 0;                 /* no half of a character */
   for (char *c = p->where->text; *c != 0; c++) /* words of the file may stand in it */
     if ((unsigned char)*c < 32 || *c == 127) *c = '?';
   return MY_ESYNTAX;
+}
+
+int parse_fail(parser *p, const token *t, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  int rc = fail_at(p, p->line_number, column_of(p, t), format, args);
+  va_end(args);
+  return rc;
+}
+
+int parse_fail_at(parser *p, unsigned line_number, unsigned column, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  int rc = fail_at(p, line_number, column, format, args);
+  va_end(args);
+  return rc;
 }
 
 const token *parse_peek(const parser *p)
@@ -64,17 +97,15 @@ int read_hex(arena *a, const char *s, size_t n, my_span *out)
   return MY_OK;
 }
 
-int read_repeat(arena *a, const token *t, my_span *out)
+bool read_repeat(const token *t, uint8_t *byte, size_t *count)
 {
   uint64_t n;
   if (t->n < 4 || t->s[2] != '*' || hex_value(t->s[0]) < 0 || hex_value(t->s[1]) < 0 ||
       !read_decimal(t->s + 3, t->n - 3, 1, 65535, &n))
-    return MY_EFORMAT;
-  uint8_t *bytes = arena_alloc(a, n);
-  if (bytes == NULL) return MY_ENOMEM;
-  memset(bytes, hex_value(t->s[0]) << 4 | hex_value(t->s[1]), n);
-  *out = (my_span){bytes, n};
-  return MY_OK;
+    return false;
+  *byte = (uint8_t)(hex_value(t->s[0]) << 4 | hex_value(t->s[1]));
+  *count = (size_t)n;
+  return true;
 }
 
 void *grow(arena *a, void *array, size_t count, size_t size)
@@ -85,7 +116,7 @@ void *grow(arena *a, void *array, size_t count, size_t size)
   return larger;
 }
 
-static int expect_end(parser *p)
+int expect_end(parser *p)
 {
   const token *t = parse_peek(p);
   if (t->kind == TOKEN_END) return MY_OK;
@@ -103,7 +134,7 @@ static bool is_name(const token *t)
 {
   if (t->kind != TOKEN_WORD || t->n == 0 || t->n > 60) return false;
   for (size_t i = 0; i < t->n; i++)
-    if (!islower((unsigned char)t->s[i]) && !isdigit((unsigned char)t->s[i]) &&
+    if (!(t->s[i] >= 'a' && t->s[i] <= 'z') && !(t->s[i] >= '0' && t->s[i] <= '9') &&
         strchr("-_.", t->s[i]) == NULL)
       return false;
   return true;
@@ -119,35 +150,41 @@ static int take_name(parser *p, const char *what, char **out)
   return *out != NULL ? MY_OK : MY_ENOMEM;
 }
 
-static int take_text(parser *p, const char *what, const char **out)
+int take_text(parser *p, const char *what, const char **out)
 {
   const token *t = parse_take(p);
   if (t->kind != TOKEN_TEXT) return parse_fail(p, t, "%s: expected a text in quotes", what);
+  for (size_t i = 0; i < t->n; i++) /* escapes can spell what the lexer keeps out */
+    if ((unsigned char)t->s[i] < 32 || t->s[i] == 127)
+      return parse_fail(p, t, "%s: control character in a text that people read", what);
   *out = arena_text(&p->file->memory, t->s, t->n);
   return *out != NULL ? MY_OK : MY_ENOMEM;
 }
 
 /* ---- the end of a signature ---- */
 
-static int finish_sig(parser *p)
+/* What makes no sense together, said at the word sig. */
+static int check_sig(parser *p)
+{
+  const my_sig_info *info = &p->sig->info;
+  unsigned at = info->line;
+  if (info->banner && p->probe_len > 0)
+    return parse_fail_at(p, at, 1, "sig %s: both `banner` and `send`: expected one of them",
+                         info->name);
+  if (!info->banner && p->probe_len == 0)
+    return parse_fail_at(p, at, 1, "sig %s: nothing is sent: expected `send …` or `banner`",
+                         info->name);
+  if (info->banner && info->transport == MY_UDP)
+    return parse_fail_at(p, at, 1, "sig %s: `banner` over udp: nobody speaks first there",
+                         info->name);
+  if (p->sig->line_count == 0)
+    return parse_fail_at(p, at, 1, "sig %s: no line says what a reply owes", info->name);
+  return MY_OK;
+}
+
+static int keep_probe(parser *p)
 {
   my_sig *s = p->sig;
-  token at = {TOKEN_END, 1, "", 0};
-  if (s == NULL) return MY_OK;
-  p->sig = NULL;
-  unsigned line_number = p->line_number;
-  p->line_number = s->info.line;
-  if (s->info.banner && p->probe_len > 0)
-    return parse_fail(p, &at, "sig %s: both `banner` and `send`: expected one of them",
-                      s->info.name);
-  if (!s->info.banner && p->probe_len == 0)
-    return parse_fail(p, &at, "sig %s: nothing is sent: expected `send …` or `banner`",
-                      s->info.name);
-  if (s->info.banner && s->info.transport == MY_UDP)
-    return parse_fail(p, &at, "sig %s: `banner` over udp: nobody speaks first there", s->info.name);
-  if (s->line_count == 0)
-    return parse_fail(p, &at, "sig %s: no line says what a reply owes", s->info.name);
-  p->line_number = line_number;
   s->probe = arena_alloc(&p->file->memory, p->probe_len + 1);
   s->entropy = arena_alloc(&p->file->memory, p->probe_len + 1);
   if (s->probe == NULL || s->entropy == NULL) return MY_ENOMEM;
@@ -156,11 +193,22 @@ static int finish_sig(parser *p)
   s->info.probe_len = p->probe_len;
   for (size_t i = 0; i < s->slot_count; i++)
     if (s->slots[i].kind <= SLOT_NIBBLE) s->info.entropy_len += s->slots[i].len;
+  return MY_OK;
+}
+
+static int finish_sig(parser *p)
+{
+  my_sig *s = p->sig;
+  int rc;
+  if (s == NULL) return MY_OK;
+  if ((rc = check_sig(p)) != MY_OK || (rc = set_lengths(p)) != MY_OK ||
+      (rc = check_templates(p)) != MY_OK || (rc = keep_probe(p)) != MY_OK)
+    return rc;
+  p->sig = NULL;
   for (size_t i = 0; i < s->line_count; i++)
     s->info.has_vary |= s->lines[i].kind != LINE_CHECK;
   s->info.has_control = s->control_key.len > 0;
-  sig_score(s);
-  return MY_OK;
+  return sig_score(s, p->scratch);
 }
 
 /* ---- statements ---- */
@@ -209,6 +257,7 @@ static int parse_ports(parser *p)
     return parse_fail(p, t, "ports of \"%.*s\": expected udp or tcp", (int)t->n, t->s);
   do {
     t = parse_take(p);
+    if (t->kind != TOKEN_WORD) return parse_fail(p, t, "ports: expected 1 to 65535, or a range");
     for (size_t i = 0, start = 0; i <= t->n; i++) {
       if (i < t->n && t->s[i] != ',') continue;
       int rc = parse_port_range(p, t, transport, t->s + start, i - start);
@@ -275,6 +324,14 @@ static int parse_over(parser *p)
   return expect_end(p);
 }
 
+/* Does the key turn a bit that is the same in every probe? */
+static bool turns_fixed_bit(const parser *p, const place *at, my_span key)
+{
+  for (size_t i = 0; i < key.len; i++)
+    if (key.data[i] != 0 && p->entropy[at->offset + i] == 0) return true;
+  return false;
+}
+
 static int parse_control(parser *p, const token *t)
 {
   my_sig *s = p->sig;
@@ -296,104 +353,9 @@ static int parse_control(parser *p, const token *t)
   if (rc != MY_OK || s->control_key.len != s->control.width)
     return parse_fail(p, t, "\"%.*s\": expected %u byte(s) of hex", (int)t->n, t->s,
                       s->control.width);
-  return expect_end(p);
-}
-
-static give *add_give(parser *p)
-{
-  my_sig *s = p->sig;
-  s->gives = grow(&p->file->memory, s->gives, s->give_count, sizeof *s->gives);
-  return s->gives != NULL ? &s->gives[s->give_count++] : NULL;
-}
-
-static int parse_give(parser *p)
-{
-  give g = {0};
-  const token *t = parse_take(p);
-  int rc = parse_place(p, t, false, &g.at);
-  if (rc != MY_OK) return rc;
-  if (!token_is(parse_take(p), "as"))
-    return parse_fail(p, &p->tokens[p->at - 1], "expected `as \"…\"`");
-  if ((rc = take_text(p, "give", &g.name)) != MY_OK) return rc;
-  if (p->sig->give_count == MY_GIVES_MAX)
-    return parse_fail(p, t, "more than %d things given", MY_GIVES_MAX);
-  give *out = add_give(p);
-  if (out == NULL) return MY_ENOMEM;
-  *out = g;
-  return expect_end(p);
-}
-
-/* product "…", version "…": templates in which $1 and $name stand for groups of a pattern. */
-static int parse_template(parser *p, const token *t)
-{
-  const char *text;
-  int rc = take_text(p, "template", &text);
-  if (rc != MY_OK) return rc;
-  if (p->sig->give_count == MY_GIVES_MAX)
-    return parse_fail(p, t, "more than %d things given", MY_GIVES_MAX);
-  give *g = add_give(p);
-  if (g == NULL || (g->name = arena_text(&p->file->memory, t->s, t->n)) == NULL) return MY_ENOMEM;
-  g->text = text;
-  return expect_end(p);
-}
-
-/* Hex and texts up to the operator `>` or a word that is neither. */
-static int parse_bytes(parser *p, my_span *out)
-{
-  enum { SAMPLE_MAX = 65536 };
-  uint8_t *bytes = NULL;
-  size_t used = 0, room = 0;
-  int rc = MY_OK;
-  for (;;) {
-    const token *t = parse_peek(p);
-    my_span part = {(const uint8_t *)t->s, t->n};
-    if (t->kind == TOKEN_WORD) {
-      rc = read_repeat(&p->file->memory, t, &part);
-      if (rc == MY_EFORMAT) rc = read_hex(&p->file->memory, t->s, t->n, &part);
-      if (rc == MY_EFORMAT) break;
-      if (rc != MY_OK) return rc;
-    } else if (t->kind != TOKEN_TEXT) {
-      break;
-    }
-    if (used + part.len > SAMPLE_MAX)
-      return parse_fail(p, t, "sample longer than %d bytes", SAMPLE_MAX);
-    if (used + part.len > room) {
-      uint8_t *larger = arena_alloc(&p->file->memory, room = 2 * (used + part.len));
-      if (larger == NULL) return MY_ENOMEM;
-      if (used > 0) memcpy(larger, bytes, used);
-      bytes = larger;
-    }
-    if (part.len > 0) memcpy(bytes + used, part.data, part.len);
-    used += part.len;
-    parse_take(p);
-  }
-  *out = (my_span){bytes, used};
-  return MY_OK;
-}
-
-static int parse_sample(parser *p, bool expect)
-{
-  my_sample sample = {.expect = expect, .line = p->line_number};
-  my_sig *s = p->sig;
-  int rc = parse_bytes(p, &sample.request);
-  if (rc != MY_OK) return rc;
-  if (!token_is(parse_peek(p), ">"))
-    return parse_fail(p, parse_peek(p),
-                      "\"%.*s\": expected hex or \"text\", and > before the reply",
-                      (int)parse_peek(p)->n, parse_peek(p)->s);
-  parse_take(p);
-  if ((rc = parse_bytes(p, &sample.reply)) != MY_OK) return rc;
-  if (token_is(parse_peek(p), "my.ip")) {
-    char address[64] = "";
-    parse_take(p);
-    const token *t = parse_take(p);
-    if (t->kind == TOKEN_WORD && t->n < sizeof address) memcpy(address, t->s, t->n);
-    if (my_endpoint_parse(&sample.my, address, 0) != MY_OK)
-      return parse_fail(p, t, "\"%.*s\": expected an IP address", (int)t->n, t->s);
-  }
-  s->samples = grow(&p->file->memory, s->samples, s->sample_count, sizeof *s->samples);
-  if (s->samples == NULL) return MY_ENOMEM;
-  s->samples[s->sample_count++] = sample;
+  if (!turns_fixed_bit(p, &s->control, s->control_key))
+    return parse_fail(p, t, "\"%.*s\" turns no bit, or only such that are drawn anew", (int)t->n,
+                      t->s);
   return expect_end(p);
 }
 
@@ -490,39 +452,51 @@ static const char *line_text(parser *p, const char *s)
 
 static int parse_one_line(parser *p, const char *s, size_t n)
 {
-  int rc = sig_lex(&p->file->memory, s, n, p->tokens, &p->count, p->where);
-  p->where->line = p->line_number;
-  if (rc != MY_OK || p->count == 0) return rc;
+  p->text = s;
   p->at = 0;
+  int rc = sig_lex(&p->file->memory, s, n, p->tokens, &p->count, p->where);
+  if (rc != MY_OK) {
+    p->where->line = p->line_number;
+    p->where->column = count_characters(s, p->where->column > 0 ? p->where->column - 1 : 0) + 1;
+  }
+  if (rc != MY_OK || p->count == 0) return rc;
   p->line = line_text(p, s);
   return p->line != NULL ? parse_statement(p) : MY_ENOMEM;
+}
+
+static int parse_lines(parser *p, const char *s, size_t n)
+{
+  const char *end = s + n;
+  int rc = MY_OK;
+  if (n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) s += 3; /* a byte order mark */
+  while (rc == MY_OK && s < end) {
+    const char *stop = memchr(s, '\n', (size_t)(end - s));
+    size_t len = (size_t)((stop != NULL ? stop : end) - s);
+    p->line_number++;
+    rc = parse_one_line(p, s, len > 0 && s[len - 1] == '\r' ? len - 1 : len);
+    s = stop != NULL ? stop + 1 : end;
+  }
+  return rc == MY_OK ? finish_sig(p) : rc;
 }
 
 int sig_parse(struct sig_file *f, const struct my_sigdb *db, const char *name, my_span text,
               my_where *where)
 {
+  if (text.len > MY_SIG_FILE_MAX) {
+    snprintf(where->text, sizeof where->text, "%zu bytes: expected at most %d", text.len,
+             MY_SIG_FILE_MAX);
+    return MY_ESYNTAX;
+  }
   parser *p = calloc(1, sizeof *p);
-  int rc = MY_OK;
-  if (p == NULL) return MY_ENOMEM;
+  int rc = MY_ENOMEM;
+  if (p == NULL) return rc;
   p->file = f;
   p->db = db;
   p->where = where;
   p->name = arena_text(&f->memory, name, strlen(name));
-  if (p->name == NULL) rc = MY_ENOMEM;
-  if (text.len > MY_SIG_FILE_MAX) {
-    snprintf(where->text, sizeof where->text, "%zu bytes: expected at most %d", text.len,
-             MY_SIG_FILE_MAX);
-    rc = MY_ESYNTAX;
-  }
-  const char *s = (const char *)text.data, *end = s + text.len;
-  while (rc == MY_OK && s < end) {
-    const char *stop = memchr(s, '\n', (size_t)(end - s));
-    size_t n = stop != NULL ? (size_t)(stop - s) : (size_t)(end - s);
-    p->line_number++;
-    rc = parse_one_line(p, s, n);
-    s = stop != NULL ? stop + 1 : end;
-  }
-  if (rc == MY_OK) rc = finish_sig(p);
+  if (p->name != NULL) rc = my_scratch_new(&p->scratch);
+  if (rc == MY_OK && text.len > 0) rc = parse_lines(p, (const char *)text.data, text.len);
+  my_scratch_free(p->scratch);
   free(p);
   return rc;
 }

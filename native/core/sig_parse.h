@@ -1,5 +1,6 @@
 /* sig_parse.h - the state of one parse, shared by the parser's files: sig_parse.c (statements),
- * sig_send.c (the probe), sig_line.c (what a reply owes). */
+ * sig_send.c (the probe), sig_place.c, sig_right.c and sig_line.c (what a reply owes), sig_sample.c
+ * (samples, and what is given). */
 #ifndef MYNAH_CORE_SIG_PARSE_H
 #define MYNAH_CORE_SIG_PARSE_H
 
@@ -10,17 +11,20 @@ typedef struct length_fixup {
   uint8_t width;
   bool little;
   int32_t add;
+  unsigned line_number, column;
 } length_fixup;
 
-enum { FIXUPS_MAX = 16 };
+enum { FIXUPS_MAX = 16, SAMPLE_MAX = 65536, FILE_ROOM = 4 << 20 };
 
 typedef struct parser {
   struct sig_file *file;
   const struct my_sigdb *db;
   const char *name;
   my_where *where;
+  my_scratch *scratch;
   unsigned line_number;
-  const char *line; /* text of this line, without its indentation and comment */
+  const char *text; /* this line as it stands in the file */
+  const char *line; /* the same without its indentation and comment, kept */
   token tokens[TOKENS_MAX];
   size_t count, at; /* at: the next token */
   service *service;
@@ -33,29 +37,52 @@ typedef struct parser {
   size_t probe_len;
   length_fixup fixups[FIXUPS_MAX];
   size_t fixup_count;
+  uint8_t sample[SAMPLE_MAX];
+  size_t sample_bytes, pattern_bytes; /* of the whole file, each at most FILE_ROOM */
 } parser;
 
 /* Say what is wrong at token t: always MY_ESYNTAX. */
 int parse_fail(parser *p, const token *t, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same at an earlier line. */
+int parse_fail_at(parser *p, unsigned line_number, unsigned column, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The column of a token of this line, from 1, in characters (tokens count bytes). */
+unsigned column_of(const parser *p, const token *t);
 
 const token *parse_peek(const parser *p);
 const token *parse_take(parser *p);
 bool token_is(const token *t, const char *word);
+bool text_starts(const char *s, size_t n, const char *prefix);
+int expect_end(parser *p);
+
+/* A text in quotes, without control characters, into the arena. */
+int take_text(parser *p, const char *what, const char **out);
 
 /* A decimal number from low to high that is the whole of s. false: it is not. */
 bool read_decimal(const char *s, size_t n, uint64_t low, uint64_t high, uint64_t *out);
+
 /* Hex digits, an even number of them, into the arena. MY_EFORMAT: not hex. */
 int read_hex(arena *a, const char *s, size_t n, my_span *out);
 
-/* 00*39: one byte, so many times, into the arena. MY_EFORMAT: something else. */
-int read_repeat(arena *a, const token *t, my_span *out);
+/* 00*39: one byte, so many times. false: something else. */
+bool read_repeat(const token *t, uint8_t *byte, size_t *count);
 
 /* Make room for one more element at the end of an arena array that doubles. NULL: memory is out. */
 void *grow(arena *a, void *array, size_t count, size_t size);
 
 int parse_send(parser *p);
+int set_lengths(parser *p);
 int parse_place(parser *p, const token *t, bool left, place *out);
+/* The same for the text s inside the word t. */
+int read_place(parser *p, const token *t, const char *s, size_t n, bool left, place *out);
+/* What a line compares its place with; 'l' has its place, mask and operator already. */
+int parse_right(parser *p, const line *l, rhs *out);
 int parse_line(parser *p, line_kind kind, bool soft, bool any);
+int parse_sample(parser *p, bool expect);
+int parse_give(parser *p);
+int parse_template(parser *p, const token *t);
+/* Do all groups that templates name stand in some pattern? */
+int check_templates(parser *p);
 
 #endif

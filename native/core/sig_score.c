@@ -1,10 +1,10 @@
-/* sig_score.c - what each line is worth as evidence, in bits, from what it asks and what the probe
- * says. The figures are those of DESIGN section 4, measured over real servers: an echo proves that
- * a reply is fresh and hardly who sent it, a byte that a copier of our header would get right too
- * is worth little. */
-#include "sig.h"
+/* sig_score.c - the budget of a signature: what its lines are worth together, and how many bits of
+ * nonce come back. */
+#include "sig_score.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { CERTAIN_BITS = 40, CERTAIN_IDENTITY_BITS = 16, CERTAIN_FRESH_BITS = 16, ASKED_AT_MOST = 4 };
 
@@ -15,207 +15,232 @@ bool budget_is_enough(double fresh_bits, double identity_bits, bool fresh_exempt
   return fresh_bits >= CERTAIN_FRESH_BITS && fresh_bits + identity_bits >= CERTAIN_BITS;
 }
 
-/* n bytes that came back: 1.3 bits for two at the start, about 5 for sixteen further on. */
-static double echo_bits(size_t n, bool at_start, bool moved)
-{
-  double bits = (at_start ? 1.3 : 2.2) + 0.2 * ((double)n - 2) + (moved ? 1.5 : 0);
-  return bits < 1 ? 1 : bits > 6.5 ? 6.5 : bits;
-}
+/* ---- facts, and what is easy ---- */
 
-static double byte_bits(uint8_t c)
+static fact right_fact(const rhs *r)
 {
-  if (c == 0) return 2;
-  if (c == 1) return 5;
-  if (c == 0xff) return 4;
-  return 7;
-}
-
-/* A character of a text: protocols share digits, blanks and line ends. */
-static double char_bits(uint8_t c)
-{
-  if (c == ' ' || c == '\r' || c == '\n' || c == '-') return 1;
-  if (c >= '0' && c <= '9') return 2;
-  return c > 32 && c < 127 ? 3.5 : byte_bits(c);
-}
-
-static bool is_text(my_span s)
-{
-  size_t letters = 0;
-  for (size_t i = 0; i < s.len; i++) {
-    if ((s.data[i] < 32 || s.data[i] > 126) && s.data[i] != '\r' && s.data[i] != '\n' &&
-        s.data[i] != '\t')
-      return false;
-    letters += s.data[i] > 32;
-  }
-  return letters > 0;
-}
-
-/* The probe's fixed bytes at the same place as 'at', or false: outside, from the end, or drawn
- * anew. */
-static bool same_in_probe(const my_sig *sig, const place *at, const uint8_t *probe,
-                          const uint8_t *entropy, size_t probe_len, my_span *out)
-{
-  if (sig->info.banner || at->from_end || at->to_end || at->length || at->sport ||
-      (size_t)at->offset + at->width > probe_len)
-    return false;
-  for (size_t i = 0; i < at->width; i++)
-    if (entropy[at->offset + i] != 0) return false;
-  *out = (my_span){probe + at->offset, at->width};
-  return true;
-}
-
-static double constant_bits(const my_sig *sig, const line *l, my_span value)
-{
-  my_span probe;
-  double bits = 0;
-  bool text = is_text(value),
-       copied = same_in_probe(sig, &l->at, sig->probe, sig->entropy, sig->info.probe_len, &probe) &&
-                probe.len == value.len;
-  for (size_t i = 0; i < value.len; i++) {
-    copied = copied && probe.data[i] == value.data[i];
-    bits += text ? char_bits(value.data[i]) : byte_bits(value.data[i]);
-  }
-  if (copied) return echo_bits(value.len, l->at.offset == 0, false);
-  if (l->mask.len > 0) { /* only the bits under the mask speak */
-    int fixed = 0;
-    for (size_t i = 0; i < l->mask.len; i++)
-      fixed += __builtin_popcount(l->mask.data[i]);
-    bits = bits < 0.9 * fixed ? bits : 0.9 * fixed;
-  }
-  return l->op == OP_HAS ? bits * 0.8 : bits;
-}
-
-static double pattern_bits(const my_sig *sig, const line *l, const rhs *r)
-{
-  my_span probe;
-  int fixed = 0;
-  bool held_by_copy =
-      same_in_probe(sig, &l->at, sig->probe, sig->entropy, sig->info.probe_len, &probe);
-  for (size_t i = 0; i < r->mask.len; i++) {
-    fixed += __builtin_popcount(r->mask.data[i]);
-    held_by_copy = held_by_copy && (probe.data[i] & r->mask.data[i]) == r->bytes.data[i];
-  }
-  return 0.9 * fixed * (held_by_copy ? 0.4 : 1);
-}
-
-/* How many of all values a comparison lets pass, as bits. */
-static double range_bits(const line *l, const rhs *r)
-{
-  if (l->at.length || l->at.sport) return l->op == OP_EQ ? (r->lo == r->hi ? 4 : 2) : 0.5;
-  double all = pow(2, 8.0 * l->at.width), low = (double)r->lo, high = (double)r->hi, pass = all;
-  switch (l->op) {
-  case OP_EQ:
-    pass = high - low + 1;
-    break;
-  case OP_LT:
-    pass = low;
-    break;
-  case OP_LE:
-    pass = high + 1;
-    break;
-  case OP_GT:
-    pass = all - high - 1;
-    break;
-  case OP_GE:
-    pass = all - low;
-    break;
-  default:
-    return 0.1;
-  }
-  double bits = pass < 1 ? 0 : 0.9 * log2(all / pass);
-  return l->op != OP_EQ && bits > 4 ? 4 : bits; /* small numbers are common everywhere */
-}
-
-static double relation_bits(const line *l, const rhs *r)
-{
-  if (r->place.length)
-    return l->at.length             ? (r->place.view == VIEW_REQUEST && r->add == 0 ? 1.5 : 3)
-           : 8.0 * l->at.width > 12 ? 12
-                                    : 6;
-  if (r->place.view == VIEW_REPLY)
-    return l->op == OP_EQ ? (8.0 * l->at.width < 6 ? 8.0 * l->at.width : 6) : 1;
-  if (l->op != OP_EQ && l->op != OP_STARTS && l->op != OP_HAS) return 0.5;
-  bool moved = l->at.from_end || l->at.to_end || l->at.offset != r->place.offset;
-  return echo_bits(r->place.width, l->at.offset == 0 && !moved, moved) + (r->fn_count > 0 ? 2 : 0);
-}
-
-static double right_bits(const my_sig *sig, const line *l, const rhs *r)
-{
-  if (l->op == OP_NE) return 0.1;
   switch (r->kind) {
-  case RHS_BYTES:
-    return constant_bits(sig, l, r->bytes);
-  case RHS_BITS:
-    return pattern_bits(sig, l, r);
-  case RHS_NUMBER:
-    return range_bits(l, r);
-  case RHS_PLACE:
-    return relation_bits(l, r);
   case RHS_ADDRESS:
-    return r->mine ? 32 : 12;
+    return r->mine ? FACT_MY_IP : FACT_PEER_IP;
   case RHS_PORT:
-    return r->mine ? 16 : 4;
+    return r->mine ? FACT_MY_PORT : FACT_PEER_PORT;
   case RHS_TIME_NTP:
   case RHS_TIME_UNIX:
-    return fmax(0, 32 - log2(2.0 * (double)r->hi));
-  case RHS_DIGITS:
-    return 2;
-  case RHS_REGEX:
-    return 2.5 * r->regex_literals;
+    return FACT_TIME;
+  default:
+    return FACT_NONE;
   }
-  return 0;
 }
 
-/* Bits of nonce that a line sees come back. */
-static double right_fresh(const my_sig *sig, const rhs *r)
+static fact line_fact(const line *l)
+{
+  if (l->at.length) return FACT_LENGTH;
+  if (l->at.sport) return FACT_FROM_PORT;
+  fact f = l->right_count > 0 ? right_fact(&l->right[0]) : FACT_NONE;
+  for (size_t i = 1; i < l->right_count; i++)
+    if (right_fact(&l->right[i]) != f) return FACT_NONE;
+  return f;
+}
+
+/* Does a line ask for bytes of the request, moved or changed as they may be? */
+static bool is_returned(const line *l)
+{
+  for (size_t i = 0; i < l->right_count; i++)
+    if (l->right[i].kind == RHS_PLACE && l->right[i].place.view == VIEW_REQUEST &&
+        !l->right[i].place.length)
+      return true;
+  return false;
+}
+
+/* ---- fresh bits ---- */
+
+/* Sixteenths of a bit that are left of a nonce's byte under a mask and functions. */
+static double byte_entropy(const my_sig *sig, const line *l, const rhs *r, size_t i)
+{
+  double left = sig->entropy[r->place.offset + i];
+  if (l->mask.len > 0) left = left * __builtin_popcount(l->mask.data[i]) / 8;
+  for (size_t f = 0; f < r->fn_count; f++) {
+    size_t back = r->place.width - 1 - i; /* bitor counts from the last byte; rev may turn it */
+    uint8_t low = back < 8 ? (uint8_t)(r->fn[f].k >> 8 * back) : 0;
+    uint8_t high = i < 8 ? (uint8_t)(r->fn[f].k >> 8 * i) : 0;
+    if (r->fn[f].kind == FN_BITOR) left = left * __builtin_popcount((uint8_t) ~(low | high)) / 8;
+    if (r->fn[f].kind == FN_FOLD) left = fmin(left, 7 * 16);
+  }
+  return left;
+}
+
+/* Bits of nonce that a line sees come back, and no line before it: each byte counts once. */
+static double right_fresh(const my_sig *sig, const line *l, const rhs *r, const bool *claimed,
+                          bool *claims)
 {
   double sixteenths = 0;
+  bool same = l->op == OP_EQ || l->op == OP_STARTS || l->op == OP_HAS;
   if (r->kind != RHS_PLACE || r->place.view != VIEW_REQUEST || r->place.length ||
-      r->place.from_end || r->place.to_end)
+      r->place.from_end || r->place.to_end || !same || l->at.length || l->at.sport)
     return 0;
-  for (size_t i = 0; i < r->place.width; i++)
-    sixteenths += sig->entropy[r->place.offset + i];
-  return sixteenths / 16;
+  for (size_t i = 0; i < r->place.width; i++) {
+    size_t at = r->place.offset + i;
+    if (!claimed[at]) sixteenths += byte_entropy(sig, l, r, i);
+    claims[at] = true;
+  }
+  double bits = sixteenths / 16;
+  return l->op == OP_HAS ? fmax(0, bits - SEARCH_NEAR_BITS) : bits;
 }
 
-/* A line that offers a choice is worth what its weakest choice is, less the choice. */
-static void score_line(const my_sig *sig, line *l)
+static void claim_line(const my_sig *sig, line *l, const bool *claimed, bool *claims)
 {
-  if (l->kind != LINE_CHECK) {
-    l->identity_bits = l->kind == LINE_VARY ? VARY_BITS : STABLE_BITS;
-    return;
-  }
-  l->identity_bits = l->fresh_bits = INFINITY;
-  for (size_t i = 0; i < l->right_count; i++) {
-    l->identity_bits = fmin(l->identity_bits, right_bits(sig, l, &l->right[i]));
-    l->fresh_bits = fmin(l->fresh_bits, l->op == OP_NE ? 0 : right_fresh(sig, &l->right[i]));
-  }
-  l->identity_bits = fmax(0, l->identity_bits - log2((double)l->right_count));
+  double least = l->right_count > 0 ? INFINITY : 0;
+  for (size_t i = 0; i < l->right_count; i++)
+    least = fmin(least, right_fresh(sig, l, &l->right[i], claimed, claims));
+  l->fresh_bits = least;
 }
 
-void sig_score(my_sig *sig)
+/* Lines that must hold claim their bytes before soft ones; those of a group stand for each other.
+ */
+static void claim_fresh(my_sig *sig, bool soft, bool *claimed)
 {
-  double identity = sig->info.has_control ? CONTROL_BITS : 0;
-  double fresh = sig->info.transport == MY_UDP ? 0 : TCP_FRESH_BITS;
+  bool claims[MY_PROBE_MAX];
+  for (size_t i = 0; i < sig->line_count; i++) {
+    line *l = &sig->lines[i];
+    bool group_goes_on = i > 0 && l->any != 0 && l->any == sig->lines[i - 1].any;
+    if (l->soft != soft) continue;
+    if (!group_goes_on) memcpy(claims, claimed, sizeof claims);
+    claim_line(sig, l, claimed, claims);
+    bool group_ends = l->any == 0 || i + 1 == sig->line_count || sig->lines[i + 1].any != l->any;
+    if (group_ends) memcpy(claimed, claims, sizeof claims);
+  }
+}
+
+/* ---- a signature ---- */
+
+static size_t group_end(const my_sig *sig, size_t first)
+{
+  size_t end = first + 1;
+  while (sig->lines[first].any != 0 && end < sig->line_count &&
+         sig->lines[end].any == sig->lines[first].any)
+    end++;
+  return end;
+}
+
+static int score_lines(my_sig *sig, my_scratch *scratch)
+{
+  echoes e;
+  size_t reach = 1;
+  for (size_t i = 0; i < sig->line_count; i++) {
+    size_t n = line_reach(&sig->lines[i]);
+    reach = n > reach ? n : reach;
+  }
+  uint8_t *reply = malloc(reach);
+  if (reply == NULL) return MY_ENOMEM;
+  make_echoes(sig, &e);
+  for (size_t i = 0; i < sig->line_count; i++) {
+    line *l = &sig->lines[i];
+    bool copied = holds_on_echo(l, &e, scratch);
+    score_line(l, copied);
+    l->fact = line_fact(l);
+    l->easy = copied || is_returned(l) || l->at.length || l->at.sport ||
+              holds_on_fill(l, &e, reply, scratch);
+  }
+  free(reply);
+  return MY_OK;
+}
+
+/* One line of a group must hold: a choice among them all, easy where one of them is. */
+static void score_groups(my_sig *sig)
+{
+  for (size_t i = 0, end; i < sig->line_count; i = end) {
+    end = group_end(sig, i);
+    bool easy = false;
+    for (size_t k = i; k < end; k++)
+      easy |= sig->lines[k].easy;
+    for (size_t k = i; k < end; k++) {
+      sig->lines[k].easy = easy;
+      charge_choice(&sig->lines[k], (double)(end - i));
+    }
+  }
+}
+
+/* Of many soft lines some hold by chance. */
+static void score_soft(my_sig *sig)
+{
+  size_t soft = 0;
   for (size_t i = 0; i < sig->line_count; i++)
-    score_line(sig, &sig->lines[i]);
-  for (size_t i = 0; i < sig->line_count;) {
-    double least = sig->lines[i].identity_bits, least_fresh = sig->lines[i].fresh_bits;
-    size_t end = i + 1;
-    for (; sig->lines[i].any != 0 && end < sig->line_count &&
-           sig->lines[end].any == sig->lines[i].any;
-         end++) {
-      least = fmin(least, sig->lines[end].identity_bits);
-      least_fresh = fmin(least_fresh, sig->lines[end].fresh_bits);
-    }
-    if (!sig->lines[i].soft) {
-      identity += least;
-      fresh += least_fresh;
-    }
-    i = end;
+    soft += sig->lines[i].soft;
+  for (size_t i = 0; i < sig->line_count; i++)
+    if (sig->lines[i].soft) charge_choice(&sig->lines[i], (double)soft);
+}
+
+static void score_moves(my_sig *sig)
+{
+  bool seen[LINE_STABLE + 1] = {false};
+  for (size_t i = 0; i < sig->line_count; i++) {
+    line *l = &sig->lines[i];
+    if (l->kind == LINE_CHECK || seen[l->kind]) continue;
+    l->worth.bits = l->kind == LINE_VARY ? VARY_BITS : STABLE_BITS;
+    seen[l->kind] = true; /* once each, however the place is cut up */
   }
+}
+
+/* Where a line stands in a reply whose length nobody knows: what counts from the end is put far
+ * behind. */
+static evidence expected_evidence(const line *l)
+{
+  enum { FAR = 1 << 20 };
+  evidence e = {.line = l, .bits = l->worth.bits, .search_bits = l->worth.search_bits};
+  if (l->at.length || l->at.sport || l->kind != LINE_CHECK) return e;
+  e.from = l->at.from_end ? FAR - l->at.offset : l->at.offset;
+  e.to = e.from + l->at.width;
+  if (l->at.to_end && l->right_count > 0) {
+    const rhs *r = &l->right[0];
+    size_t len = r->kind == RHS_BYTES ? r->bytes.len : r->kind == RHS_PLACE ? r->place.width : 0;
+    e.to = e.from + (r->kind == RHS_REGEX ? l->worth.prefix : len);
+  }
+  if (l->op == OP_HAS) e.to = e.from;
+  e.search_from = e.to;
+  e.search_to = FAR;
+  return e;
+}
+
+static double total_bits(const evidence *e)
+{
+  return e->bits + e->search_bits;
+}
+
+static void set_budget(my_sig *sig)
+{
+  evidence list[MY_LINES_MAX];
+  size_t count = 0;
+  double fresh = sig->info.transport == MY_UDP ? 0 : TCP_FRESH_BITS;
+  for (size_t i = 0, end; i < sig->line_count; i = end) {
+    evidence weakest = expected_evidence(&sig->lines[i]);
+    double least_fresh = sig->lines[i].fresh_bits;
+    end = group_end(sig, i);
+    for (size_t k = i + 1; k < end; k++) {
+      evidence other = expected_evidence(&sig->lines[k]);
+      if (total_bits(&other) < total_bits(&weakest)) weakest = other;
+      least_fresh = fmin(least_fresh, sig->lines[k].fresh_bits);
+    }
+    if (sig->lines[i].soft) continue;
+    list[count++] = weakest;
+    fresh += least_fresh;
+  }
+  double identity =
+      evidence_sum(list, count, sig->info.has_control) + (sig->info.has_control ? CONTROL_BITS : 0);
+  double asked = sig->info.transport == MY_UDP ? fresh * ASKED_AT_MOST : fresh;
   sig->info.budget =
-      (my_budget){fresh, identity,
-                  budget_is_enough(sig->info.transport == MY_UDP ? fresh * ASKED_AT_MOST : fresh,
-                                   identity, sig->info.fresh_exempt)};
+      (my_budget){fresh, identity, budget_is_enough(asked, identity, sig->info.fresh_exempt)};
+}
+
+int sig_score(my_sig *sig, my_scratch *scratch)
+{
+  bool claimed[MY_PROBE_MAX] = {false};
+  int rc = score_lines(sig, scratch);
+  if (rc != MY_OK) return rc;
+  score_groups(sig);
+  score_soft(sig);
+  score_moves(sig);
+  claim_fresh(sig, false, claimed);
+  claim_fresh(sig, true, claimed);
+  set_budget(sig);
+  return MY_OK;
 }

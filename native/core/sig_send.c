@@ -2,7 +2,6 @@
  * template. */
 #include "sig_parse.h"
 
-#include <ctype.h>
 #include <string.h>
 
 static int room_for(parser *p, const token *t, size_t n)
@@ -21,11 +20,11 @@ static int put_bytes(parser *p, const token *t, const void *bytes, size_t n)
   return MY_OK;
 }
 
-static int put_zeros(parser *p, const token *t, size_t n)
+static int put_repeated(parser *p, const token *t, uint8_t byte, size_t n)
 {
   int rc = room_for(p, t, n);
   if (rc != MY_OK) return rc;
-  memset(p->probe + p->probe_len, 0, n);
+  memset(p->probe + p->probe_len, byte, n);
   memset(p->entropy + p->probe_len, 0, n);
   p->probe_len += n;
   return MY_OK;
@@ -37,7 +36,7 @@ static int put_slot(parser *p, const token *t, slot s)
   sig->slots = grow(&p->file->memory, sig->slots, sig->slot_count, sizeof *sig->slots);
   if (sig->slots == NULL) return MY_ENOMEM;
   s.offset = (uint16_t)p->probe_len;
-  int rc = put_zeros(p, t, s.len);
+  int rc = put_repeated(p, t, 0, s.len);
   if (rc == MY_OK) sig->slots[sig->slot_count++] = s;
   return rc;
 }
@@ -71,6 +70,26 @@ static bool read_class(const char *s, size_t n, byte_class *out)
   return false;
 }
 
+static bool is_letter(char c)
+{
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_field_name(const char *s, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    if (!is_letter(s[i]) && !(s[i] >= '0' && s[i] <= '9') && s[i] != '_' && s[i] != '-')
+      return false;
+  return true;
+}
+
+static bool has_field(const my_sig *sig, const char *name, size_t n)
+{
+  for (size_t i = 0; i < sig->field_count; i++)
+    if (strlen(sig->fields[i].name) == n && memcmp(sig->fields[i].name, name, n) == 0) return true;
+  return false;
+}
+
 /* name?N or name?N:class */
 static int put_field(parser *p, const token *t, const char *mark)
 {
@@ -80,16 +99,18 @@ static int put_field(parser *p, const token *t, const char *mark)
   byte_class class_ = CLASS_ANY;
   my_sig *sig = p->sig;
   uint64_t n;
+  if (!is_field_name(t->s, name_len))
+    return parse_fail(p, t, "field \"%.*s\": expected letters, digits, - and _", (int)name_len,
+                      t->s);
   if (!read_decimal(count, digits, 1, MY_PROBE_MAX, &n))
     return parse_fail(p, t, "length \"%.*s\": expected a decimal byte count from 1 to %d",
                       (int)digits, count, MY_PROBE_MAX);
   if (colon != NULL && !read_class(colon + 1, (size_t)(end - colon - 1), &class_))
     return parse_fail(p, t, "class \"%.*s\": expected alpha, alnum, digit or pos",
                       (int)(end - colon - 1), colon + 1);
-  for (size_t i = 0; i < sig->field_count; i++)
-    if (strlen(sig->fields[i].name) == name_len && memcmp(sig->fields[i].name, t->s, name_len) == 0)
-      return parse_fail(p, t, "a second field \"%.*s\": expected a name of its own", (int)name_len,
-                        t->s);
+  if (has_field(sig, t->s, name_len))
+    return parse_fail(p, t, "a second field \"%.*s\": expected a name of its own", (int)name_len,
+                      t->s);
   sig->fields = grow(&p->file->memory, sig->fields, sig->field_count, sizeof *sig->fields);
   char *name = arena_text(&p->file->memory, t->s, name_len);
   if (sig->fields == NULL || name == NULL) return MY_ENOMEM;
@@ -131,6 +152,7 @@ static int put_nibbles(parser *p, const token *t)
 static int put_length(parser *p, const token *t)
 {
   length_fixup f = {.offset = (uint16_t)p->probe_len, .little = t->s[0] == 'l'};
+  f.line_number = p->line_number, f.column = column_of(p, t);
   uint64_t k = 0;
   f.width = t->s[2] == '1' ? 2 : 4;
   const char *inner = t->s + 5;
@@ -143,7 +165,7 @@ static int put_length(parser *p, const token *t)
   f.add = n > 3 && inner[3] == '-' ? -(int32_t)k : (int32_t)k;
   if (p->fixup_count == FIXUPS_MAX)
     return parse_fail(p, t, "more than %d lengths in a probe", FIXUPS_MAX);
-  int rc = put_zeros(p, t, f.width);
+  int rc = put_repeated(p, t, 0, f.width);
   if (rc == MY_OK) p->fixups[p->fixup_count++] = f;
   return rc;
 }
@@ -155,31 +177,31 @@ static int put_pad(parser *p)
   if (t->kind != TOKEN_WORD || !read_decimal(t->s, t->n, 1, MY_PROBE_MAX, &n))
     return parse_fail(p, t, "pad \"%.*s\": expected a decimal byte count from 1 to %d", (int)t->n,
                       t->s, MY_PROBE_MAX);
-  return n > p->probe_len ? put_zeros(p, t, n - p->probe_len) : MY_OK;
+  return n > p->probe_len ? put_repeated(p, t, 0, n - p->probe_len) : MY_OK;
 }
 
-static bool has_prefix(const token *t, const char *prefix)
+static bool is_length(const token *t)
 {
-  size_t n = strlen(prefix);
-  return t->n >= n && memcmp(t->s, prefix, n) == 0;
+  return text_starts(t->s, t->n, "be16(") || text_starts(t->s, t->n, "be32(") ||
+         text_starts(t->s, t->n, "le16(") || text_starts(t->s, t->n, "le32(");
 }
 
 static int put_word(parser *p, const token *t)
 {
   const char *mark = memchr(t->s, '?', t->n);
   my_span bytes;
+  uint8_t byte;
+  size_t count;
   if (token_is(t, "pad")) return put_pad(p);
   if (token_is(t, "my.ip")) return put_slot(p, t, (slot){.kind = SLOT_MY_IP, .len = 4});
   if (token_is(t, "peer.ip")) return put_slot(p, t, (slot){.kind = SLOT_PEER_IP, .len = 4});
   if (token_is(t, "my.port")) return put_slot(p, t, (slot){.kind = SLOT_MY_PORT, .len = 2});
   if (token_is(t, "peer.port")) return put_slot(p, t, (slot){.kind = SLOT_PEER_PORT, .len = 2});
-  if (has_prefix(t, "be16(") || has_prefix(t, "be32(") || has_prefix(t, "le16(") ||
-      has_prefix(t, "le32("))
-    return put_length(p, t);
+  if (is_length(t)) return put_length(p, t);
   if (mark == t->s) return put_nibbles(p, t);
-  if (mark != NULL && isalpha((unsigned char)t->s[0])) return put_field(p, t, mark);
-  int rc = read_repeat(&p->file->memory, t, &bytes);
-  if (rc == MY_EFORMAT) rc = read_hex(&p->file->memory, t->s, t->n, &bytes);
+  if (mark != NULL && is_letter(t->s[0])) return put_field(p, t, mark);
+  if (read_repeat(t, &byte, &count)) return put_repeated(p, t, byte, count);
+  int rc = read_hex(&p->file->memory, t->s, t->n, &bytes);
   if (rc == MY_EFORMAT)
     return parse_fail(
         p, t, "\"%.*s\": expected hex bytes, \"text\", name?N, 00*N, pad N, be16(len) or my.ip",
@@ -187,13 +209,14 @@ static int put_word(parser *p, const token *t)
   return rc == MY_OK ? put_bytes(p, t, bytes.data, bytes.len) : rc;
 }
 
-static int set_lengths(parser *p, const token *t)
+int set_lengths(parser *p)
 {
   for (size_t i = 0; i < p->fixup_count; i++) {
     const length_fixup *f = &p->fixups[i];
     int64_t value = (int64_t)p->probe_len + f->add;
     if (value < 0)
-      return parse_fail(p, t, "a length below zero: the probe has %zu bytes", p->probe_len);
+      return parse_fail_at(p, f->line_number, f->column,
+                           "a length below zero: the probe has %zu bytes", p->probe_len);
     for (size_t k = 0; k < f->width; k++)
       p->probe[f->offset + k] = (uint8_t)(value >> 8 * (f->little ? k : f->width - 1u - k));
   }
@@ -213,5 +236,5 @@ int parse_send(parser *p)
                                      : parse_fail(p, t, "\"%.*s\" in a probe", (int)t->n, t->s);
     if (rc != MY_OK) return rc;
   }
-  return set_lengths(p, &p->tokens[0]);
+  return MY_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "guard.h"
@@ -55,7 +56,7 @@ static const bad_row bad_rows[] = {
     {"a text without an end", "service s\nsig a\n send \"abc\n", 3, 7, "closing"},
     {"an unknown escape", "service s\nsig a\n send \"\\q\"\n", 3, 9, "escape"},
     {"lengths of the wrong form", "service s\nsig a\n send be16(len*2)\n", 3, 7, "be16(len)"},
-    {"a length below zero", "service s\nsig a\n send be16(len-9)\n", 3, 2, "below zero"},
+    {"a length below zero", "service s\nsig a\n send be16(len-9)\n @0 = 01\n", 3, 7, "below zero"},
     {"widths that differ", HEAD " @0:2 = 010203\n", 4, 9, "010203"},
     {"a text of another width", HEAD " @0:2 = \"abc\"\n", 4, 9, "3 byte(s) against 2"},
     {"bits of another width", HEAD " @0:2 = b0000000.\n", 4, 9, "against 2"},
@@ -74,7 +75,7 @@ static const bad_row bad_rows[] = {
     {"a pattern without an end", HEAD " @ ~ m/a\n", 4, 6, "expected m/"},
     {"control of the reply", HEAD " @0 = 01\n control @1 ^ 80\n", 5, 10, "request"},
     {"control of another width", HEAD " @0 = 01\n control q@1 ^ 8080\n", 5, 16, "1 byte(s)"},
-    {"two controls", HEAD " @0 = 01\n control q@1 ^ 80\n control q@1 ^ 81\n", 6, 2, "second"},
+    {"two controls", HEAD " @0 = 01\n control q@2 ^ 80\n control q@2 ^ 81\n", 6, 2, "second"},
     {"send behind a relation", HEAD " @0 = 01\n send 00\n", 5, 2, "expected it before"},
     {"nothing is owed", "service s\nsig a\n send 00\n", 2, 1, "no line"},
     {"nothing is sent", "service s\nsig a\n @0 = 30\n", 2, 1, "nothing is sent"},
@@ -88,6 +89,66 @@ static const bad_row bad_rows[] = {
     {"a function over all", HEAD " @0:2 = rev(q@)\n", 4, 9, "fixed length"},
     {"a time on 2 bytes", HEAD " @0:2 ~ now.ntp 90d\n", 4, 9, "4 bytes"},
     {"a time without a tolerance", HEAD " @0:4 ~ now.ntp\n", 4, 16, "90d"},
+    /* our own request on the left would be evidence out of nothing */
+    {"a field on the left", HEAD " any $id = 0102\n", 4, 6, "a place of the reply"},
+    {"a soft field on the left", HEAD " soft $id = $id\n", 4, 7, "a place of the reply"},
+    /* what could never hold, or would hold in silence without its mask or function */
+    {"a mask on an address", HEAD " @0:4 & ffffff00 = my.ip\n", 4, 20, "mask"},
+    {"a mask on a port", HEAD " @0:2 & ff00 = my.port\n", 4, 16, "mask"},
+    {"a mask on bits", HEAD " @0 & 80 = b1.......\n", 4, 12, "mask"},
+    {"a mask under starts", HEAD " @0:2 & ff00 starts 0102\n", 4, 21, "mask"},
+    {"order of bits", HEAD " @0 < b1.......\n", 4, 7, "= and !="},
+    {"order of addresses", HEAD " @0:4 < my.ip\n", 4, 9, "= and !="},
+    {"order of a range", HEAD " @0 < 10..20\n", 4, 7, "= and !="},
+    {"order of folded bytes", HEAD " @0:2 < fold($id)\n", 4, 9, "fold"},
+    {"order of more than 8 bytes", HEAD " @0:9 < \"abcdefghi\"\n", 4, 9, "8 bytes"},
+    {"a length of 9 bytes", HEAD " @0:9 = len\n", 4, 9, "8 bytes"},
+    {"a length in 9 bytes", HEAD " len = @0:9\n", 4, 8, "8 bytes"},
+    {"a length is a number: starts", HEAD " len starts $id\n", 4, 6, "a number"},
+    {"a length is a number: pattern", HEAD " len ~ m/1/\n", 4, 6, "a number"},
+    {"a port is a number: has", HEAD " sport has 01\n", 4, 8, "a number"},
+    {"the whole is no number", HEAD " @ < 10\n", 4, 6, "without a length"},
+    {"the whole in no range", HEAD " @ = 1..5\n", 4, 6, "without a length"},
+    {"the whole is no length", HEAD " @ = len\n", 4, 6, "without a length"},
+    {"hex of too few digits", HEAD " @0:4 = 0102\n", 4, 9, "expected 8 hex digits"},
+    {"a single digit", HEAD " @0 = 5\n", 4, 7, "expected 2 hex digits"},
+    {"bitor of more than there is", HEAD " @0:2 = bitor($id,800000)\n", 4, 9, "800000"},
+    {"a range of ports that is a text", "service s\nports udp \"53\"\n", 2, 11, "1 to 65535"},
+    {"a field of a strange name", "service s\nsig a\n send a(b?2\n", 3, 7, "field \"a(b\""},
+    {"all of a request that is none", "service s\nsig a\n over tcp\n banner\n @ starts q@\n", 5, 11,
+     "past the probe's 0 bytes"},
+    /* a control that breaks nothing makes every real service answer it */
+    {"a control that turns no bit", HEAD " @0 = 01\n control q@2 ^ 00\n", 5, 16, "no bit"},
+    {"a control of a nonce", HEAD " @0 = 01\n control q@0 ^ 80\n", 5, 16, "drawn anew"},
+    {"a length is given", HEAD " @0 = 01\n give len as \"n\"\n", 5, 7, "bytes"},
+    {"a template without a pattern", HEAD " @0 = 01\n product \"$p\"\n", 5, 10, "$p"},
+    {"a group that no pattern has", HEAD " @ ~ m/(a)/\n product \"$2\"\n", 5, 10, "$2"},
+    /* nothing of a file that somebody sends reaches a terminal raw */
+    {"a control character in a title", "service s\n title \"a\\x1bb\"\n", 2, 8,
+     "control character"},
+    {"a NUL that would hide the rest", "service s\n title \"a\\0b\"\n", 2, 8, "control character"},
+    {"one in the name of what is given", HEAD " @0 = 01\n give @0 as \"a\\x07\"\n", 5, 13,
+     "control character"},
+    {"one inside a word",
+     "service s\nsig a\n send 01\x01"
+     "02\n",
+     3, 9, "control character"},
+    {"one in a comment", "service s # \x1b[2J\n", 1, 13, "control character"},
+    {"one that only Latin-1 and UTF-8 terminals know", "service s # \xc2\x9b\n", 1, 13,
+     "control character"},
+    {"lines that end in CR alone: no comment to the end of the file", "# a\rservice s\r", 1, 4,
+     "control character"},
+    {"Latin-1", "service s\n title \"caf\xe9\"\n", 2, 12, "UTF-8"},
+    {"UTF-8 of more bytes than it takes", "# \xc0\xaf\n", 1, 3, "UTF-8"},
+    {"a surrogate", "# \xed\xa0\x80\n", 1, 3, "UTF-8"},
+    {"past the last character", "# \xf4\x90\x80\x80\n", 1, 3, "UTF-8"},
+    {"UTF-8 cut by the end", "# \xe2\x82", 1, 3, "UTF-8"},
+    /* columns count characters, as editors do */
+    {"behind UTF-8", "service s\n title \"\xc3\xa9\xe2\x82\xac\" x\n", 2, 13, "\"x\""},
+    {"behind a tab", "service s\n\ttitle x\n", 2, 8, "quotes"},
+    {"behind CRLF", "service s\r\nsig a\r\n send 123\r\n", 3, 7, "expected hex"},
+    {"behind a BOM", "\xef\xbb\xbfservice S\n", 1, 9, "lower-case"},
+    {"at the end of CRLF", "service s\r\nsig\r\n", 2, 4, "lower-case"},
 };
 
 static void test_refused(void **state)
@@ -102,10 +163,60 @@ static void test_refused(void **state)
     assert_int_equal(my_sigdb_new(&db), MY_OK);
     int rc = my_sigdb_add(db, "test.sig", g.span, &where);
     if (rc != MY_ESYNTAX || where.line != row->line || where.column != row->column ||
-        strstr(where.text, row->says) == NULL)
+        strstr(where.text, row->says) == NULL ||
+        my_sigdb_count(db) != 0) /* the database is as before */
       print_error("%zu %s: got %d at %u:%u \"%s\", expected %u:%u \"…%s…\"\n", ++wrong, row->why,
                   rc, where.line, where.column, where.text, row->line, row->column, row->says);
-    assert_int_equal(my_sigdb_count(db), 0); /* as before */
+    unguard(g);
+    my_sigdb_free(db);
+  }
+  assert_int_equal(wrong, 0);
+}
+
+/* ---- read, however it was written ---- */
+
+typedef struct good_row {
+  const char *why, *text;
+} good_row;
+
+static const good_row good_rows[] = {
+    {"without a final newline", HEAD " @0 = 01"},
+    {"CRLF", "service s\r\nsig a\r\n send id?2 02\r\n @0:2 = $id # c\r\n"},
+    {"CRLF, the last line without", "service s\r\nsig a\r\n send 02\r\n @0 = 01"},
+    {"CR behind a text", "service s\r\n title \"t\"\r\nsig a\r\n send \"x\"\r\n @ ~ m/a/\r\n"},
+    {"tabs", "service\ts\nsig\ta\n\tsend\tid?2 02\n\t@0:2\t=\t$id\t# c\n"},
+    {"a BOM", "\xef\xbb\xbf" HEAD " @0 = 01\n"},
+    {"UTF-8 in a comment, a title and a text",
+     "# \xe2\x80\xa6\nservice s\n title \"\xc3\xa9\xf0\x9f\x90\xa6\"\nsig a\n send \"\xc3\xa9\"\n "
+     "@0 = "
+     "01 # \xf4\x8f\xbf\xbf\n"},
+    {"no blanks around an operator", HEAD " len>=5\n @0&80=80\n"},
+    {"tokens that touch", "service s\nsig a\n send 01\"a\"\"b\"02\n @0 = 01\n"},
+    {"capital hex", HEAD " @0 = AB\n"},
+    {"empty lines and comments between", "\n\n# c\n" HEAD "\n   \n # c\n @0 = 01\n\n"},
+    {"a mask on a length", HEAD " @0:2 & 7fff = len\n"},
+    {"an order of ports", HEAD " sport < my.port\n"},
+    {"a length that stands in the reply", HEAD " len = @0:2\n"},
+    {"an empty reply as a sample", HEAD " @0 = 01\n nomatch 010203 >\n"},
+    {"a dollar that names no group", HEAD " @ ~ m/(a)/\n product \"US$ $1$\"\n"},
+    {"a group of the second pattern",
+     HEAD " @ ~ m/(?<a>x)/\n soft @ ~ m/(?<b>y)/\n product \"$a\"\n version \"$b\"\n"},
+    {"a probe whose length is known at its end",
+     "service s\nsig a\n send be16(len-4) 01\n send 0203\n @0 = 01\n"},
+};
+
+static void test_read(void **state)
+{
+  size_t wrong = 0;
+  (void)state;
+  for (size_t i = 0; i < sizeof good_rows / sizeof *good_rows; i++) {
+    my_sigdb *db;
+    my_where where;
+    guarded g = guard(good_rows[i].text, strlen(good_rows[i].text));
+    assert_int_equal(my_sigdb_new(&db), MY_OK);
+    if (my_sigdb_add(db, "test.sig", g.span, &where) != MY_OK || my_sigdb_count(db) != 1)
+      print_error("%zu %s: %u:%u %s, %zu signatures\n", ++wrong, good_rows[i].why, where.line,
+                  where.column, where.text, my_sigdb_count(db));
     unguard(g);
     my_sigdb_free(db);
   }
@@ -132,6 +243,136 @@ static void test_every_prefix(void **state)
     unguard(g);
     my_sigdb_free(db);
   }
+}
+
+/* ---- memory ---- */
+
+/* The linker sends the core's calloc, realloc and malloc here (-Wl,--wrap). */
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__real_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+
+static long countdown = -1; /* allocations until one fails; -1: none does */
+static size_t asked_for;    /* bytes, in all */
+
+static bool fails(size_t n)
+{
+  asked_for += n;
+  return countdown >= 0 && countdown-- == 0;
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+  return fails(n * size) ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+  return fails(n) ? NULL : __real_realloc(p, n);
+}
+
+void *__wrap_malloc(size_t n)
+{
+  return fails(n) ? NULL : __real_malloc(n);
+}
+
+typedef struct big_row {
+  const char *why, *head, *repeated; /* %d in it: the number of the repetition */
+  int times;
+  const char *says;     /* NULL: it parses */
+  size_t at_most_bytes; /* of memory, together */
+} big_row;
+
+static const big_row big_rows[] = {
+    {"lines past what a chunk holds: their patterns stay owned", HEAD, " @%d ~ m/a%%d/ or m/b/\n",
+     60, NULL, 1 << 20},
+    {"fields and slots", "service s\nsig a\n", " send f%d?2 00*9\n", 100, "no line", 1 << 20},
+    {"ports", "service s\n", " ports udp %d-60000\n", 3000, NULL, 1 << 20},
+    {"signatures", "service s\n", "sig s%d\n send 00\n @0 = 01\n", 300, NULL, 4 << 20},
+    {"samples", HEAD " @0 = 01\n", " match 01 > 02 03*90\n", 300, NULL, 1 << 20},
+    {"16 bytes of text that ask for 128 KiB", HEAD " @0 = 01\n", " match 00*65535 > 00*65535\n",
+     1000, "the samples of this file need more than 4 MiB", 8 << 20},
+    {"20 bytes that ask for 20 KiB", "service s\n", "sig s%d\n send 00\n @ ~ m/(?:ab|c){900}/\n",
+     1000, "the patterns of this file need more than 4 MiB", 16 << 20},
+    {"texts in front of a long comment", "service s\n title \"", "\" \"", 120, "after the end",
+     1 << 20},
+};
+
+static char *build_big(const big_row *row, size_t *len)
+{
+  size_t room = strlen(row->head) + (size_t)row->times * (strlen(row->repeated) + 10) + 500000;
+  char *text = __real_calloc(1, room);
+  assert_non_null(text);
+  *len = (size_t)sprintf(text, "%s", row->head);
+  for (int i = 0; i < row->times; i++)
+    *len += (size_t)sprintf(text + *len, row->repeated, i + 1);
+  if (strchr(row->repeated, '\n') == NULL) /* one line: let the rest of it be long */
+    *len += (size_t)sprintf(text + *len, "\" #%0400000d", 0);
+  return text;
+}
+
+static void test_big(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < sizeof big_rows / sizeof *big_rows; i++) {
+    const big_row *row = &big_rows[i];
+    my_sigdb *db;
+    my_where where;
+    size_t len;
+    char *text = build_big(row, &len);
+    assert_int_equal(my_sigdb_new(&db), MY_OK);
+    asked_for = 0;
+    int rc = my_sigdb_add(db, "big", (my_span){(const uint8_t *)text, len}, &where);
+    if ((rc == MY_OK) != (row->says == NULL) ||
+        (row->says != NULL && strstr(where.text, row->says) == NULL) ||
+        asked_for > row->at_most_bytes)
+      fail_msg("%s: got %d \"%s\" with %zu bytes", row->why, rc, where.text, asked_for);
+    my_sigdb_free(db);
+    free(text);
+  }
+}
+
+/* Whichever allocation fails, the database stays as it was and nothing is lost or freed twice. */
+static void test_out_of_memory(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < 5; i++) { /* the small ones */
+    my_sigdb *db;
+    my_where where;
+    size_t len;
+    char *text = build_big(&big_rows[i], &len);
+    int rc = MY_ENOMEM;
+    assert_int_equal(my_sigdb_new(&db), MY_OK);
+    for (long n = 0; rc == MY_ENOMEM; n++) {
+      countdown = n;
+      rc = my_sigdb_add(db, "big", (my_span){(const uint8_t *)text, len}, &where);
+      countdown = -1;
+      if (rc == MY_ENOMEM) assert_int_equal(my_sigdb_count(db), 0);
+      assert_true(n > 0 || rc == MY_ENOMEM);
+    }
+    assert_int_equal(rc, big_rows[i].says == NULL ? MY_OK : MY_ESYNTAX);
+    my_sigdb_free(db);
+    free(text);
+  }
+}
+
+/* No bytes at all, with and without an address. */
+static void test_nothing(void **state)
+{
+  my_sigdb *db;
+  my_where where;
+  (void)state;
+  assert_int_equal(my_sigdb_new(&db), MY_OK);
+  assert_int_equal(my_sigdb_add(db, "none", (my_span){NULL, 0}, &where), MY_OK);
+  assert_int_equal(my_sigdb_add(db, "none", (my_span){(const uint8_t *)"", 0}, &where), MY_OK);
+  static uint8_t much[MY_SIG_FILE_MAX + 1];
+  assert_int_equal(my_sigdb_add(db, "much", (my_span){much, sizeof much}, &where), MY_ESYNTAX);
+  assert_int_equal(where.line, 0); /* the whole */
+  assert_int_equal(my_sigdb_count(db), 0);
+  my_sigdb_free(db);
 }
 
 /* ---- probes ---- */
@@ -198,6 +439,14 @@ static void test_compose_limits(void **state)
   assert_int_equal(my_sig_compose(sig, &six, &six, (my_span){entropy, 1}, probe, 16), MY_ESHORT);
   assert_int_equal(my_sig_compose(sig, &six, &six, (my_span){entropy, 2}, probe, 5), MY_EFULL);
   assert_int_equal(my_sig_compose(sig, &six, &six, (my_span){entropy, 2}, probe, 16), MY_ERANGE);
+  assert_int_equal(my_sig_compose(sig, NULL, &six, (my_span){entropy, 2}, probe, 16), MY_ERANGE);
+  my_sigdb_free(db);
+  sig = load(&db, "service s\nsig a\n send my.port 01\n @0:2 = 0102\n"); /* nothing to draw */
+  assert_int_equal(my_sig_compose(sig, &six, &six, (my_span){NULL, 0}, probe, 16), 3);
+  assert_int_equal(my_sig_compose(sig, NULL, &six, (my_span){NULL, 0}, probe, 16), MY_ERANGE);
+  my_sigdb_free(db);
+  sig = load(&db, "service s\nsig a\n over tcp\n banner\n @0:2 = 0102\n");
+  assert_int_equal(my_sig_compose(sig, NULL, NULL, (my_span){NULL, 0}, NULL, 0), 0);
   my_sigdb_free(db);
 }
 
@@ -263,9 +512,9 @@ static const check_row check_rows[] = {
      NULL},
     {"no sample that matches", "service s\nsig a\n send n?4\n @0:4 = $n\n nomatch 01020304 > 00\n",
      "match REQUEST"},
-    {"no sample that does not",
+    {"an echo and more as a sample",
      "service s\nsig a\n send n?4\n @0:4 = $n\n match 01020304 > 0102030405\n",
-     "echo"}, /* begins with the request: the sample itself is an echo */
+     "begins with the whole request"},
     {"an id alone is not an identity",
      "service s\nsig a\n send id?2 00\n @0:2 = $id\n match 010200 > 0102ff\n nomatch 010200 > 00\n",
      "too little evidence"},
@@ -279,12 +528,50 @@ static const check_row check_rows[] = {
     {"a header copier that nothing unmasks",
      "service s\nsig a\n send 01 id?8 x?16\n @0 = 81\n @1:8 = $id\n @9:16 = $x\n len = 25\n"
      " match 01 00*24 > 81 00*24\n nomatch 01 00*24 > 00\n",
-     "bit 80 of byte 0"},
+     "15.0 identity bits"},
+    {"a nonce that no line asks for: an old reply would do",
+     "service s\nsig a\n over tcp\n send n?4\n @0:4 = a1b2c3d4\n match 01020304 > a1b2c3d4\n"
+     " nomatch 01020304 > 00\n",
+     "an old reply"},
     {"the same with a control that does",
      "service s\nsig a\n send 01 id?8 x?16\n @0 = 81\n @1:8 = $id\n @9:16 = $x\n len = 25\n "
      "control q@0 ^ 80\n"
      " match 01 00*24 > 81 00*24\n nomatch 01 00*24 > 00\n",
      NULL},
+    {"no sample that does not",
+     "service s\nsig a\n nofresh\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n",
+     "nomatch REQUEST"},
+    {"evidence that lines promise but no sample shows: it is the same two bytes",
+     "service s\nsig a\n nofresh\n send 00\n @0:2 = a1b2\n @-2:2 = a1b2\n match 00 > a1b2\n"
+     " nomatch 00 > 00\n",
+     "show too little: 14.0 of 28.0"},
+    {"what one reply cannot show is taken for shown",
+     "service s\nsig a\n nofresh\n send 00\n @0:2 = a1b2\n @2:4 ~ now.unix 1s\n vary @6\n"
+     " match 00 > a1b2 00000000 01\n nomatch 00 > 00\n",
+     NULL},
+    {"a sample that should not match, and does",
+     "service s\nsig a\n nofresh\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n"
+     " nomatch 00 > a1b2c3d400\n",
+     "should not match"},
+    {"a sample of another service matches",
+     "service s\nsig a\n nofresh\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n nomatch 00 > "
+     "00\nservice t\nsig b\n nofresh\n send 01\n @0:5 = a1b2c3d4e5\n match 01 > a1b2c3d4e5\n"
+     " nomatch 01 > 00\n",
+     "matches a sample of signature b (test.sig:13)"},
+    {"of the same service it may",
+     "service s\nsig a\n nofresh\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n nomatch 00 > "
+     "00\nsig b\n nofresh\n send 01\n @0:5 = a1b2c3d4e5\n match 01 > a1b2c3d4e5\n"
+     " nomatch 01 > 00\n",
+     NULL},
+    {"over another transport it may",
+     "service s\nsig a\n nofresh\n send 00\n @0:4 = a1b2c3d4\n match 00 > a1b2c3d4\n nomatch 00 > "
+     "00\nservice t\nsig b\n over tcp\n send 01\n @0:5 = a1b2c3d4e5\n match 01 > a1b2c3d4e5\n"
+     " nomatch 01 > 00\n",
+     NULL},
+    {"a control that a copier of a short probe stays silent to by chance",
+     "service s\nsig a\n send 01 id?6\n @0 = 81\n @1:6 = $id\n len = 7\n stable @0\n control q@0 ^ "
+     "40\n match 01 11*6 > 81 11*6\n nomatch 01 11*6 > 00\n",
+     "bit 80 of byte 0"},
     {"a sample that lies",
      "service s\nsig a\n send n?8\n @8:8 = 1122334455667788\n @0:8 = $n\n"
      " match 0102030405060708 > 01\n nomatch 00*8 > 01\n",
@@ -313,7 +600,9 @@ static void test_check(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_refused),      cmocka_unit_test(test_every_prefix),
+      cmocka_unit_test(test_refused),      cmocka_unit_test(test_read),
+      cmocka_unit_test(test_big),          cmocka_unit_test(test_out_of_memory),
+      cmocka_unit_test(test_nothing),      cmocka_unit_test(test_every_prefix),
       cmocka_unit_test(test_probes),       cmocka_unit_test(test_compose_limits),
       cmocka_unit_test(test_break),        cmocka_unit_test(test_ports),
       cmocka_unit_test(test_add_is_whole), cmocka_unit_test(test_check),

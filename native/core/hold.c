@@ -1,0 +1,396 @@
+/* hold.c - one line of a signature against one reply. Allocates nothing, reads nothing outside the
+ * spans. */
+#include "sig.h"
+
+#include <string.h>
+
+typedef struct side {
+  my_span bytes;   /* what stands there */
+  uint64_t number; /* as a big-endian number, where is_number */
+  bool is_number;
+} side;
+
+/* ---- bytes ---- */
+
+bool same_bytes(my_span a, my_span b)
+{
+  return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+size_t find_bytes(my_span where, my_span what)
+{
+  if (what.len > where.len) return SIZE_MAX;
+  if (what.len == 0) return 0;
+  const uint8_t *at = memmem(where.data, where.len, what.data, what.len);
+  return at != NULL ? (size_t)(at - where.data) : SIZE_MAX;
+}
+
+static uint8_t lower(uint8_t c)
+{
+  return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 32) : c;
+}
+
+static bool same_letters(my_span a, my_span b)
+{
+  for (size_t i = 0; i < a.len && i < b.len; i++)
+    if (lower(a.data[i]) != lower(b.data[i])) return false;
+  return a.len == b.len;
+}
+
+/* As find_bytes, case ignored. */
+static size_t find_letters(my_span where, my_span what)
+{
+  for (size_t i = 0; i + what.len <= where.len; i++)
+    if (same_letters((my_span){where.data + i, what.len}, what)) return i;
+  return SIZE_MAX;
+}
+
+static my_span first_bytes(my_span s, size_t n)
+{
+  return (my_span){s.data, n < s.len ? n : s.len};
+}
+
+/* ---- places ---- */
+
+bool place_bytes(const place *p, const my_pair *pair, my_span *out)
+{
+  my_span view = p->view == VIEW_REQUEST ? pair->request : pair->reply;
+  if (p->from_end && p->offset > view.len) return false;
+  size_t start = p->from_end ? view.len - p->offset : p->offset;
+  if (start > view.len || (!p->to_end && p->width > view.len - start)) return false;
+  *out =
+      (my_span){start > 0 ? view.data + start : view.data, p->to_end ? view.len - start : p->width};
+  return true;
+}
+
+static bool to_number(my_span bytes, uint64_t *out)
+{
+  uint64_t value = 0;
+  if (bytes.len == 0 || bytes.len > 8) return false;
+  for (size_t i = 0; i < bytes.len; i++)
+    value = value << 8 | bytes.data[i];
+  *out = value;
+  return true;
+}
+
+static bool place_side(const place *p, const my_pair *pair, side *out)
+{
+  *out = (side){0};
+  if (p->sport || p->length) {
+    out->is_number = true;
+    out->number = p->sport ? (pair->from.family != 0 ? pair->from.port : pair->peer.port)
+                  : p->view == VIEW_REQUEST ? pair->request.len
+                                            : pair->reply.len;
+    return true;
+  }
+  if (!place_bytes(p, pair, &out->bytes)) return false;
+  out->is_number = to_number(out->bytes, &out->number);
+  return true;
+}
+
+/* ---- functions ---- */
+
+static void reverse(uint8_t *bytes, size_t n)
+{
+  for (size_t i = 0; i < n / 2; i++) {
+    uint8_t swap = bytes[i];
+    bytes[i] = bytes[n - 1 - i];
+    bytes[n - 1 - i] = swap;
+  }
+}
+
+static void apply(const transform *f, uint8_t *bytes, size_t n)
+{
+  uint64_t k = f->k;
+  unsigned carry = 0;
+  switch (f->kind) {
+  case FN_REV:
+    reverse(bytes, n);
+    break;
+  case FN_NOT:
+    for (size_t i = 0; i < n; i++)
+      bytes[i] = (uint8_t)~bytes[i];
+    break;
+  case FN_ADD: /* from the last byte on */
+    for (size_t i = n; i-- > 0; k >>= 8, carry >>= 8) {
+      carry += bytes[i] + (unsigned)(k & 0xff);
+      bytes[i] = (uint8_t)carry;
+    }
+    break;
+  case FN_BITOR:
+    for (size_t i = n; i-- > 0; k >>= 8)
+      bytes[i] |= (uint8_t)k;
+    break;
+  case FN_XOR:
+    for (size_t i = 0; i < n; i++)
+      bytes[i] ^= f->bytes.data[i % f->bytes.len];
+    break;
+  case FN_FOLD: /* by the comparison, for both sides */
+  case FN_NONE:
+    break;
+  }
+}
+
+static void apply_all(const rhs *r, uint8_t *bytes, size_t n)
+{
+  for (size_t i = 0; i < r->fn_count; i++)
+    apply(&r->fn[i], bytes, n);
+}
+
+static bool ignores_case(const rhs *r)
+{
+  for (size_t i = 0; i < r->fn_count; i++)
+    if (r->fn[i].kind == FN_FOLD) return true;
+  return false;
+}
+
+/* ---- comparisons ---- */
+
+static bool ordered(op_kind op, uint64_t a, uint64_t b)
+{
+  switch (op) {
+  case OP_EQ:
+    return a == b;
+  case OP_NE:
+    return a != b;
+  case OP_LT:
+    return a < b;
+  case OP_LE:
+    return a <= b;
+  case OP_GT:
+    return a > b;
+  case OP_GE:
+    return a >= b;
+  default:
+    return false;
+  }
+}
+
+/* starts and has leave in *cover what they found. */
+static bool compare_bytes(op_kind op, my_span a, my_span b, bool any_case, my_span *cover)
+{
+  uint64_t x, y;
+  my_span head = first_bytes(a, b.len);
+  size_t at;
+  switch (op) {
+  case OP_EQ:
+  case OP_NE:
+    return (any_case ? same_letters(a, b) : same_bytes(a, b)) == (op == OP_EQ);
+  case OP_STARTS:
+    *cover = head;
+    return any_case ? same_letters(head, b) : same_bytes(head, b);
+  case OP_HAS:
+    at = any_case ? find_letters(a, b) : find_bytes(a, b);
+    if (at != SIZE_MAX) *cover = (my_span){b.len > 0 ? a.data + at : a.data, b.len};
+    return at != SIZE_MAX;
+  default:
+    return to_number(a, &x) && to_number(b, &y) && ordered(op, x, y);
+  }
+}
+
+/* Bytes against bytes. Functions and masks work on copies: the parser sees to it that only places
+ * of at most VALUE_MAX bytes have them. */
+static bool hold_bytes(const line *l, const rhs *r, my_span left, my_span right, my_span *cover)
+{
+  uint8_t a[VALUE_MAX], b[VALUE_MAX];
+  if ((r->fn_count > 0 || l->mask.len > 0) && right.len > 0 && right.len <= sizeof b) {
+    memcpy(b, right.data, right.len);
+    apply_all(r, b, right.len);
+    right.data = b;
+  }
+  if (l->mask.len > 0 && left.len == l->mask.len && right.len == l->mask.len) {
+    for (size_t i = 0; i < l->mask.len; i++) {
+      a[i] = left.data[i] & l->mask.data[i];
+      b[i] &= l->mask.data[i];
+    }
+    left.data = a;
+  }
+  return compare_bytes(l->op, left, right, ignores_case(r), cover);
+}
+
+static bool hold_bits(const line *l, const rhs *r, my_span left)
+{
+  bool equal = left.len == r->bytes.len;
+  for (size_t i = 0; equal && i < left.len; i++)
+    equal = (left.data[i] & r->mask.data[i]) == r->bytes.data[i];
+  return equal == (l->op == OP_EQ);
+}
+
+static uint64_t masked(const line *l, uint64_t value)
+{
+  uint64_t mask;
+  return to_number(l->mask, &mask) ? value & mask : value;
+}
+
+static bool hold_number(const line *l, const rhs *r, const side *left)
+{
+  uint64_t value = masked(l, left->number);
+  if (!left->is_number) return false;
+  bool within = value >= r->lo && value <= r->hi;
+  return l->op == OP_EQ ? within : l->op == OP_NE ? !within : ordered(l->op, value, r->lo);
+}
+
+/* len = q.len+4, @0:2 = len-2, len = @0:2 */
+static bool hold_length(const line *l, const rhs *r, const side *left, side *right)
+{
+  uint8_t bytes[8];
+  if (right->bytes.len > 0 && right->bytes.len <= sizeof bytes) {
+    memcpy(bytes, right->bytes.data, right->bytes.len);
+    apply_all(r, bytes, right->bytes.len);
+    right->is_number = to_number((my_span){bytes, right->bytes.len}, &right->number);
+  }
+  if (!left->is_number || !right->is_number) return false;
+  if (r->add < 0 && right->number < (uint64_t)-r->add) return l->op == OP_NE;
+  return ordered(l->op, masked(l, left->number), right->number + (uint64_t)r->add);
+}
+
+static my_held hold_time(const rhs *r, const side *left, const my_pair *pair)
+{
+  const uint64_t ntp_era = 2208988800u; /* seconds from 1900 to 1970, RFC 5905 section 6 */
+  if (pair->now_unix_ns <= 0) return MY_SKIPPED;
+  uint32_t now = (uint32_t)((uint64_t)(pair->now_unix_ns / 1000000000) +
+                            (r->kind == RHS_TIME_NTP ? ntp_era : 0));
+  uint32_t there = (uint32_t)left->number; /* both wrap after 136 years */
+  uint32_t apart = there - now < now - there ? there - now : now - there;
+  return apart <= r->hi ? MY_HELD : MY_FAILED;
+}
+
+static bool hold_digits(my_span left)
+{
+  for (size_t i = 0; i < left.len; i++)
+    if (left.data[i] < '0' || left.data[i] > '9') return false;
+  return left.len > 0;
+}
+
+bool match_regex(const pcre2_code *code, my_span subject, my_scratch *scratch)
+{
+  PCRE2_SPTR text = subject.len > 0 ? subject.data : (PCRE2_SPTR) "";
+  return scratch != NULL &&
+         pcre2_match(code, text, subject.len, 0, 0, scratch->match, scratch->limits) >= 0;
+}
+
+static bool hold_regex(const rhs *r, my_span left, my_scratch *scratch, my_span *cover)
+{
+  if (!match_regex(r->regex, left, scratch)) return false;
+  const PCRE2_SIZE *at = pcre2_get_ovector_pointer(scratch->match);
+  *cover = at[0] < at[1] ? (my_span){left.data + at[0], at[1] - at[0]} : (my_span){0};
+  return true;
+}
+
+/* ---- addresses and ports ---- */
+
+static bool is_private(const uint8_t a[4])
+{
+  return a[0] == 10 || (a[0] == 172 && a[1] >= 16 && a[1] < 32) || (a[0] == 192 && a[1] == 168) ||
+         (a[0] == 100 && a[1] >= 64 && a[1] < 128) || (a[0] == 169 && a[1] == 254) || a[0] == 127;
+}
+
+static bool is_address(const rhs *r, my_span left, const my_endpoint *e)
+{
+  uint8_t want[16];
+  memcpy(want, e->bytes, left.len);
+  apply_all(r, want, left.len);
+  return memcmp(want, left.data, left.len) == 0;
+}
+
+/* An address that is not ours but may be our NAT's. One that stands in the request came back from
+ * there. */
+static my_held hold_foreign(const rhs *r, my_span left, const my_pair *pair)
+{
+  uint8_t there[4];
+  memcpy(there, left.data, 4);
+  apply_all(r, there, 4); /* XOR is its own inverse */
+  if (find_bytes(pair->request, left) != SIZE_MAX ||
+      find_bytes(pair->request, (my_span){there, 4}) != SIZE_MAX)
+    return MY_FAILED;
+  return my_ipv4_is_global(there) ? MY_HELD_PUBLIC
+         : is_private(there)      ? MY_HELD_PRIVATE
+                                  : MY_FAILED;
+}
+
+/* my.ip: ours, or what --public-ip says, or an address that may be our NAT's. */
+static my_held hold_address(const line *l, const rhs *r, my_span left, const my_pair *pair)
+{
+  const my_endpoint *e = r->mine ? &pair->my : &pair->peer;
+  if (e->family != (left.len == 4 ? 4 : 6)) return MY_SKIPPED;
+  bool same = is_address(r, left, e) ||
+              (r->mine && pair->public_.family == e->family && is_address(r, left, &pair->public_));
+  if (l->op == OP_NE) return same ? MY_FAILED : MY_HELD;
+  if (same || !r->mine || left.len != 4) return same ? MY_HELD : MY_FAILED;
+  return hold_foreign(r, left, pair);
+}
+
+static my_held hold_port(const line *l, const rhs *r, const side *left, const my_pair *pair)
+{
+  uint16_t port = r->mine ? pair->my.port : pair->peer.port;
+  uint8_t bytes[2] = {(uint8_t)(port >> 8), (uint8_t)port};
+  if (port == 0) return MY_SKIPPED; /* not known */
+  apply_all(r, bytes, 2);
+  return ordered(l->op, left->number, (uint64_t)bytes[0] << 8 | bytes[1]) ? MY_HELD : MY_FAILED;
+}
+
+/* ---- lines ---- */
+
+static my_held hold_place(const line *l, const rhs *r, side *left, const my_pair *pair,
+                          my_span *cover)
+{
+  side right;
+  if (!place_side(&r->place, pair, &right)) return MY_FAILED;
+  if (r->place.length || l->at.length || l->at.sport)
+    return hold_length(l, r, left, &right) ? MY_HELD : MY_FAILED;
+  return hold_bytes(l, r, left->bytes, right.bytes, cover) ? MY_HELD : MY_FAILED;
+}
+
+static my_held hold_one(const line *l, const rhs *r, side *left, const my_pair *pair,
+                        my_scratch *scratch, my_span *cover)
+{
+  switch (r->kind) {
+  case RHS_BYTES:
+    return hold_bytes(l, r, left->bytes, r->bytes, cover) ? MY_HELD : MY_FAILED;
+  case RHS_BITS:
+    return hold_bits(l, r, left->bytes) ? MY_HELD : MY_FAILED;
+  case RHS_NUMBER:
+    return hold_number(l, r, left) ? MY_HELD : MY_FAILED;
+  case RHS_PLACE:
+    return hold_place(l, r, left, pair, cover);
+  case RHS_ADDRESS:
+    return hold_address(l, r, left->bytes, pair);
+  case RHS_PORT:
+    return hold_port(l, r, left, pair);
+  case RHS_TIME_NTP:
+  case RHS_TIME_UNIX:
+    return hold_time(r, left, pair);
+  case RHS_DIGITS:
+    return hold_digits(left->bytes) ? MY_HELD : MY_FAILED;
+  case RHS_REGEX:
+    return hold_regex(r, left->bytes, scratch, cover) ? MY_HELD : MY_FAILED;
+  }
+  return MY_FAILED;
+}
+
+int held_rank(my_held h)
+{
+  static const int rank[] = {[MY_FAILED] = 0,
+                             [MY_SKIPPED] = 1,
+                             [MY_HELD_PRIVATE] = 2,
+                             [MY_HELD_PUBLIC] = 3,
+                             [MY_HELD] = 4};
+  return rank[h];
+}
+
+void hold_line(const line *l, const my_pair *pair, my_scratch *scratch, holding *out)
+{
+  side left;
+  *out = (holding){.held = MY_FAILED};
+  if (!place_side(&l->at, pair, &left)) return;
+  out->got = out->cover = left.bytes;
+  out->held = l->kind != LINE_CHECK ? MY_SKIPPED : l->op == OP_NE ? MY_HELD : MY_FAILED;
+  for (size_t i = 0; i < l->right_count; i++) {
+    my_span cover = left.bytes;
+    my_held h = hold_one(l, &l->right[i], &left, pair, scratch, &cover);
+    int better = held_rank(h) - held_rank(out->held);
+    if (l->op == OP_NE ? better >= 0 : better <= 0) continue; /* `!= a or b`: differs from each */
+    out->held = h;
+    out->cover = cover;
+  }
+}
