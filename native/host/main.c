@@ -95,6 +95,10 @@ static void preload(lua_State *L, const program *p)
 static int run(lua_State *L)
 {
   program *p = lua_touserdata(L, 1);
+  /* LUA_PATH and LUA_CPATH are meant for plain Lua and for nmap: without ;; they would hide what we
+   * need. */
+  lua_pushboolean(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   luaL_openlibs(L);
   preload(L, p);
   lua_pushfstring(L, "%s/nselib/?.lua;%s/?.lua", p->share, p->share);

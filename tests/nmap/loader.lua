@@ -1,5 +1,5 @@
--- loader.lua SCRIPT IP PORT tcp|udp - runs one of our scripts as a newer Nmap's engine would, where no such Nmap is at hand: strict
--- globals, nselib before any C module, libraries shared by scripts, one private value that may be yielded, and as much of the
+-- loader.lua SCRIPT IP PORT tcp|udp - runs one of our scripts as a newer Nmap's engine would, where no such Nmap is at hand:
+-- strict globals, nselib before any C module, libraries shared by scripts, one private value that may be yielded, and as much of the
 -- modules nmap and stdnse as the scripts use, on luv. Prints the script's output and the version that it set, as JSON.
 -- MYNAH_NSELIB names the folder of libraries; the C module is found by LUA_CPATH.
 local uv = require "luv"
@@ -19,11 +19,24 @@ table.insert(package.searchers, 2, function(name)
   return assert(loadfile(file)), file
 end)
 
+-- Coroutines inside a script pass that value on to the engine, and what comes back to where it was yielded.
+local raw_resume = coroutine.resume
+
+function coroutine.resume(co, ...) -- luacheck: ignore
+  local results = table.pack(raw_resume(co, ...))
+  while results[1] and results[2] == YIELD and coroutine.status(co) == "suspended" do
+    results = table.pack(raw_resume(co, coroutine.yield(YIELD)))
+  end
+  return table.unpack(results, 1, results.n)
+end
+
 -- Threads: each waits for an event; the loop goes on until the script and its workers are done.
-local threads, failed = 0, nil
+local threads, failed, base = 0, nil, nil
 
 local function resume(co, ...)
-  local ok, what = coroutine.resume(co, ...)
+  base = co
+  local ok, what = raw_resume(co, ...)
+  base = nil
   if coroutine.status(co) == "dead" then
     threads = threads - 1
     if not ok then failed = failed or debug.traceback(co, tostring(what)) end
@@ -46,7 +59,7 @@ end
 
 -- Wait for `begin(done)` to call done(…), at most `ms`.
 local function wait(ms, begin)
-  local co, over, timer = coroutine.running(), false, nil
+  local co, over, timer = base, false, nil
   local function done(...)
     if over then return end
     over = true
@@ -76,6 +89,7 @@ local function feed(self, item)
 end
 
 function Socket:connect(host, port)
+  if self.kind == "udp" then return true end
   self.handle = uv.new_tcp()
   local ok, why = wait(self.timeout, function(done)
     self.handle:connect(host, port, function(err) done(not err or nil, err and "ERROR") end)
@@ -132,8 +146,8 @@ end
 local condvars, locked, version = {}, {}, nil
 
 package.loaded.nmap = {
-  registry = {},
-  new_socket = function() return setmetatable({ timeout = 30000, queue = {} }, Socket) end,
+  registry = { args = {} },
+  new_socket = function(kind) return setmetatable({ kind = kind, timeout = 30000, queue = {} }, Socket) end,
   address_family = function() return ip:find(":", 1, true) and "inet6" or "inet" end,
   mutex = function(key)
     return function(what)
@@ -164,7 +178,8 @@ setmetatable(_G, {
   __newindex = function(_, name) error("assign to undeclared variable '" .. tostring(name) .. "'", 2) end,
 })
 
-local env = setmetatable({ SCRIPT_PATH = path, SCRIPT_NAME = path:match "([^/]+)%.nse$", SCRIPT_TYPE = "portrule" }, { __index = _G })
+local env = { SCRIPT_PATH = path, SCRIPT_NAME = path:match "([^/]+)%.nse$", SCRIPT_TYPE = "portrule" }
+setmetatable(env, { __index = _G })
 local chunk = assert(loadfile(path, "t", env))
 local host = { ip = ip, name = "", targetname = nil }
 local port = { number = number, protocol = protocol, state = protocol == "tcp" and "open" or "open|filtered" }
