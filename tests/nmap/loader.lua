@@ -1,7 +1,7 @@
 -- loader.lua SCRIPT IP PORT tcp|udp - runs one of our scripts as a newer Nmap's engine would, where no such Nmap is at hand:
--- strict globals, nselib before any C module, libraries shared by scripts, one private value that may be yielded, and as much of the
--- modules nmap and stdnse as the scripts use, on luv. Prints the script's output and the version that it set, as JSON.
--- MYNAH_NSELIB names the folder of libraries; the C module is found by LUA_CPATH.
+-- strict globals, nselib before any C module, libraries shared by scripts, one private value that may be yielded, and as
+-- much of the modules nmap and stdnse as the scripts use, on luv. Prints the script's output and the version that it set, as
+-- JSON. MYNAH_NSELIB names the folder of libraries; the C module is found by LUA_CPATH.
 local uv = require "luv"
 local json = require "cjson"
 
