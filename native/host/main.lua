@@ -96,7 +96,8 @@ end
 local function parse(words)
   local parser, by_name = build()
   local first = by_name[words[1]]
-  if first and first.raw and #words > 1 then return first, { arguments = table.move(words, 2, #words, 1, {}) } end
+  local for_us = #words == 2 and (words[2] == "--help" or words[2] == "-h")
+  if first and first.raw and not for_us then return first, { arguments = table.move(words, 2, #words, 1, {}) } end
   words = translate(words)
   local ok, parsed, message = pcall(parser.pparse, parser, words)
   if asked then return nil, asked() end

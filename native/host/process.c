@@ -1,9 +1,15 @@
 /* process.c - files and a child for commands that run another program: folders, links, spawn. */
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -92,62 +98,87 @@ static int l_home(lua_State *L)
   return 1;
 }
 
+/* executable(path) -> may we run this file? */
+static int l_executable(lua_State *L)
+{
+  struct stat st;
+  const char *path = luaL_checkstring(L, 1);
+  lua_pushboolean(L, stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0);
+  return 1;
+}
+
 /* ---- a child ---- */
 
-enum { FORWARDED = 4 };
-
-typedef struct child {
-  uv_loop_t loop;
-  uv_process_t process;
-  uv_signal_t signals[FORWARDED];
-  bool over;
-  int64_t status;
-  int signal;
-} child;
-
-static void on_exit_of(uv_process_t *process, int64_t status, int signal)
+/* What ends programs, and the end of the child. */
+static sigset_t ending_signals(void)
 {
-  child *c = process->data;
-  c->status = status;
-  c->signal = signal;
-  c->over = true;
-  uv_close((uv_handle_t *)process, NULL);
-  for (size_t i = 0; i < FORWARDED; i++)
-    uv_close((uv_handle_t *)&c->signals[i], NULL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGQUIT);
+  sigaddset(&set, SIGCHLD);
+  return set;
 }
 
-/* What ends us ends the child first; then the caller can clean up. */
-static void on_signal(uv_signal_t *handle, int number)
+/* hold_signals(): from here on what would end us waits, for run() to pass it on to the child. */
+static int l_hold_signals(lua_State *L)
 {
-  child *c = handle->data;
-  if (!c->over) uv_process_kill(&c->process, number);
+  sigset_t set = ending_signals();
+  (void)L;
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  return 0;
 }
 
-static int run_child(child *c, const char *file, char **args, char **env)
+/* In the child; only returns where the program cannot be run. */
+static void become(const char *file, char **args, char **env)
 {
-  static const int numbers[FORWARDED] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-  uv_stdio_container_t stdio[3];
-  for (int i = 0; i < 3; i++)
-    stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = i};
-  uv_process_options_t options = {.file = file,
-                                  .args = args,
-                                  .env = env,
-                                  .exit_cb = on_exit_of,
-                                  .stdio_count = 3,
-                                  .stdio = stdio};
-  int rc = uv_loop_init(&c->loop);
-  if (rc < 0) return rc;
-  for (size_t i = 0; i < FORWARDED; i++) {
-    uv_signal_init(&c->loop, &c->signals[i]);
-    c->signals[i].data = c;
-    uv_signal_start(&c->signals[i], on_signal, numbers[i]);
+  sigset_t none;
+  sigemptyset(&none);
+  signal(SIGPIPE, SIG_DFL); /* ignored in this program, and that would be inherited */
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  prctl(PR_SET_PDEATHSIG, SIGTERM); /* it would be nobody's otherwise */
+  execve(file, args, env);
+}
+
+/* The child, or -1 and errno; also where it could not run the program. */
+static pid_t start_child(const char *file, char **args, char **env)
+{
+  int report[2], error = 0;
+  if (pipe2(report, O_CLOEXEC) != 0) return -1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    become(file, args, env);
+    error = errno;
+    if (write(report[1], &error, sizeof error) < 0) _exit(126);
+    _exit(127);
   }
-  c->process.data = c;
-  rc = uv_spawn(&c->loop, &c->process, &options);
-  if (rc < 0) on_exit_of(&c->process, 0, 0);
-  uv_run(&c->loop, UV_RUN_DEFAULT);
-  uv_loop_close(&c->loop);
-  return rc;
+  if (pid < 0) error = errno;
+  close(report[1]);
+  while (pid > 0 && read(report[0], &error, sizeof error) < 0 && errno == EINTR)
+    ;
+  close(report[0]);
+  if (error == 0) return pid;
+  if (pid > 0) waitpid(pid, NULL, 0);
+  errno = error;
+  return -1;
+}
+
+/* Until the child is over. What the terminal sends reached the child too; what somebody sent to us
+ * is passed on to it. */
+static int wait_for_child(pid_t pid)
+{
+  sigset_t set = ending_signals();
+  siginfo_t info;
+  int status;
+  for (;;) {
+    pid_t done = waitpid(pid, &status, WNOHANG);
+    if (done == pid) return status;
+    if (done < 0 && errno != EINTR) return 0;
+    int number = sigwaitinfo(&set, &info);
+    if (number > 0 && number != SIGCHLD && info.si_code <= 0) kill(pid, number);
+  }
 }
 
 /* An array of strings as execve takes it, in userdata; the strings live through the table. */
@@ -167,24 +198,39 @@ static char **check_words(lua_State *L, int arg)
 }
 
 /* run(file, args, env) -> exit status, or nil and the signal that ended it, or nil, nil, message.
- * args[1] is the program's own name; signals that would end us are passed on to the child. */
+ * args[1] is the program's own name. hold_signals() comes before. */
 static int l_run(lua_State *L)
 {
-  child c = {0};
   const char *file = luaL_checkstring(L, 1);
   char **args = check_words(L, 2), **env = check_words(L, 3);
-  int rc = run_child(&c, file, args, env);
-  if (rc < 0) {
+  pid_t pid = start_child(file, args, env);
+  if (pid < 0) {
     lua_pushnil(L);
-    return 1 + push_uv_error(L, file, rc);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", file, strerror(errno));
+    return 3;
   }
-  if (c.signal == 0) {
-    lua_pushinteger(L, (lua_Integer)c.status);
+  int status = wait_for_child(pid);
+  if (WIFEXITED(status)) {
+    lua_pushinteger(L, WEXITSTATUS(status));
     return 1;
   }
   lua_pushnil(L);
-  lua_pushinteger(L, c.signal);
+  lua_pushinteger(L, WTERMSIG(status));
   return 2;
+}
+
+/* end_by(signal): end as a program does that this signal ends. */
+static int l_end_by(lua_State *L)
+{
+  int number = (int)luaL_checkinteger(L, 1);
+  sigset_t none;
+  sigemptyset(&none);
+  setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* the core, if any, is the child's */
+  signal(number, SIG_DFL);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  raise(number);
+  return 0;
 }
 
 /* environment() -> array of "NAME=value" */
@@ -200,9 +246,18 @@ static int l_environment(lua_State *L)
 
 void my_add_process(lua_State *L)
 {
-  static const luaL_Reg functions[] = {
-      {"temp_folder", l_temp_folder}, {"mkdir", l_mkdir}, {"symlink", l_symlink},
-      {"realpath", l_realpath},       {"home", l_home},   {"run", l_run},
-      {"environment", l_environment}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"temp_folder", l_temp_folder},
+                                       {"mkdir", l_mkdir},
+                                       {"symlink", l_symlink},
+                                       {"realpath", l_realpath},
+                                       {"executable", l_executable},
+                                       {"home", l_home},
+                                       {"hold_signals", l_hold_signals},
+                                       {"run", l_run},
+                                       {"end_by", l_end_by},
+                                       {"environment", l_environment},
+                                       {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
+  lua_pushliteral(L, MYNAH_LIBDIR);
+  lua_setfield(L, -2, "libdir");
 }

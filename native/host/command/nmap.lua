@@ -18,9 +18,11 @@ Examples:
   mynah nmap -p 48915 --script mynah-skype 192.0.2.7      one script
   mynah nmap -sU -p 1024-2000 --script mynah-udp 192.0.2.7
   mynah nmap -sV 192.0.2.7                                mynah-version joins by itself
-  mynah nmap --script "discovery and safe" 192.0.2.7      with Nmap's own]]
+  mynah nmap --script "discovery and safe" 192.0.2.7      with Nmap's own
 
--- The words after `mynah nmap` are nmap's, --help too.
+Every other word is nmap's; `nmap --help` explains them.]]
+
+-- The words after `mynah nmap` are nmap's.
 command.raw = true
 
 function command.define(parser)
@@ -37,17 +39,19 @@ local function read(path)
   return bytes
 end
 
-local function is_folder(path) return host.list(path) ~= nil end
+local function given(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
 
 local function find_nmap()
-  local given = os.getenv "NMAP"
-  if given and given ~= "" and given:find "/" then
-    return host.realpath(given) and given or fail.run("NMAP=%s: no such program", given)
+  local name = given "NMAP" or "nmap"
+  if name:find "/" then
+    return host.executable(name) and name or fail.input("NMAP=%s: no such program", name)
   end
-  local name = given and given ~= "" and given or "nmap"
-  for folder in (os.getenv "PATH" or "/usr/local/bin:/usr/bin:/bin"):gmatch "[^:]+" do
+  for folder in (given "PATH" or "/usr/local/bin:/usr/bin:/bin"):gmatch "[^:]+" do
     local path = folder .. "/" .. name
-    if host.realpath(path) and not is_folder(path) then return path end
+    if host.executable(path) then return path end
   end
   fail.run("no %s on PATH; install it, or name it in NMAP", name)
 end
@@ -76,67 +80,94 @@ end
 function Folder:link(target, name)
   if self.names[name] then return end
   self.names[name] = true
-  local path = self.path .. "/" .. name
-  must(host.symlink(host.realpath(target) or target, path))
-  table.insert(self.made, path)
+  must(host.symlink(host.realpath(target) or target, self.path .. "/" .. name))
 end
 
 function Folder:write(name, text)
-  local path = self.path .. "/" .. name
-  local file, message = io.open(path, "wb")
-  must(file, message)
-  table.insert(self.made, path)
+  self.names[name] = true
+  local file = must(io.open(self.path .. "/" .. name, "wb"))
   must(file:write(text))
   must(file:close())
-  self.names[name] = true
 end
 
+-- What nmap may have put into it too. Links are removed, never followed.
 function Folder:remove()
-  for i = #self.made, 1, -1 do os.remove(self.made[i]) end
+  for i = #self.made, 1, -1 do
+    local path = self.made[i]
+    for _, name in ipairs(host.list(path) or {}) do os.remove(path .. "/" .. name) end
+    os.remove(path)
+  end
 end
 
 -- script.db -------------------------------------------------------------------------------------------
 
+-- Names of the scripts in a folder of ours, and their entries.
 local function entries_of_ours(folder)
-  local names, entries = must(host.list(folder)), {}
+  local ours, entries = {}, {}
+  local names = must(host.list(folder))
   table.sort(names)
   for _, name in ipairs(names) do
     if name:find "%.nse$" then
       local list = {}
-      local text = read(folder .. "/" .. name) or ""
-      local categories = text:match "\ncategories%s*=%s*{(.-)}" or ""
+      local categories = (read(folder .. "/" .. name) or ""):match "\ncategories%s*=%s*{(.-)}" or ""
       for word in categories:gmatch '"([^"]+)"' do list[#list + 1] = ('"%s", '):format(word) end
       table.sort(list)
+      ours[name] = true
       entries[#entries + 1] = ('Entry { filename = "%s", categories = { %s} }\n'):format(name, table.concat(list))
     end
   end
-  return table.concat(entries)
+  return ours, table.concat(entries)
 end
 
--- The folders that nmap looks through after the first, in its order.
-local function later_folders(nmap)
-  local real = host.realpath(nmap) or nmap
-  local own = real:match "^(.*)/" or "."
+-- The folders in which nmap looks for its files, in its order; where it was built to look is not known, so the usual places
+-- end the list.
+local function folders_of(nmap, datadir)
+  local folders = {}
+  local function add(path) folders[#folders + 1] = path end
+  add(datadir)
+  add(given "NMAPDIR")
   local home = host.home()
-  return { home and home .. "/.nmap", own, own .. "/../share/nmap", "/usr/share/nmap", "/usr/local/share/nmap" }
+  add(home and home .. "/.nmap")
+  for _, path in ipairs { nmap, host.realpath(nmap) or nmap } do
+    local own = path:match "^(.*)/" or "."
+    add(own)
+    add(own .. "/../share/nmap")
+  end
+  add "/usr/share/nmap"
+  add "/usr/local/share/nmap"
+  return folders
 end
 
 local function find_script_db(folders)
-  for i = 1, 8 do
-    local text = folders[i] and read(folders[i] .. "/scripts/script.db")
+  for _, folder in ipairs(folders) do
+    local text = read(folder .. "/scripts/script.db")
     if text then return text end
   end
   return ""
 end
 
+-- Entries of our scripts in the one that was found are of another installation.
+local function merged_script_db(nmap, datadir, scripts)
+  local ours, entries = entries_of_ours(scripts)
+  local kept = {}
+  for line in find_script_db(folders_of(nmap, datadir)):gmatch "[^\n]+" do
+    if not ours[line:match 'filename%s*=%s*"([^"]*)"' or ""] then kept[#kept + 1] = line .. "\n" end
+  end
+  return table.concat(kept) .. entries
+end
+
 -- Arguments and environment ------------------------------------------------------------------------------
 
--- The folder that --datadir names, and where among the words it stands.
-local function find_datadir(words)
+-- An option of nmap's that the words hold, however it is shortened: its value, where that stands, and what stands before it in
+-- that word. getopt takes one dash as two.
+local function find_option(words, name, least)
   for i, word in ipairs(words) do
-    local value = word:match "^%-%-datadir=(.*)$"
-    if value then return value, i, "--datadir=" end
-    if word == "--datadir" and words[i + 1] then return words[i + 1], i + 1, "" end
+    local short, equals, value = word:match "^%-%-?([^=]*)(=?)(.*)$"
+    if short and #short >= #least and name:sub(1, #short) == short then
+      if equals == "=" then return value, i, word:sub(1, #word - #value) end
+      return words[i + 1], i + 1, ""
+    end
+    if word == "--" then break end
   end
 end
 
@@ -144,9 +175,7 @@ local function mirror(folder, base)
   local inner = { scripts = true, nselib = true }
   for name in pairs(inner) do
     for _, entry in ipairs(host.list(base .. "/" .. name) or {}) do
-      if name .. "/" .. entry ~= "scripts/script.db" then
-        folder:link(base .. "/" .. name .. "/" .. entry, name .. "/" .. entry)
-      end
+      folder:link(base .. "/" .. name .. "/" .. entry, name .. "/" .. entry)
     end
   end
   for _, entry in ipairs(host.list(base) or {}) do
@@ -154,25 +183,31 @@ local function mirror(folder, base)
   end
 end
 
-local function fill(folder, base, nmap)
+local function fill(folder, nmap, datadir)
   local scripts, nselib = host.share .. "/scripts", host.share .. "/nselib"
+  local base = datadir or given "NMAPDIR"
   folder:mkdir "scripts"
   folder:mkdir "nselib"
+  folder:write("scripts/script.db", merged_script_db(nmap, datadir, scripts))
   for _, name in ipairs(must(host.list(scripts))) do folder:link(scripts .. "/" .. name, "scripts/" .. name) end
   for _, name in ipairs(must(host.list(nselib))) do folder:link(nselib .. "/" .. name, "nselib/" .. name) end
   if base then mirror(folder, base) end
-  local others = later_folders(nmap)
-  table.insert(others, 1, base or false)
-  folder:write("scripts/script.db", find_script_db(others) .. "\n" .. entries_of_ours(scripts))
 end
 
--- Our modules first, then what the user's variable says, then Lua's default.
+-- The folder of our module: built in place, or installed.
+local function module_folder(version)
+  for _, folder in ipairs { host.exe_dir .. "/../lua/", host.exe_dir .. "/" .. host.libdir .. "/lua/" } do
+    local path = host.realpath(folder .. version .. "/mynah_core.so")
+    if path then return path:match "^(.*)/" end
+  end
+end
+
+-- Our module first, then what the user's variables say, then Lua's default.
 local function cpath(version)
-  local ours = host.exe_dir .. "/../lua/" .. version
   local name = "LUA_CPATH_" .. version:gsub("%.", "_")
   local before = os.getenv(name) or os.getenv "LUA_CPATH" or ";;"
-  if not is_folder(ours) then return name, os.getenv(name) end -- installed: where Lua looks anyway
-  return name, ours .. "/?.so;" .. before
+  local ours = module_folder(version)
+  return name, ours and ours .. "/?.so;" .. before or nil
 end
 
 local function environment(changes)
@@ -185,33 +220,39 @@ local function environment(changes)
 end
 
 local function run(nmap, words, folder)
-  local datadir, at, prefix = find_datadir(words)
-  local nmapdir = os.getenv "NMAPDIR"
-  fill(folder, datadir or (nmapdir ~= "" and nmapdir) or nil, nmap)
-  local changes = { MYNAH_SIGNATURES = os.getenv "MYNAH_SIGNATURES" or host.share .. "/signatures" }
+  local changes = { MYNAH_SIGNATURES = given "MYNAH_SIGNATURES" or host.share .. "/signatures" }
   for _, version in ipairs { "5.3", "5.4" } do
     local name, value = cpath(version)
     changes[name] = value
   end
   local args = { nmap, table.unpack(words) }
-  if datadir then
-    args[at + 1] = prefix .. folder.path
-  else
-    changes.NMAPDIR = folder.path
+  -- What rewrites the user's script.db must find that one, not ours.
+  if not find_option(words, "script-updatedb", "script-u") then
+    local datadir, at, before = find_option(words, "datadir", "datad")
+    fill(folder, nmap, datadir)
+    if datadir then
+      args[at + 1] = before .. folder.path
+    else
+      changes.NMAPDIR = folder.path
+    end
   end
   return host.run(nmap, args, environment(changes))
 end
 
 function command.run(args)
   local words = args.arguments
+  if #words == 0 then
+    out.line("usage: mynah nmap NMAP-ARGUMENT...\n\n" .. command.description .. "\n\n" .. command.epilog)
+    return fail.USAGE
+  end
   local nmap = find_nmap()
+  host.hold_signals()
   local folder = new_folder()
   local ok, status, signal, message = pcall(run, nmap, words, folder)
   folder:remove()
   if not ok then error(status, 0) end
   if message then fail.run("cannot run nmap: %s", message) end
-  out.clear()
-  return status or 128 + signal
+  return status or host.end_by(signal) or 128 + signal
 end
 
 return command
