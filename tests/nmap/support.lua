@@ -230,6 +230,16 @@ function support.sleep(seconds)
   child.wait(function() return false end, seconds)
 end
 
+--- Look again and again until done() is true, or the seconds are over: for what no event tells.
+function support.poll(done, seconds)
+  local timer = uv.new_timer()
+  timer:start(20, 20, function() end)
+  local ok = child.wait(done, seconds)
+  timer:close()
+  uv.run("nowait")
+  return ok
+end
+
 --- A list of ports as -p takes it.
 function support.list(rows)
   local list = {}

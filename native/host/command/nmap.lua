@@ -158,14 +158,14 @@ end
 
 -- Arguments and environment ------------------------------------------------------------------------------
 
--- An option of nmap's that the words hold, however it is shortened: its value, where that stands, and what stands before it in
--- that word. getopt takes one dash as two.
+-- An option of nmap's that the words hold, however it is shortened: where its value stands, the value, and what stands before
+-- it in that word. nil where it is not there. getopt takes one dash as two.
 local function find_option(words, name, least)
   for i, word in ipairs(words) do
     local short, equals, value = word:match "^%-%-?([^=]*)(=?)(.*)$"
     if short and #short >= #least and name:sub(1, #short) == short then
-      if equals == "=" then return value, i, word:sub(1, #word - #value) end
-      return words[i + 1], i + 1, ""
+      if equals == "=" then return i, value, word:sub(1, #word - #value) end
+      return i + 1, words[i + 1], ""
     end
     if word == "--" then break end
   end
@@ -228,7 +228,7 @@ local function run(nmap, words, folder)
   local args = { nmap, table.unpack(words) }
   -- What rewrites the user's script.db must find that one, not ours.
   if not find_option(words, "script-updatedb", "script-u") then
-    local datadir, at, before = find_option(words, "datadir", "datad")
+    local at, datadir, before = find_option(words, "datadir", "datad")
     fill(folder, nmap, datadir)
     if datadir then
       args[at + 1] = before .. folder.path
