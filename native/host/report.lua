@@ -39,17 +39,17 @@ end
 local function detail_of(result)
   local parts = {}
   for _, key in ipairs { "product", "version" } do
-    if result[key] then parts[#parts + 1] = text.escape(result[key], 60) end
+    if result[key] then parts[#parts + 1] = text.shown(result[key], 60) end
   end
-  if result.extra then parts[#parts + 1] = "(" .. text.escape(result.extra, 120) .. ")" end
-  if #parts == 0 and not result.service and result.reason then parts[1] = text.escape(result.reason, 60) end
+  if result.extra then parts[#parts + 1] = "(" .. text.shown(result.extra, 120) .. ")" end
+  if #parts == 0 and not result.service and result.reason then parts[1] = text.shown(result.reason, 60) end
   return table.concat(parts, " ")
 end
 
 -- Cut to the terminal's width; in a pipe nothing is cut.
 local function fit(s, used)
   if not host.isatty(1) then return s end
-  return text.escape(s, math.max(20, host.columns() - used))
+  return text.shown(s, math.max(20, host.columns() - used))
 end
 
 --- A table that prints its rows in the order of its targets, each as soon as those before it are known.
@@ -68,7 +68,7 @@ function report.table(list, verbose)
   local function indented(s) out.line("    " .. out.style("dim", fit(s, 4))) end
 
   local function print_evidence(r)
-    for _, line in ipairs(r.evidence or {}) do indented(text.escape(line, 500)) end
+    for _, line in ipairs(r.evidence or {}) do indented(text.shown(line, 500)) end
     if r.confidence and (r.service or r.guess) then
       local bits = r.fresh_bits and ("; %.1f bits fresh, %.1f identity"):format(r.fresh_bits, r.identity_bits or 0) or ""
       local rtt = r.rtt_ms and ("; answered in %.3f ms"):format(r.rtt_ms) or ""

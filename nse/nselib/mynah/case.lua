@@ -115,9 +115,10 @@ function Case:hush()
 end
 
 --- Receive until `whole` says so, the peer ends, or it is quiet for as long as quiet(bytes) allows.
--- @return bytes, status as conn:receive gives it
-function Case:collect(conn, deadline, whole, quiet)
-  local t, buffer = self.t, ""
+-- @param begun bytes that came already, or nil: then quiet counts from the first
+-- @return bytes, those begun with among them, status as conn:receive gives it
+function Case:collect(conn, deadline, whole, quiet, begun)
+  local t, buffer = self.t, begun or ""
   while true do
     local limit = buffer == "" and deadline or math.min(deadline, t:now() + quiet(buffer))
     local bytes, status = conn:receive(limit)

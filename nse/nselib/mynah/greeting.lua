@@ -63,9 +63,7 @@ local function hear_other(c, conn, bytes, deadline)
   local at_once = not text.is_text(bytes) and by_signature(c, conn, bytes)
   if at_once then return at_once end
   if not is_whole(bytes) then
-    bytes = bytes .. c:collect(conn, deadline, function(s) return is_whole(bytes .. s) end, function(s)
-      return banner_quiet(bytes .. s)
-    end)
+    bytes = c:collect(conn, deadline, is_whole, banner_quiet, bytes)
   end
   c.heard = bytes
   c:note("banner: " .. text.first_line(bytes, 80))
@@ -85,7 +83,7 @@ end
 -- @return a certain verdict, or nil (a weaker one is kept as a guess)
 function greeting.hear(c, conn, bytes, deadline)
   if #bytes < 4 and bytes:find("^%d+$") then
-    bytes = bytes .. c:collect(conn, deadline, function(s) return #bytes + #s >= 4 end, function() return SLOW_QUIET end)
+    bytes = c:collect(conn, deadline, function(s) return #s >= 4 end, function() return SLOW_QUIET end, bytes)
   end
   c.heard = bytes
   if bytes:find("^%d%d%d[ \r\n-]") then return hear_number(c, conn, bytes, deadline) end

@@ -40,18 +40,15 @@ function text.utf8_at(s, i)
   return n, cp
 end
 
---- Make bytes printable: ASCII and well-formed, visible UTF-8 stay, the rest becomes `\xHH`, `\r`, `\n`, `\t`.
--- @param s bytes, or nil for ""
--- @param limit at most so many characters of output before it is cut with "..."; default 200
--- @return text without any control character
-function text.escape(s, limit)
+-- `shown`: the text was escaped before, so its backslashes stay as they are.
+local function printable(s, limit, shown)
   s = s or ""
   limit = limit or 200
   local out, width, i = {}, 0, 1
   while i <= #s do
     local b, n = s:byte(i), 1
     local piece
-    if NAMED[b] then
+    if NAMED[b] and not (shown and b == 0x5c) then
       piece = NAMED[b]
     elseif b >= 0x20 and b < 0x7f then
       piece = string.char(b)
@@ -74,6 +71,18 @@ function text.escape(s, limit)
   end
   return table.concat(out)
 end
+
+--- Make bytes printable: ASCII and well-formed, visible UTF-8 stay, the rest becomes `\xHH`, `\r`, `\n`, `\t`.
+-- @param s bytes, or nil for ""
+-- @param limit at most so many characters of output before it is cut with "..."; default 200
+-- @return text without any control character
+function text.escape(s, limit) return printable(s, limit, false) end
+
+--- The same for text that was escaped before: what got through all the same is escaped, nothing is twice.
+-- @param s text of a result
+-- @param limit as for escape
+-- @return text without any control character
+function text.shown(s, limit) return printable(s, limit, true) end
 
 --- The first line of what a peer said, escaped, without its line end.
 -- @param s bytes
