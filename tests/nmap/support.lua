@@ -211,17 +211,6 @@ function support.count(list)
   return n
 end
 
---- Names in the folder for temporary files.
-function support.tmp_names()
-  local names, scan = {}, uv.fs_scandir(os.getenv("TMPDIR") or "/tmp")
-  while scan do
-    local name = uv.fs_scandir_next(scan)
-    if not name then break end
-    names[name] = true
-  end
-  return names
-end
-
 --- Is a file or folder there?
 function support.exists(path) return uv.fs_lstat(path) ~= nil end
 

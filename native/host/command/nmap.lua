@@ -47,7 +47,7 @@ end
 local function find_nmap()
   local name = given "NMAP" or "nmap"
   if name:find "/" then
-    return host.executable(name) and name or fail.input("NMAP=%s: no such program", name)
+    return host.executable(name) and name or fail.run("NMAP=%s: no such program", name)
   end
   for folder in (given "PATH" or "/usr/local/bin:/usr/bin:/bin"):gmatch "[^:]+" do
     local path = folder .. "/" .. name
