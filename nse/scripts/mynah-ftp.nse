@@ -3,6 +3,8 @@ local script = require "mynah.script"
 description = [[
 Finds FTP servers on any port: a greeting alone never decides, since mail, dictionary and news servers say 220 or 200 too.
 An FTP server answers FEAT, SYST or HELP as only FTP does. Nobody is logged in.
+
+Of all TCP ports Nmap lets 21 at a time be asked by scripts; where many are silent, --max-parallelism 100 asks more at once.
 ]]
 
 ---

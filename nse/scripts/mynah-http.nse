@@ -3,6 +3,8 @@ local script = require "mynah.script"
 description = [[
 Finds web servers on any port, and tells them from what only looks like one: RTSP, SIP, ICY, a SOCKS port that answers
 GET with an error, and Skype, which imitates a web server.
+
+Of all TCP ports Nmap lets 21 at a time be asked by scripts; where many are silent, --max-parallelism 100 asks more at once.
 ]]
 
 ---

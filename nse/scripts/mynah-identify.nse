@@ -4,10 +4,13 @@ description = [[
 Says what is really behind a port, TCP or UDP, wherever it listens: by what the peer says first, by what it answers, and
 by what its answers owe to what was sent (a nonce that comes back, our address as the peer sees it, bytes that move).
 At most six TCP connections, and one datagram a known UDP protocol, go to a port.
+
+Of all TCP ports Nmap lets 21 at a time be asked by scripts; where many are silent, --max-parallelism 100 asks more at once.
 ]]
 
 ---
 -- @usage nmap -p- --script mynah-identify <target>
+-- @usage nmap -p- --max-parallelism 100 --script mynah-identify --script-args mynah.patience=10s <target>
 -- @usage nmap -sU -p 1024-2000 --script mynah-identify --script-args mynah.timeout=2s <target>
 -- @args mynah.signatures file or folder of signatures instead of the installed ones
 -- @args mynah.timeout how long a silent UDP port is waited for (3s)

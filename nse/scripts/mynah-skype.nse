@@ -4,6 +4,8 @@ description = [[
 Finds Skype nodes of the old peer-to-peer network on any port. On TCP: GET gets exactly Skype's 404 and a close, anything else
 noise that differs each time. On UDP: a replayed datagram is refused in 11 bytes that hold its id, a kind of 5 or 7, our own
 address as the node sees it and four bytes that move.
+
+Of all TCP ports Nmap lets 21 at a time be asked by scripts; where many are silent, --max-parallelism 100 asks more at once.
 ]]
 
 ---
