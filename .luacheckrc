@@ -5,6 +5,6 @@ unused_secondaries = false
 -- Callbacks often take more than they use.
 unused_args = false
 files["tests/**/*_spec.lua"].std = "+busted"
-files["nse/scripts/*.nse"].globals = { "description", "author", "license", "categories", "dependencies",
+files["**/*.nse"].globals = { "description", "author", "license", "categories", "dependencies",
   "portrule", "hostrule", "prerule", "postrule", "action" }
-files["nse/scripts/*.nse"].read_globals = { "SCRIPT_NAME", "SCRIPT_TYPE", "SCRIPT_PATH" }
+files["**/*.nse"].read_globals = { "SCRIPT_NAME", "SCRIPT_TYPE", "SCRIPT_PATH" }

@@ -1,6 +1,8 @@
---- Mynah for Lua programs: replay payloads at a port, hold replies against what was sent, say what is behind a port.
--- Needs the C module mynah_core on package.cpath. Functions here bring their own engine and block until done.
--- Wrong types raise; where the world fails, functions return nil and a message.
+--- Mynah for Lua programs and for scripts of Nmap: ask a UDP port reliably, replay payloads, hold replies against what was
+-- sent, say what is behind a port.
+-- Needs the C module mynah_core on package.cpath. In plain Lua the functions bring their own engine and block until done;
+-- in a script of Nmap only the script waits, and everything else goes on. Addresses and ports may be given as Nmap
+-- hands them to a script. Wrong types raise; where the world fails, functions return nil and a message.
 -- @module mynah
 -- @usage
 -- local mynah = require "mynah"
@@ -32,6 +34,12 @@ mynah.tohex = text.to_hex
 -- @param limit characters, default 200
 -- @return text
 mynah.escape = text.escape
+
+--- Random bytes of the system, for nonces.
+-- @function mynah.random
+-- @param n how many
+-- @return bytes
+mynah.random = core.random
 
 -- Signatures ------------------------------------------------------------------------------------------
 
@@ -118,63 +126,151 @@ function mynah.load_signatures(paths)
   return nil, "no signatures in " .. table.concat(tried, ", ") .. "; set MYNAH_SIGNATURES"
 end
 
+local default_db
+
+-- The signatures of a call: those given, else the default ones, read once.
+local function signatures_of(opts)
+  if opts.signatures then return opts.signatures end
+  local message
+  if not default_db then default_db, message = mynah.load_signatures() end
+  return default_db, message
+end
+
 -- Exchanges -------------------------------------------------------------------------------------------
 
-local function with_loop(config, fn)
-  local engine, message = core.engine(config)
+-- Nmap has its library in place before any script is read.
+local function inside_nmap() return package.loaded.nmap ~= nil end
+
+local function run_plain(config, fn)
+  local engine, message = core.engine { rate = config.rate }
   if not engine then return nil, message end
   local l = require "mynah.loop".new { engine = engine }
-  local results = table.pack(pcall(l.run, l, fn, l))
+  local results = table.pack(pcall(l.run, l, fn, require "mynah.transport".new { loop = l }))
   engine:close()
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)
 end
 
+local function run_on_network(config, fn)
+  if inside_nmap() then return require "mynah.nse".run(config, fn) end
+  return run_plain(config, fn)
+end
+
+local function resolve(host, port)
+  if not inside_nmap() then return core.resolve(host, port) end
+  local ok, addresses = require "nmap".resolve(host) -- core.resolve would hold up every script
+  if not ok then return nil, tostring(addresses) end
+  return addresses
+end
+
+-- A numeric address and a port, of what users and Nmap give; or nil and a message.
 local function numeric(host, port)
+  if type(host) == "table" then host = host.ip end
+  if type(port) == "table" then port = port.number end
   if math.type(port) ~= "integer" or port < 1 or port > 65535 then
     return nil, ("port %s: expected 1 to 65535"):format(tostring(port))
   end
-  if core.family(host) then return host end
-  local addresses, message = core.resolve(host, port)
+  if type(host) ~= "string" then error("host: expected a name, an address or a host of Nmap's", 3) end
+  if core.family(host) then return host, port end
+  local addresses, message = resolve(host, port)
   if not addresses then return nil, message end
-  return addresses[1]
+  return addresses[1], port
 end
 
---- Send recorded payloads at a UDP port, in order, each as it is, and take what each got.
+--- Run a function with the network: many questions at once, TCP too.
+-- @param fn function (t); t is a transport as mynah.transport describes it: t:udp, t:connect, t:race, t:sleep, t:now. What it
+-- opens is closed when fn returns
+-- @return what fn returns; or nil and a message where there is no network to be had
+-- @raise what fn raises
+-- @usage
+-- local first = mynah.run(function(t)            -- the faster of two servers
+--   local function ask(ip)
+--     return function()
+--       local x = t:udp(ip, 123, { probe }, { timeout = 2 })
+--       return x:reply() and ip
+--     end
+--   end
+--   return t:race { ask "192.0.2.1", ask "192.0.2.2" }
+-- end)
+function mynah.run(fn) return run_on_network({}, fn) end
+
+--- Ask a UDP port reliably: while it is silent the question is repeated, from another source port each time, so that a late
+-- answer still belongs to the datagram that it came for; times are the kernel's. A reply from another port or address
+-- is one too: look at `from` and `from_port`.
+-- @param host name, address, or host of Nmap's
+-- @param port 1 to 65535, or port of Nmap's
+-- @param payloads what to send: one string, sent up to three times; or an array, one for each time, best with a fresh nonce
+-- in each
+-- @param opts table: `timeout` seconds to listen after the last (3); `accept`, a function (reply) that says false to what is
+-- not the answer: then the next is waited for
+-- @return reply: `data`, `request` (the payload that it answers), `attempt` (which), `rtt` in seconds, `from`, `from_port`, `my`,
+-- `my_port`, `peer`, `peer_port`; or nil and a reason: "no-response", "port-unreach" …, or a message
+-- @usage
+-- action = function(host, port)
+--   local query = mynah.random(2) .. mynah.hex "01000001000000000000" .. "\7version\4bind\0\0\16\0\3"
+--   local reply, why = mynah.exchange(host, port, query)
+--   return reply and ("%d bytes in %.3f ms"):format(#reply.data, reply.rtt * 1000) or why
+-- end
+function mynah.exchange(host, port, payloads, opts)
+  opts = opts or {}
+  local ip, number = numeric(host, port)
+  if not ip then return nil, number end
+  if type(payloads) == "string" then payloads = { payloads, payloads, payloads } end
+  return run_on_network({}, function(t)
+    local x, why = t:udp(ip, number, payloads, { timeout = opts.timeout or 3 })
+    if not x then return nil, why end
+    local event
+    repeat
+      event, why = x:reply()
+    until not event or not opts.accept or opts.accept(event)
+    if not event then return nil, why == "ended" and "no-response" or why end
+    event.peer, event.peer_port = ip, number
+    return event
+  end)
+end
+
+--- Send recorded payloads at a UDP port, in order, each as it is and once, and take what each got.
 -- @param payloads array of byte strings
--- @param host name or address
--- @param port 1 to 65535
+-- @param host name, address, or host of Nmap's
+-- @param port 1 to 65535, or port of Nmap's
 -- @param opts table: `timeout` seconds to wait for each reply (1), `gap` seconds from one to the next (0.01)
 -- @return array with one table a payload: sent (bytes), reply (bytes), rtt (seconds, by the kernel's clock), from, from_port,
 -- my, my_port, peer, peer_port; where nothing came reason ("no-response", "port-unreach" …) instead. Or nil and a message
+-- @usage
+-- local results = mynah.replay(payloads, host, port, { timeout = 1 })
+-- for i, r in ipairs(results) do
+--   if r.reply then print(i, #r.reply, r.rtt) end
+-- end
 function mynah.replay(payloads, host, port, opts)
-  local ip, message = numeric(host, port)
-  if not ip then return nil, message end
-  return with_loop({}, function(l)
-    local t = require "mynah.transport".new { loop = l }
-    return require "mynah.replay".run(t, payloads, ip, port, opts or {})
+  local ip, number = numeric(host, port)
+  if not ip then return nil, number end
+  return run_on_network({}, function(t)
+    return require "mynah.replay".run(t, payloads, ip, number, opts or {})
   end)
 end
 
 --- Say what is behind a port.
--- @param host name or address
--- @param port 1 to 65535
--- @param opts table: `transports` (default { "tcp", "udp" }), `signatures` (default: load_signatures()), `timeout` (3) and
--- `patience` (30) in seconds, `public_ip`, `max_connections` (6)
+-- @param host name, address, or host of Nmap's
+-- @param port 1 to 65535, or port of Nmap's
+-- @param opts table: `transports` (default { "tcp", "udp" }), `signatures` (default: load_signatures()), `timeout` (3),
+-- `patience` (30), in seconds, `public_ip`, `max_connections` (6)
 -- @return array with one result a transport, as `mynah identify --json` prints it; or nil and a message
+-- @usage
+-- local result = mynah.identify("192.0.2.7", 34567, { transports = { "udp" } })[1]
+-- print(result.service, result.confidence, table.concat(result.evidence, "\n"))
 function mynah.identify(host, port, opts)
   opts = opts or {}
-  local ip, message = numeric(host, port)
-  if not ip then return nil, message end
-  local db, why = opts.signatures, nil
-  if not db then db, why = mynah.load_signatures() end
+  local ip, number = numeric(host, port)
+  if not ip then return nil, number end
+  local db, why = signatures_of(opts)
   if not db then return nil, why end
-  local targets = {}
+  local targets, config = {}, {}
   for i, transport in ipairs(opts.transports or { "tcp", "udp" }) do
-    targets[i] = { ip = ip, port = port, transport = transport, name = host }
+    targets[i] = { ip = ip, port = number, transport = transport, name = type(host) == "string" and host or nil }
+    if transport == "tcp" then config.place = targets[i] end
   end
-  return with_loop({}, function(l)
-    return require "mynah.identify".run(l, setmetatable({ signatures = db, targets = targets }, { __index = opts }))
+  return run_on_network(config, function(t)
+    return require "mynah.identify".run(t.loop, setmetatable({ signatures = db, targets = targets }, { __index = opts }))
   end)
 end
 
@@ -195,10 +291,13 @@ end
 -- @param opts table: `my`, `my_port`, `peer`, `peer_port`, `from`, `from_port` (as replay gives them), `public_ip`, `signatures`
 -- @return array, best first, of { name, service, fresh_bits, identity_bits, evidence } for the signatures of which every line
 -- holds; empty where none does. Or nil and a message
+-- @usage
+-- local reply = mynah.exchange(host, port, probe)
+-- local best = reply and mynah.match(reply.request, reply.data, reply)[1]
+-- print(best and best.service)
 function mynah.match(request, reply, opts)
   opts = opts or {}
-  local db, message = opts.signatures, nil
-  if not db then db, message = mynah.load_signatures() end
+  local db, message = signatures_of(opts)
   if not db then return nil, message end
   local found = {}
   for _, name in ipairs(db:names()) do
