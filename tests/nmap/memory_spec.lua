@@ -179,6 +179,15 @@ describe("the plugin's memory", function()
   local module = os.getenv("MYNAH_ASAN") or support.root .. "/build-asan/lua/5.3/mynah_core.so"
   local library = output_of("gcc -print-file-name=libasan.so")
 
+  -- Stacks through the module. Where it is unmapped at the end, as a module not linked with -z nodelete is, its frames have
+  -- lost their names; nmap's own all have theirs.
+  local function is_ours(log)
+    for _, mark in ipairs { "mynah_core", "/native/", "<unknown module>" } do
+      if log:find(mark, 1, true) then return true end
+    end
+    return false
+  end
+
   -- What the sanitizer wrote, of all processes; log.* are removed.
   local function asan(scan)
     local folder = support.temp("-asan")
@@ -200,7 +209,7 @@ describe("the plugin's memory", function()
     if not uv.fs_stat(module) then return skip("no " .. module .. "; set MYNAH_ASAN") end
     if not library:find("^/") then return skip "no libasan" end
     local _, log = asan(leak())
-    assert(log:find("/mynah_core.so", 1, true) or log:find("/native/core/", 1, true), "it saw: " .. log)
+    assert(is_ours(log), "it saw: " .. log)
   end)
 
   it("by asan and ubsan", function()
@@ -208,13 +217,14 @@ describe("the plugin's memory", function()
     if not library:find("^/") then return skip "no libasan" end
     local began, sizes = uv.hrtime(), {}
     local _, plain = asan(all.plain)
+    assert.is_false(is_ours(plain), "plain nmap")
     assert(plain:find("LeakSanitizer", 1, true), "nmap's own leak is not seen: does the sanitizer run?")
     for _, name in ipairs { "plugin", "version", "many", "interrupted", "timeout" } do
       local scan = all[name]
       if scan then
         local result, log = asan(scan)
         if scan.answers then answered(result) end
-        assert.is_nil(log:find("mynah_core", 1, true) or log:find("/native/", 1, true), log)
+        assert.is_false(is_ours(log), log)
         assert.is_nil(log:find("ERROR: AddressSanitizer", 1, true), log)
         assert.is_nil((log .. result.err):find("runtime error", 1, true), log .. result.err)
         sizes[#sizes + 1] = ("%s %d"):format(name, select(2, log:gsub("leak of", "")))
