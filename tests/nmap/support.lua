@@ -117,13 +117,17 @@ end
 
 --- Start a server program that prints JSON lines until {"ready":N}.
 -- @return the child and its rows
-function support.serve(args, program)
+function support.serve(args, program, again)
   local self = assert(child.spawn(program or "lua5.3", args, { stdin = true }))
   local ready = child.wait(function()
     return self.exit or (self.lines[#self.lines] or ""):find('^{"ready"')
-  end, 90)
+  end, 60)
   if not ready or self.exit then
     self:stop()
+    if not again then
+      print("note: " .. table.concat(args, " ") .. " did not start, tried once more: " .. self.errors)
+      return support.serve(args, program, true)
+    end
     error("cannot start " .. table.concat(args, " ") .. ": " .. self.errors)
   end
   local rows = {}
