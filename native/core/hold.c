@@ -6,8 +6,7 @@
 
 typedef struct side {
   my_span bytes;   /* what stands there */
-  uint64_t number; /* as a big-endian number, where is_number */
-  bool is_number;
+  uint64_t number; /* as a big-endian number, of at most 8 bytes: the parser sees to it */
 } side;
 
 /* ---- bytes ---- */
@@ -63,28 +62,27 @@ bool place_bytes(const place *p, const my_pair *pair, my_span *out)
   return true;
 }
 
-static bool to_number(my_span bytes, uint64_t *out)
+static uint64_t to_number(my_span bytes)
 {
   uint64_t value = 0;
-  if (bytes.len == 0 || bytes.len > 8) return false;
-  for (size_t i = 0; i < bytes.len; i++)
+  for (size_t i = 0; i < bytes.len && i < 8; i++)
     value = value << 8 | bytes.data[i];
-  *out = value;
-  return true;
+  return value;
 }
 
 static bool place_side(const place *p, const my_pair *pair, side *out)
 {
   *out = (side){0};
-  if (p->sport || p->length) {
-    out->is_number = true;
-    out->number = p->sport ? (pair->from.family != 0 ? pair->from.port : pair->peer.port)
-                  : p->view == VIEW_REQUEST ? pair->request.len
-                                            : pair->reply.len;
+  if (p->sport) {
+    out->number = pair->from.family != 0 ? pair->from.port : pair->peer.port;
+    return true;
+  }
+  if (p->length) {
+    out->number = p->view == VIEW_REQUEST ? pair->request.len : pair->reply.len;
     return true;
   }
   if (!place_bytes(p, pair, &out->bytes)) return false;
-  out->is_number = to_number(out->bytes, &out->number);
+  out->number = to_number(out->bytes);
   return true;
 }
 
@@ -169,7 +167,6 @@ static bool ordered(op_kind op, uint64_t a, uint64_t b)
 /* starts and has leave in *cover what they found. */
 static bool compare_bytes(op_kind op, my_span a, my_span b, bool any_case, my_span *cover)
 {
-  uint64_t x, y;
   my_span head = first_bytes(a, b.len);
   size_t at;
   switch (op) {
@@ -184,7 +181,7 @@ static bool compare_bytes(op_kind op, my_span a, my_span b, bool any_case, my_sp
     if (at != SIZE_MAX) *cover = (my_span){b.len > 0 ? a.data + at : a.data, b.len};
     return at != SIZE_MAX;
   default:
-    return to_number(a, &x) && to_number(b, &y) && ordered(op, x, y);
+    return ordered(op, to_number(a), to_number(b));
   }
 }
 
@@ -218,30 +215,28 @@ static bool hold_bits(const line *l, const rhs *r, my_span left)
 
 static uint64_t masked(const line *l, uint64_t value)
 {
-  uint64_t mask;
-  return to_number(l->mask, &mask) ? value & mask : value;
+  return l->mask.len > 0 ? value & to_number(l->mask) : value;
 }
 
 static bool hold_number(const line *l, const rhs *r, const side *left)
 {
   uint64_t value = masked(l, left->number);
-  if (!left->is_number) return false;
   bool within = value >= r->lo && value <= r->hi;
   return l->op == OP_EQ ? within : l->op == OP_NE ? !within : ordered(l->op, value, r->lo);
 }
 
-/* len = q.len+4, @0:2 = len-2, len = @0:2 */
-static bool hold_length(const line *l, const rhs *r, const side *left, side *right)
+/* len = q.len+4, @0:2 = len-2, len = rev(@0:2) */
+static bool hold_length(const line *l, const rhs *r, const side *left, const side *right)
 {
   uint8_t bytes[8];
+  uint64_t number = right->number;
   if (right->bytes.len > 0 && right->bytes.len <= sizeof bytes) {
     memcpy(bytes, right->bytes.data, right->bytes.len);
     apply_all(r, bytes, right->bytes.len);
-    right->is_number = to_number((my_span){bytes, right->bytes.len}, &right->number);
+    number = to_number((my_span){bytes, right->bytes.len});
   }
-  if (!left->is_number || !right->is_number) return false;
-  if (r->add < 0 && right->number < (uint64_t)-r->add) return l->op == OP_NE;
-  return ordered(l->op, masked(l, left->number), right->number + (uint64_t)r->add);
+  if (r->add < 0 && number < (uint64_t)-r->add) return l->op == OP_NE; /* below zero */
+  return ordered(l->op, masked(l, left->number), number + (uint64_t)r->add);
 }
 
 static my_held hold_time(const rhs *r, const side *left, const my_pair *pair)
@@ -279,10 +274,11 @@ static bool hold_regex(const rhs *r, my_span left, my_scratch *scratch, my_span 
 
 /* ---- addresses and ports ---- */
 
+/* Of those that are not global: RFC 1918, shared (100.64/10), loopback, link-local. */
 static bool is_private(const uint8_t a[4])
 {
-  return a[0] == 10 || (a[0] == 172 && a[1] >= 16 && a[1] < 32) || (a[0] == 192 && a[1] == 168) ||
-         (a[0] == 100 && a[1] >= 64 && a[1] < 128) || (a[0] == 169 && a[1] == 254) || a[0] == 127;
+  return a[0] == 10 || a[0] == 100 || a[0] == 127 || a[0] == 169 || a[0] == 172 ||
+         (a[0] == 192 && a[1] == 168);
 }
 
 static bool is_address(const rhs *r, my_span left, const my_endpoint *e)

@@ -151,8 +151,8 @@ static bool wants_nonce(const talk *t, const my_verdict *v)
   bool control_open = info->has_control && t->control == MY_CONTROL_NOT_ASKED;
   double identity = v->identity_bits + (control_open ? CONTROL_BITS : 0);
   if (info->fresh_exempt || info->transport != MY_UDP || v->fresh_bits <= 0) return false;
-  return v->fresh_bits < 16 || (!budget_is_enough(v->fresh_bits, identity, false) &&
-                                budget_is_enough(40, identity, false));
+  return v->fresh_bits < CERTAIN_FRESH_BITS ||
+         (identity >= CERTAIN_IDENTITY_BITS && v->fresh_bits + identity < CERTAIN_BITS);
 }
 
 static my_want next_want(const talk *t, const my_verdict *v)
@@ -193,7 +193,7 @@ int my_sig_judge(const my_sig *sig, const my_pair *pairs, size_t count, my_contr
   if (sig->info.has_control) t.control = control; /* of a group's others it says nothing here */
   if (!match_all(&t, out) || t.control == MY_CONTROL_ANSWERED || !weigh_moves(&t, &out->last)) {
     out->state = MY_NO;
-    out->fresh_bits = 0;
+    out->fresh_bits = 0; /* identity and confidence are still 0 */
     return MY_OK;
   }
   weigh_addresses(&t);

@@ -6,11 +6,11 @@
 
 /* ---- what the lines that held are worth ---- */
 
+/* Of a line that held, be it by a public address that is not ours. */
 static double identity_bits(const line *l, my_held h)
 {
   enum { PUBLIC_ADDRESS_BITS = 16 }; /* DESIGN section 4 */
-  if (h == MY_HELD_PUBLIC) return fmin(PUBLIC_ADDRESS_BITS, l->worth.bits);
-  return h == MY_HELD ? l->worth.bits : 0;
+  return h == MY_HELD_PUBLIC ? fmin(PUBLIC_ADDRESS_BITS, l->worth.bits) : l->worth.bits;
 }
 
 /* What is found further on is found more easily. */
@@ -32,13 +32,13 @@ static evidence line_evidence(const line *l, my_held held, const holding *h, con
   e.to = e.search_from;
   size_t reach = e.search_to - (size_t)(h->got.data - pair->reply.data);
   double found = l->worth.search_bits - l->worth.searches * search_cost(reach);
-  e.search_bits = held == MY_HELD && found > 0 ? found : 0;
+  e.search_bits = found > 0 ? found : 0;
   return e;
 }
 
 static double fresh_bits(const line *l, const holding *h)
 {
-  if (l->op != OP_HAS || l->fresh_bits <= 0) return l->fresh_bits;
+  if (l->op != OP_HAS) return l->fresh_bits;
   size_t reach = (size_t)(h->cover.data - h->got.data) + h->cover.len;
   return fmax(0, l->fresh_bits - search_cost(reach));
 }
@@ -82,7 +82,7 @@ static void weigh(const my_sig *sig, const my_pair *pair, const holding *holding
     const line *l = &sig->lines[i];
     my_held held = (my_held)m->held[i];
     m->line_bits[i] = 0;
-    if (l->kind != LINE_CHECK || (held != MY_HELD && held != MY_HELD_PUBLIC)) continue;
+    if (held != MY_HELD && held != MY_HELD_PUBLIC) continue;
     list[count++] = line_evidence(l, held, &holdings[i], pair);
     m->fresh_bits += held == MY_HELD ? fresh_bits(l, &holdings[i]) : 0;
   }

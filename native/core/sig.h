@@ -247,6 +247,7 @@ double char_bits(uint8_t c);
 /* Fill in what each line is worth, and the signature's budget. MY_OK or MY_ENOMEM. */
 int sig_score(my_sig *sig, my_scratch *scratch);
 enum { CONTROL_BITS = 4, VARY_BITS = 2, STABLE_BITS = 1, TCP_FRESH_BITS = 32 };
+enum { CERTAIN_BITS = 40, CERTAIN_IDENTITY_BITS = 16, CERTAIN_FRESH_BITS = 16 };
 bool budget_is_enough(double fresh_bits, double identity_bits, bool fresh_exempt);
 
 /* ---- evidence: what lines that held are worth together ---- */

@@ -55,46 +55,46 @@ static void end_run(branch *b)
   b->at_start = false;
 }
 
-static unsigned read_digits(walk *w)
+/* Decimal digits. false: they are all zero. */
+static bool skip_digits(walk *w)
 {
-  unsigned value = 0;
+  bool some = false;
   for (; w->s < w->end && *w->s >= '0' && *w->s <= '9'; w->s++)
-    value = value < 1000 ? value * 10 + (unsigned)(*w->s - '0') : value;
-  return value;
+    some |= *w->s != '0';
+  return some;
 }
 
-/* {2} {2,} {2,5}: the least count in *least. false, and nothing read: the brace stands for itself.
- */
-static bool skip_braces(walk *w, unsigned *least)
+/* {2} {2,} {2,5}: whether it asks for one at the least. false, and nothing read: the brace stands
+ * for itself. */
+static bool skip_braces(walk *w, bool *once)
 {
   const char *start = w->s;
   if (skip(w, "{") && w->s < w->end && *w->s >= '0' && *w->s <= '9') {
-    *least = read_digits(w);
-    if (skip(w, ",")) read_digits(w);
+    *once = skip_digits(w);
+    if (skip(w, ",")) skip_digits(w);
     if (skip(w, "}")) return true;
   }
   w->s = start;
   return false;
 }
 
-/* What follows an item: how often it is there at the least, and whether it may be there again. */
-static unsigned skip_quantifier(walk *w, bool *again)
+/* What follows an item: is it there once at the least, and may it be there again? */
+static bool skip_quantifier(walk *w, bool *again)
 {
-  unsigned least = 1;
+  bool once = true;
   *again = true;
   if (skip(w, "?") || skip(w, "*"))
-    least = 0;
-  else if (!skip(w, "+") && !skip_braces(w, &least))
+    once = false;
+  else if (!skip(w, "+") && !skip_braces(w, &once))
     *again = false;
   if (*again && !skip(w, "?")) skip(w, "+"); /* lazy, possessive */
-  return least;
+  return once;
 }
 
 static void add_char(walk *w, branch *b, uint8_t c)
 {
   bool again, letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  unsigned least = skip_quantifier(w, &again);
-  if (least > 0) {
+  if (skip_quantifier(w, &again)) {
     b->run_bits += char_bits(c) - (w->any_case && letter ? 1 : 0);
     b->run_len++;
   }
@@ -115,15 +115,12 @@ static void skip_set(walk *w)
   skip(w, "^");
   skip(w, "]"); /* the first one stands for itself */
   while (w->s < w->end && *w->s != ']') {
-    if (next_is(w, "\\Q") || next_is(w, "[:") || next_is(w, "[.") || next_is(w, "[=")) {
-      const char *close = next_is(w, "[:") ? memmem(w->s, (size_t)(w->end - w->s), ":]", 2) : NULL;
-      if (close == NULL) break;
-      w->s = close + 2;
-    } else {
-      w->s += *w->s == '\\' && w->s + 1 < w->end ? 2 : 1;
-    }
+    size_t left = (size_t)(w->end - w->s);
+    const char *close = next_is(w, "[:") ? memmem(w->s, left, ":]", 2) : NULL;
+    w->unknown |= next_is(w, "\\Q");
+    w->s = close != NULL ? close + 2 : w->s + (*w->s == '\\' && left > 1 ? 2 : 1);
   }
-  if (!skip(w, "]")) w->unknown = true;
+  w->unknown |= !skip(w, "]");
 }
 
 static void add_escape(walk *w, branch *b)
@@ -163,7 +160,7 @@ static void add_group(walk *w, branch *b)
   if (w->unknown) return;
   worth inside = walk_alternatives(w, false);
   w->unknown |= !skip(w, ")");
-  if (skip_quantifier(w, &again) == 0) return;
+  if (!skip_quantifier(w, &again)) return;
   b->sum.search_bits += inside.search_bits;
   b->sum.searches += inside.searches;
 }

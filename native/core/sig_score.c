@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CERTAIN_BITS = 40, CERTAIN_IDENTITY_BITS = 16, CERTAIN_FRESH_BITS = 16, ASKED_AT_MOST = 4 };
+enum { ASKED_AT_MOST = 4 /* nonces, as judge.c does */ };
 
 bool budget_is_enough(double fresh_bits, double identity_bits, bool fresh_exempt)
 {
@@ -34,12 +34,12 @@ static fact right_fact(const rhs *r)
 
 static fact line_fact(const line *l)
 {
+  fact found = FACT_NONE;
   if (l->at.length) return FACT_LENGTH;
   if (l->at.sport) return FACT_FROM_PORT;
-  fact f = l->right_count > 0 ? right_fact(&l->right[0]) : FACT_NONE;
-  for (size_t i = 1; i < l->right_count; i++)
-    if (right_fact(&l->right[i]) != f) return FACT_NONE;
-  return f;
+  for (size_t i = 0; i < l->right_count && found == FACT_NONE; i++)
+    found = right_fact(&l->right[i]);
+  return found;
 }
 
 /* Does a line ask for bytes of the request, moved or changed as they may be? */
@@ -125,7 +125,7 @@ static size_t group_end(const my_sig *sig, size_t first)
 static int score_lines(my_sig *sig, my_scratch *scratch)
 {
   echoes e;
-  size_t reach = 1;
+  size_t reach = 0;
   for (size_t i = 0; i < sig->line_count; i++) {
     size_t n = line_reach(&sig->lines[i]);
     reach = n > reach ? n : reach;
@@ -187,7 +187,8 @@ static evidence expected_evidence(const line *l)
 {
   enum { FAR = 1 << 20 };
   evidence e = {.line = l, .bits = l->worth.bits, .search_bits = l->worth.search_bits};
-  if (l->at.length || l->at.sport || l->kind != LINE_CHECK) return e;
+  if (l->kind != LINE_CHECK)
+    return e; /* what moves, or does not, is another matter than its bytes */
   e.from = l->at.from_end ? FAR - l->at.offset : l->at.offset;
   e.to = e.from + l->at.width;
   if (l->at.to_end && l->right_count > 0) {

@@ -20,7 +20,7 @@ typedef struct echoes {
 void make_echoes(const my_sig *sig, echoes *out);
 bool holds_on_echo(const line *l, const echoes *e, my_scratch *scratch);
 
-/* Bytes of the reply that a line may look at. */
+/* Bytes of a reply long enough for a line. */
 size_t line_reach(const line *l);
 
 /* Does a reply of one byte over and over hold the line? 'reply' has room for its reach. */

@@ -5,6 +5,7 @@
 #include "sig_score.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- bytes and characters ---- */
 
@@ -12,7 +13,7 @@
 static double echo_bits(size_t n, bool at_start, bool moved)
 {
   double bits = (at_start ? 1.3 : 2.2) + 0.2 * ((double)n - 2) + (moved ? 1.5 : 0);
-  return bits < 1 ? 1 : bits > 6.5 ? 6.5 : bits;
+  return bits < 6.5 ? bits : 6.5;
 }
 
 static double byte_bits(uint8_t c)
@@ -26,7 +27,7 @@ static double byte_bits(uint8_t c)
 /* Protocols share digits, blanks and line ends; capitals are rarer than small letters. */
 double char_bits(uint8_t c)
 {
-  if (c == ' ' || c == '\r' || c == '\n' || c == '-') return 1;
+  if (c != 0 && strchr(" \t\r\n-", c) != NULL) return 1;
   if (c >= '0' && c <= '9') return 2;
   if (c >= 'A' && c <= 'Z') return 4;
   return c > 32 && c < 127 ? 3.5 : byte_bits(c);
@@ -34,14 +35,11 @@ double char_bits(uint8_t c)
 
 static bool is_text(my_span s)
 {
-  size_t letters = 0;
-  for (size_t i = 0; i < s.len; i++) {
-    if ((s.data[i] < 32 || s.data[i] > 126) && s.data[i] != '\r' && s.data[i] != '\n' &&
-        s.data[i] != '\t')
+  for (size_t i = 0; i < s.len; i++)
+    if ((s.data[i] < 32 || s.data[i] > 126) &&
+        (s.data[i] == 0 || strchr("\t\r\n", s.data[i]) == NULL))
       return false;
-    letters += s.data[i] > 32;
-  }
-  return letters > 0;
+  return true;
 }
 
 /* A byte that only repeats the one before it, as in a field of zeros, is worth an eighth. */
@@ -108,7 +106,7 @@ static double relation_bits(const line *l, const rhs *r)
   if (number) return r->place.length && r->place.view == VIEW_REQUEST && r->add == 0 ? 1.5 : 3;
   if (r->place.length) return l->at.width > 1 ? 12 : 6;
   if (r->place.view == VIEW_REPLY) return 6;
-  bool moved = l->at.from_end || l->at.to_end || l->at.offset != r->place.offset;
+  bool moved = l->at.from_end || l->op == OP_HAS || l->at.offset != r->place.offset;
   return echo_bits(r->place.width, l->at.offset == 0 && !moved, moved) + (r->fn_count > 0 ? 2 : 0);
 }
 
