@@ -24,8 +24,9 @@ void my_pump_close(my_pump *p);
 uint16_t my_pump_port(const my_pump *p, int family);
 
 /* A new doorbell. Whoever sends 'token' to my_pump_port from a UDP socket gets a datagram of one
- * byte there when an exchange of this bell has news, and then no further one until my_pump_next
- * has said that there is none left. MY_OK and *bell (never 0). */
+ * byte there when an exchange of this bell has news (of more than a sending, which can wait), and
+ * then no further one until my_pump_next has said that there is none left. MY_OK and *bell (never
+ * 0). */
 int my_pump_bell(my_pump *p, uint64_t *bell, uint8_t token[MY_BELL_TOKEN]);
 
 /* Forget a bell and give up its exchanges. */

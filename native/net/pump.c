@@ -198,7 +198,7 @@ static void append(my_pump *p, bell *b, news *n)
     b->first = n;
   b->last = n;
   b->waiting += sizeof *n + n->event.data.len;
-  ring(p, b);
+  if (n->event.kind != MY_EVENT_SENT) ring(p, b); /* nobody waits for that one */
 }
 
 static news *take_first(bell *b)

@@ -188,6 +188,36 @@ static void test_rings_once(void **state)
   my_pump_close(p);
 }
 
+/* That something left us is no news to wake anybody for; it is told with the next that is. */
+static void test_sent_does_not_ring(void **state)
+{
+  (void)state;
+  waiter w;
+  uint64_t id;
+  uint8_t bytes[BYTES];
+  my_endpoint from;
+  my_pump *p = open_pump();
+  begin_waiter(&w, p, "127.0.0.1");
+  greet(&w);
+  peer server = make_peer(SOCK_DGRAM, "127.0.0.1");
+  my_exchange x = {.transport = MY_UDP,
+                   .peer = server.at,
+                   .payloads = one,
+                   .payload_count = 1,
+                   .timeout_ns = SECOND,
+                   .report_sent = true};
+  assert_int_equal(my_pump_submit(p, &x, w.bell, &id), MY_OK);
+  hear(&server, bytes, &from);
+  assert_false(rung(&w, 50));
+  say(&server, &from, TEXT("answer"));
+  assert_true(rung(&w, PATIENCE_MS));
+  expect_news(&w, id, MY_EVENT_SENT);
+  expect_news(&w, id, MY_EVENT_REPLY);
+  close(server.fd);
+  end_waiter(&w);
+  my_pump_close(p);
+}
+
 static void test_ring_by_hand(void **state)
 {
   (void)state;
@@ -574,6 +604,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(test_reply),
       cmocka_unit_test(test_news_before_hello),
       cmocka_unit_test(test_rings_once),
+      cmocka_unit_test(test_sent_does_not_ring),
       cmocka_unit_test(test_ring_by_hand),
       cmocka_unit_test(test_strangers),
       cmocka_unit_test(test_unknown_bell),

@@ -118,10 +118,13 @@ local function refuse_unknown()
   for name in pairs(type(args.mynah) == "table" and args.mynah or {}) do check(name) end
 end
 
--- How many UDP ports are asked at once: so many that the probes of all leave within the timeout.
-local function places_for(sigs, s)
-  local probes = #sigs:probes("udp", 0) * s.attempts
-  return math.max(4, math.min(MOST_PORTS, math.floor((s.rate or DEFAULT_RATE) * s.timeout / math.max(1, probes))))
+-- How many UDP ports are asked at once, and how far apart they begin: so that the probes of all leave within the timeout, and at
+-- the rate at which they may leave. Hundreds that begin together would hold up every other script.
+local function pace_udp(s)
+  local probes, rate = math.max(1, #s.signatures:probes("udp", 0)), s.rate or DEFAULT_RATE
+  local most = math.max(4, math.min(MOST_PORTS, math.floor(rate * s.timeout / (probes * s.attempts))))
+  s.places, s.step, s.next_start = {}, probes / rate, 0
+  for i = 1, most do s.places[i] = {} end
 end
 
 local function load_settings()
@@ -133,8 +136,7 @@ local function load_settings()
   local db, message = mynah.load_signatures(paths "signatures")
   if not db then fail("%s", message) end
   s.signatures = signatures.new(db)
-  s.places = {}
-  for i = 1, places_for(s.signatures, s) do s.places[i] = {} end
+  pace_udp(s)
   return s
 end
 
@@ -164,6 +166,10 @@ local function with_transport(host, port, fn)
     s.last_place = (s.last_place or 0) % #s.places + 1
     mutex = nmap.mutex(s.places[s.last_place])
     mutex "lock"
+    local now = core.now()
+    local start = math.max(now, s.next_start)
+    s.next_start = start + s.step
+    if start > now then stdnse.sleep(start - now) end
   end
   local results = table.pack(pcall(nse.run, config, fn))
   if mutex then mutex "done" end
