@@ -47,7 +47,77 @@ sig mynah-test-banner
   nomatch > "hello" 0d0a
 ]]
 
-after_each(support.clean)
+-- Scans that take long are started together; each is a function that waits for its end.
+local slow = {}
+
+local function start_patience(patience)
+  local server = support.tcp(function(handle, self) self.read(handle) end)
+  local _, finish = support.start_nmap("-sT -p " .. server.port .. " --script mynah-identify --script-args mynah.patience="
+    .. patience .. " 127.0.0.1")
+  return function()
+    local run = finish()
+    server.close()
+    return run.seconds
+  end
+end
+
+local function start_counted(scripts)
+  local server = support.tcp(function(handle, self) self.read(handle, function() handle:write("what?\r\n") end) end)
+  local _, finish = support.start_nmap("-sT -p " .. server.port .. " --script " .. scripts
+    .. " --script-args mynah.patience=2s 127.0.0.1")
+  return function()
+    finish()
+    server.close()
+    return server
+  end
+end
+
+-- A scan with -sV of a server; the result also has `server`, `port` (its row) and `line` (of the normal output).
+local function start_version_scan(server, words, options)
+  local _, finish = support.start_nmap("-sT -sV -p " .. server.port .. " " .. words .. " 127.0.0.1", options)
+  return function()
+    local run = finish()
+    run.server, run.port = server, run["tcp " .. server.port]
+    run.line = run.out:match("\n(" .. server.port .. "/tcp [^\n]*)")
+    if server.close then server.close() end
+    return run
+  end
+end
+
+local function speaker(greeting)
+  return support.tcp(function(handle, self)
+    handle:write(greeting)
+    self.read(handle)
+  end)
+end
+
+local function web(page)
+  return support.tcp(function(handle, self)
+    self.read(handle, function(bytes)
+      if bytes:find("^GET / HTTP/1") then handle:write(page) end
+      handle:shutdown()
+    end)
+  end)
+end
+
+setup(function()
+  local own = support.write(support.temp ".sig", OWN)
+  local ssh = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
+  local page = "HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+  local light, light_too = "--version-intensity 0 --script mynah-version ", "--version-intensity 1 --script "
+  slow.short, slow.long = start_patience "1s", start_patience "9s"
+  slow.one, slow.all = start_counted "mynah-identify", start_counted(PLURAL)
+  slow.node = start_version_scan({ port = select(2, support.demo "skype") }, light)
+  slow.own = start_version_scan(speaker "mynah test protocol, version 2.7\r\n", light .. "--script-args mynah.signatures=" .. own)
+  slow.not_own = start_version_scan(speaker "mynah test protocol, version 2.7\r\n",
+    light .. "--script-args mynah.signatures=/nonexistent") -- fails before it could ask
+  slow.page = start_version_scan(web(page:format "mynah-only/9.1"), light_too .. "mynah-version")
+  slow.settled = start_version_scan(speaker(ssh), light)
+  slow.plain = start_version_scan(speaker(ssh), "--version-intensity 0", { env = { NMAPDIR = false } })
+  slow.nginx = start_version_scan(web(page:format "nginx/1.22.1"), light_too .. "mynah-identify")
+end)
+
+teardown(support.clean)
 
 describe("all scripts selected", function()
   it("ask a TCP port once, and each shows its part", function()
@@ -62,18 +132,7 @@ describe("all scripts selected", function()
   end)
 
   it("connect as often as one of them does", function()
-    local function start(scripts)
-      local server = support.tcp(function(handle, self) self.read(handle, function() handle:write("what?\r\n") end) end)
-      local _, finish = support.start_nmap("-sT -p " .. server.port .. " --script " .. scripts
-        .. " --script-args mynah.patience=2s 127.0.0.1")
-      return function()
-        finish()
-        server.close()
-        return server
-      end
-    end
-    local one, all = start "mynah-identify", start(PLURAL)
-    one, all = one(), all()
+    local one, all = slow.one(), slow.all()
     assert(one.count >= 2 and one.count <= 7, one.count) -- one of them is Nmap's own scan
     assert.equal(one.count, all.count)
     assert(all.most <= 6, all.most)
@@ -167,18 +226,7 @@ describe("script argument", function()
   end)
 
   it("mynah.patience: how long a connected silent peer is waited for", function()
-    local function ask(patience)
-      local server = support.tcp(function(handle, self) self.read(handle) end)
-      local _, finish = support.start_nmap("-sT -p " .. server.port .. " --script mynah-identify --script-args mynah.patience="
-        .. patience .. " 127.0.0.1")
-      return function()
-        local run = finish()
-        server.close()
-        return run.seconds
-      end
-    end
-    local short, long = ask "1s", ask "9s"
-    short, long = short(), long()
+    local short, long = slow.short(), slow.long()
     assert(long - short > 2, short .. " and " .. long)
   end)
 
@@ -249,85 +297,39 @@ describe("script argument", function()
 end)
 
 describe("mynah-version in -sV", function()
-  local function version_scan(port, more)
-    return support.nmap("-sT -sV --version-intensity 0 -p " .. port .. " --script mynah-version " .. (more or "") .. " 127.0.0.1")
-  end
-
   it("names a node that behaves as Skype's did", function()
-    local process, port = support.demo("skype")
-    local run = version_scan(port)
-    process:stop()
-    local line = run.out:match("\n(" .. port .. "/tcp [^\n]*)")
-    assert(line:find("^%d+/tcp open  skype2"), line)
-    assert.equal("skype2", run["tcp " .. port].service)
-    assert.equal("probed", run["tcp " .. port].method)
+    local run = slow.node()
+    assert(run.line:find("^%d+/tcp open  skype2"), run.line)
+    assert.equal("skype2", run.port.service)
+    assert.equal("probed", run.port.method)
   end)
 
   it("names what only our signatures know, from what Nmap has heard: nothing is asked again", function()
-    local path = support.write(support.temp ".sig", OWN)
-    local function count(more)
-      local server = support.tcp(function(handle, self)
-        handle:write("mynah test protocol, version 2.7\r\n")
-        self.read(handle)
-      end)
-      local run = version_scan(server.port, more)
-      server.close()
-      return server.count, run["tcp " .. server.port], run.out
-    end
-    local without = count "--script-args mynah.signatures=/nonexistent" -- fails before it could ask
-    local with, port, out = count("--script-args mynah.signatures=" .. path)
-    assert.equal("mynah-test", port.service, out)
-    assert.equal("2.7", port.version)
-    assert.equal(without, with)
-    assert(out:find("/tcp open  mynah%-test 2%.7") or out:find("/tcp open  mynah%-test%s+2%.7"), out)
+    local with, without = slow.own(), slow.not_own()
+    assert.equal("mynah-test", with.port.service, with.out)
+    assert.equal("2.7", with.port.version)
+    assert.equal(without.server.count, with.server.count)
+    assert(with.line:find("/tcp open  mynah%-test%s+2%.7"), with.line)
   end)
 
   it("takes a page that Nmap has seen", function()
-    local function server()
-      return support.tcp(function(handle, self)
-        self.read(handle, function(bytes)
-          if bytes:find("^GET / HTTP/1%.0") then
-            handle:write("HTTP/1.0 200 OK\r\nServer: mynah-only/9.1\r\nContent-Type: text/html\r\n\r\n<title>Here</title>")
-          end
-          handle:shutdown()
-        end)
-      end)
-    end
-    local web = server()
-    local run = support.nmap("-sT -sV --version-intensity 1 -p " .. web.port .. " --script mynah-version 127.0.0.1")
-    web.close()
-    assert(run["tcp " .. web.port].service == "http", run.out)
+    local run = slow.page()
+    assert.equal("http", run.port.service, run.out)
   end)
 
   it("leaves what Nmap has settled alone", function()
-    local server = support.tcp(function(handle, self)
-      handle:write("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n")
-      self.read(handle)
-    end)
-    local run = version_scan(server.port)
-    local plain = support.nmap("-sT -sV --version-intensity 0 -p " .. server.port .. " 127.0.0.1", { env = { NMAPDIR = false } })
-    server.close()
-    for _, key in ipairs { "service", "product", "version", "extra" } do
-      assert.equal(plain["tcp " .. server.port][key], run["tcp " .. server.port][key])
-    end
-    assert.equal("OpenSSH", plain["tcp " .. server.port].product)
+    local with, plain = slow.settled(), slow.plain()
+    for _, key in ipairs { "service", "product", "version", "extra" } do assert.equal(plain.port[key], with.port[key]) end
+    assert.equal("OpenSSH", plain.port.product)
   end)
 end)
 
 describe("what Nmap itself found", function()
   it("of the product is kept where the service is the same", function()
-    local server = support.tcp(function(handle, self)
-      self.read(handle, function()
-        handle:write("HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        handle:shutdown()
-      end)
-    end)
-    local run = support.nmap("-sT -sV --version-intensity 1 -p " .. server.port .. " --script mynah-identify 127.0.0.1")
-    server.close()
-    local port = run["tcp " .. server.port]
-    assert.equal("http", port.service)
-    assert.equal("nginx", port.product)
-    assert.equal("1.22.1", port.version)
+    local run = slow.nginx()
+    assert.equal("http", run.port.service)
+    assert.equal("nginx", run.port.product)
+    assert.equal("1.22.1", run.port.version)
     assert.truthy(xml.find(xml.parse(run.xml), "cpe"))
   end)
 end)

@@ -94,12 +94,13 @@ function support.start_nmap(args, options)
     end, options.seconds or 240)
     process:stop()
     if not over then error("nmap does not end: " .. table.concat(list, " "):sub(1, 300)) end
-    local result = { exit = process.exit, signal = process.signal, out = process.rest, err = process.errors,
-      seconds = (uv.hrtime() - began) / 1e9 }
+    local result = { exit = process.exit, signal = process.signal, out = process.rest, err = process.errors }
     local file = io.open(out)
     local text = file and file:read("*a") or ""
     if file then file:close() end
     result.xml = text
+    -- By Nmap's own word where it got that far: who waits for it may do so late.
+    result.seconds = tonumber(text:match('<finished [^>]*elapsed="([%d.]+)"')) or (uv.hrtime() - began) / 1e9
     if text:find("</nmaprun>", 1, true) then
       result.ports = xml.ports(text)
       for _, p in ipairs(result.ports) do result[p.transport .. " " .. p.port] = p end
