@@ -1,6 +1,6 @@
 /* match.h - hold a reply against a signature: one pair at a time, then all of a conversation
  * together. Pure and bounded: no allocation (but for what PCRE2 keeps in the scratch), no clock, no
- * backtracking outside PCRE2's limits. */
+ * backtracking outside PCRE2's limits. How bits are counted: signatures/README.md. */
 #ifndef MYNAH_MATCH_H
 #define MYNAH_MATCH_H
 
@@ -30,10 +30,11 @@ enum { MY_LINES_MAX = 64, MY_GIVES_MAX = 8 };
 typedef enum my_held {
   MY_FAILED = 0,
   MY_HELD = 1,
-  MY_HELD_PUBLIC,  /* my.ip: not ours, but a globally routable one: behind NAT, if it stays the same
-                    */
+  MY_HELD_PUBLIC,  /* my.ip: not ours but globally routable, and not copied from the request: behind
+                      NAT, if it stays the same */
   MY_HELD_PRIVATE, /* my.ip: a private address that is not ours: good for a guess */
-  MY_SKIPPED       /* does not apply (a 4-byte address line over IPv6), or needs more replies */
+  MY_SKIPPED       /* does not apply (a 4-byte address over IPv6, a clock not known), another
+                      line of its group counts, or it needs more replies */
 } my_held;
 
 /* What one pair shows, line by line. matched: no line failed (vary and control are not judged
@@ -44,7 +45,7 @@ typedef struct my_match {
   double fresh_bits, identity_bits;
   uint8_t held[MY_LINES_MAX];     /* my_held */
   my_span got[MY_LINES_MAX];      /* the reply's bytes that each line looked at, may be empty */
-  double line_bits[MY_LINES_MAX]; /* identity bits that each line gave */
+  double line_bits[MY_LINES_MAX]; /* identity bits that each line adds */
   size_t line_count;
 } my_match;
 

@@ -34,8 +34,8 @@ size_t my_sigdb_count(const my_sigdb *db);
 const my_sig *my_sigdb_at(const my_sigdb *db, size_t i);           /* NULL past the end */
 const my_sig *my_sigdb_find(const my_sigdb *db, const char *name); /* NULL where there is none */
 
-/* The two budgets of evidence that a full match of every line would give (DESIGN section 4),
- * in bits, and whether they reach what a certain verdict wants. */
+/* The two budgets of evidence that a match of all lines but the soft ones gives at the least
+ * (DESIGN section 4), in bits, and whether they reach what a certain verdict wants. */
 typedef struct my_budget {
   double fresh_bits, identity_bits;
   bool enough;

@@ -230,6 +230,12 @@ enum { TOKENS_MAX = 256 };
 
 int hex_value(char c); /* -1: not a hex digit */
 
+/* Bytes of the UTF-8 character at s (n > 0), in the shortest form of one that exists. 0: it is
+ * none. */
+size_t utf8_length(const char *s, size_t n);
+/* Is that character one that terminals obey? */
+bool is_control(const char *s);
+
 /* Split one line of text. Decoded strings go into the arena. MY_OK and *count (0 for an empty
  * line), or MY_ESYNTAX with where->column and text. */
 int sig_lex(arena *a, const char *s, size_t n, token *out, size_t *count, my_where *where);

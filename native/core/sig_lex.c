@@ -89,9 +89,9 @@ static void lex_operator(const char *s, size_t n, size_t *i, token *t)
   *i += len;
 }
 
-/* Bytes of the UTF-8 character at s, the shortest form of one that exists. 0: it is none. */
-static size_t utf8_length(const unsigned char *s, size_t n)
+size_t utf8_length(const char *text, size_t n)
 {
+  const unsigned char *s = (const unsigned char *)text;
   size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
   if (len == 0 || len > n || s[0] > 0xf4) return 0;
   for (size_t i = 1; i < len; i++)
@@ -101,15 +101,20 @@ static size_t utf8_length(const unsigned char *s, size_t n)
   return too_long || surrogate || past_last ? 0 : len;
 }
 
-/* Lines are UTF-8 without control characters, comments too: they are shown to people. */
-static int check_characters(const char *text, size_t n, my_where *where)
+bool is_control(const char *s)
 {
-  const unsigned char *s = (const unsigned char *)text;
+  const unsigned char *c = (const unsigned char *)s;
+  return c[0] < 32 || c[0] == 127 || (c[0] == 0xc2 && c[1] < 0xa0);
+}
+
+/* Lines are UTF-8 without control characters, comments too: they are shown to people. */
+static int check_characters(const char *s, size_t n, my_where *where)
+{
   for (size_t i = 0, len; i < n; i += len) {
     len = utf8_length(s + i, n - i);
     if (len == 0)
       return complain(where, (unsigned)i + 1, "not UTF-8: expected it, or \\xHH inside a text");
-    if ((s[i] < 32 && s[i] != '\t') || s[i] == 127 || (s[i] == 0xc2 && s[i + 1] < 0xa0))
+    if (is_control(s + i) && s[i] != '\t')
       return complain(where, (unsigned)i + 1,
                       "control character: expected \\xHH, inside a text or a pattern");
   }

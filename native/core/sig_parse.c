@@ -1,165 +1,10 @@
-/* sig_parse.c - the statements of a signature file: services, signatures, samples, what they give.
- */
+/* sig_parse.c - a signature file line by line: which statements there are, where they belong, and
+ * what makes a whole signature. */
 #include "sig_parse.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Characters of the first n bytes, as people count columns. */
-static unsigned count_characters(const char *s, size_t n)
-{
-  unsigned count = 0;
-  for (size_t i = 0; i < n; i++)
-    count += ((unsigned char)s[i] & 0xc0) != 0x80;
-  return count;
-}
-
-unsigned column_of(const parser *p, const token *t)
-{
-  return count_characters(p->text, t->column - 1) + 1;
-}
-
-static int fail_at(parser *p, unsigned line_number, unsigned column, const char *format,
-                   va_list args)
-{
-  p->where->line = line_number;
-  p->where->column = column;
-  int n = vsnprintf(p->where->text, sizeof p->where->text, format, args);
-  size_t end = strlen(p->where->text);
-  while (n >= (int)sizeof p->where->text && end > 0 &&
-         (unsigned char)p->where->text[end - 1] >= 0x80)
-    p->where->text[--end] = 0;                 /* no half of a character */
-  for (char *c = p->where->text; *c != 0; c++) /* words of the file may stand in it */
-    if ((unsigned char)*c < 32 || *c == 127) *c = '?';
-  return MY_ESYNTAX;
-}
-
-int parse_fail(parser *p, const token *t, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  int rc = fail_at(p, p->line_number, column_of(p, t), format, args);
-  va_end(args);
-  return rc;
-}
-
-int parse_fail_at(parser *p, unsigned line_number, unsigned column, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  int rc = fail_at(p, line_number, column, format, args);
-  va_end(args);
-  return rc;
-}
-
-const token *parse_peek(const parser *p)
-{
-  return &p->tokens[p->at < p->count ? p->at : p->count];
-}
-
-const token *parse_take(parser *p)
-{
-  const token *t = parse_peek(p);
-  if (p->at < p->count) p->at++;
-  return t;
-}
-
-bool token_is(const token *t, const char *word)
-{
-  return (t->kind == TOKEN_WORD || t->kind == TOKEN_OP) && strlen(word) == t->n &&
-         memcmp(t->s, word, t->n) == 0;
-}
-
-bool read_decimal(const char *s, size_t n, uint64_t low, uint64_t high, uint64_t *out)
-{
-  uint64_t value = 0;
-  if (n == 0 || n > 18) return false;
-  for (size_t i = 0; i < n; i++) {
-    if (s[i] < '0' || s[i] > '9') return false;
-    value = value * 10 + (uint64_t)(s[i] - '0');
-  }
-  *out = value;
-  return value >= low && value <= high;
-}
-
-int read_hex(arena *a, const char *s, size_t n, my_span *out)
-{
-  if (n == 0 || n % 2 != 0) return MY_EFORMAT;
-  for (size_t i = 0; i < n; i++)
-    if (hex_value(s[i]) < 0) return MY_EFORMAT;
-  uint8_t *bytes = arena_alloc(a, n / 2);
-  if (bytes == NULL) return MY_ENOMEM;
-  for (size_t i = 0; i < n; i += 2)
-    bytes[i / 2] = (uint8_t)(hex_value(s[i]) << 4 | hex_value(s[i + 1]));
-  *out = (my_span){bytes, n / 2};
-  return MY_OK;
-}
-
-bool read_repeat(const token *t, uint8_t *byte, size_t *count)
-{
-  uint64_t n;
-  if (t->n < 4 || t->s[2] != '*' || hex_value(t->s[0]) < 0 || hex_value(t->s[1]) < 0 ||
-      !read_decimal(t->s + 3, t->n - 3, 1, 65535, &n))
-    return false;
-  *byte = (uint8_t)(hex_value(t->s[0]) << 4 | hex_value(t->s[1]));
-  *count = (size_t)n;
-  return true;
-}
-
-void *grow(arena *a, void *array, size_t count, size_t size)
-{
-  if (count > 0 && (count & (count - 1)) != 0) return array;
-  void *larger = arena_alloc(a, (count == 0 ? 1 : 2 * count) * size);
-  if (larger != NULL && count > 0) memcpy(larger, array, count * size);
-  return larger;
-}
-
-int expect_end(parser *p)
-{
-  const token *t = parse_peek(p);
-  if (t->kind == TOKEN_END) return MY_OK;
-  return parse_fail(p, t, "\"%.*s\" after the end of the statement", (int)t->n, t->s);
-}
-
-static int need_sig(parser *p, const token *t)
-{
-  if (p->sig != NULL) return MY_OK;
-  return parse_fail(p, t, "\"%.*s\" outside a signature: expected `sig NAME` first", (int)t->n,
-                    t->s);
-}
-
-static bool is_name(const token *t)
-{
-  if (t->kind != TOKEN_WORD || t->n == 0 || t->n > 60) return false;
-  for (size_t i = 0; i < t->n; i++)
-    if (!(t->s[i] >= 'a' && t->s[i] <= 'z') && !(t->s[i] >= '0' && t->s[i] <= '9') &&
-        strchr("-_.", t->s[i]) == NULL)
-      return false;
-  return true;
-}
-
-static int take_name(parser *p, const char *what, char **out)
-{
-  const token *t = parse_take(p);
-  if (!is_name(t))
-    return parse_fail(p, t, "%s \"%.*s\": expected lower-case letters, digits, - _ .", what,
-                      (int)t->n, t->s);
-  *out = arena_text(&p->file->memory, t->s, t->n);
-  return *out != NULL ? MY_OK : MY_ENOMEM;
-}
-
-int take_text(parser *p, const char *what, const char **out)
-{
-  const token *t = parse_take(p);
-  if (t->kind != TOKEN_TEXT) return parse_fail(p, t, "%s: expected a text in quotes", what);
-  for (size_t i = 0; i < t->n; i++) /* escapes can spell what the lexer keeps out */
-    if ((unsigned char)t->s[i] < 32 || t->s[i] == 127)
-      return parse_fail(p, t, "%s: control character in a text that people read", what);
-  *out = arena_text(&p->file->memory, t->s, t->n);
-  return *out != NULL ? MY_OK : MY_ENOMEM;
-}
 
 /* ---- the end of a signature ---- */
 
@@ -211,63 +56,7 @@ static int finish_sig(parser *p)
   return sig_score(s, p->scratch);
 }
 
-/* ---- statements ---- */
-
-static int parse_service(parser *p)
-{
-  char *name;
-  int rc = finish_sig(p);
-  if (rc != MY_OK || (rc = take_name(p, "service", &name)) != MY_OK) return rc;
-  p->service = arena_alloc(&p->file->memory, sizeof *p->service);
-  if (p->service == NULL) return MY_ENOMEM;
-  p->service->name = name;
-  p->service->title = "";
-  return expect_end(p);
-}
-
-static int need_service(parser *p, const token *t)
-{
-  if (p->service != NULL && p->sig == NULL) return MY_OK;
-  return parse_fail(p, t, "\"%.*s\" belongs right behind `service NAME`", (int)t->n, t->s);
-}
-
-static int parse_port_range(parser *p, const token *t, my_transport transport, const char *s,
-                            size_t n)
-{
-  const char *dash = memchr(s, '-', n);
-  uint64_t first, last;
-  size_t head = dash != NULL ? (size_t)(dash - s) : n;
-  if (!read_decimal(s, head, 1, 65535, &first))
-    return parse_fail(p, t, "port \"%.*s\": expected 1 to 65535", (int)head, s);
-  last = first;
-  if (dash != NULL && !read_decimal(dash + 1, n - head - 1, first, 65535, &last))
-    return parse_fail(p, t, "ports \"%.*s\": expected a range from low to high", (int)n, s);
-  service *v = p->service;
-  v->ports = grow(&p->file->memory, v->ports, v->port_count, sizeof *v->ports);
-  if (v->ports == NULL) return MY_ENOMEM;
-  v->ports[v->port_count++] = (port_range){transport, (uint16_t)first, (uint16_t)last};
-  return MY_OK;
-}
-
-static int parse_ports(parser *p)
-{
-  const token *t = parse_take(p);
-  my_transport transport = token_is(t, "tcp") ? MY_TCP : MY_UDP;
-  if (!token_is(t, "udp") && !token_is(t, "tcp"))
-    return parse_fail(p, t, "ports of \"%.*s\": expected udp or tcp", (int)t->n, t->s);
-  do {
-    t = parse_take(p);
-    if (t->kind != TOKEN_WORD) return parse_fail(p, t, "ports: expected 1 to 65535, or a range");
-    for (size_t i = 0, start = 0; i <= t->n; i++) {
-      if (i < t->n && t->s[i] != ',') continue;
-      int rc = parse_port_range(p, t, transport, t->s + start, i - start);
-      if (rc != MY_OK) return rc;
-      start = i + 1;
-    }
-  } while (parse_peek(p)->kind != TOKEN_END && !token_is(parse_peek(p), "tcp") &&
-           !token_is(parse_peek(p), "udp"));
-  return parse_peek(p)->kind == TOKEN_END ? MY_OK : parse_ports(p);
-}
+/* ---- statements of a signature ---- */
 
 static bool name_taken(const parser *p, const char *name)
 {
@@ -276,18 +65,19 @@ static bool name_taken(const parser *p, const char *name)
   return my_sigdb_find(p->db, name) != NULL;
 }
 
-static int parse_sig(parser *p, const token *t)
+static int parse_sig(parser *p, const token *word)
 {
   char *name;
-  int rc = finish_sig(p);
-  if (rc != MY_OK) return rc;
+  int rc;
   if (p->service == NULL)
-    return parse_fail(p, t, "a signature of no service: expected `service NAME` first");
+    return parse_fail(p, word, "a signature of no service: expected `service NAME` first");
   const token *named = parse_peek(p);
   if ((rc = take_name(p, "sig", &name)) != MY_OK) return rc;
   if (name_taken(p, name))
     return parse_fail(p, named, "a second signature \"%s\": expected a name of its own", name);
   struct sig_file *f = p->file;
+  if (f->count == SIGS_MAX)
+    return parse_fail(p, word, "more than %d signatures in a file", SIGS_MAX);
   if ((f->count & (f->count - 1)) == 0) {
     my_sig **larger = realloc(f->sigs, (f->count == 0 ? 1 : 2 * f->count) * sizeof *larger);
     if (larger == NULL) return MY_ENOMEM;
@@ -308,8 +98,9 @@ static int parse_sig(parser *p, const token *t)
   return expect_end(p);
 }
 
-static int parse_over(parser *p)
+static int parse_over(parser *p, const token *word)
 {
+  (void)word;
   const token *t = parse_take(p);
   if (p->probe_len > 0 || p->sig->line_count > 0)
     return parse_fail(p, t, "`over` belongs right behind `sig NAME`");
@@ -332,12 +123,12 @@ static bool turns_fixed_bit(const parser *p, const place *at, my_span key)
   return false;
 }
 
-static int parse_control(parser *p, const token *t)
+static int parse_control(parser *p, const token *word)
 {
   my_sig *s = p->sig;
   int rc;
   p->send_over = true;
-  if (s->control_key.len > 0) return parse_fail(p, t, "a second `control`: expected one");
+  if (s->control_key.len > 0) return parse_fail(p, word, "a second `control`: expected one");
   const token *place_token = parse_take(p);
   if ((rc = parse_place(p, place_token, false, &s->control)) != MY_OK) return rc;
   if (s->control.view != VIEW_REQUEST || s->control.length || s->control.from_end ||
@@ -345,9 +136,9 @@ static int parse_control(parser *p, const token *t)
     return parse_fail(p, place_token,
                       "control of \"%.*s\": expected a place of the request, q@o or q@o:n",
                       (int)place_token->n, place_token->s);
-  if (!token_is(parse_take(p), "^"))
-    return parse_fail(p, &p->tokens[p->at - 1], "expected ^ and the bits to turn");
-  t = parse_take(p);
+  const token *sign = parse_take(p);
+  if (!token_is(sign, "^")) return parse_fail(p, sign, "expected ^ and the bits to turn");
+  const token *t = parse_take(p);
   rc = t->kind == TOKEN_WORD ? read_hex(&p->file->memory, t->s, t->n, &s->control_key) : MY_EFORMAT;
   if (rc == MY_ENOMEM) return rc;
   if (rc != MY_OK || s->control_key.len != s->control.width)
@@ -359,8 +150,9 @@ static int parse_control(parser *p, const token *t)
   return expect_end(p);
 }
 
-static int parse_from_port(parser *p)
+static int parse_from_port(parser *p, const token *word)
 {
+  (void)word;
   const token *t = parse_take(p);
   if (!token_is(t, "any"))
     return parse_fail(p, t, "from-port \"%.*s\": expected any", (int)t->n, t->s);
@@ -368,70 +160,84 @@ static int parse_from_port(parser *p)
   return expect_end(p);
 }
 
-static int parse_relation(parser *p, const token *t)
+static int parse_banner(parser *p, const token *word)
 {
-  if (token_is(t, "vary")) return parse_line(p, LINE_VARY, false, false);
-  if (token_is(t, "stable")) return parse_line(p, LINE_STABLE, false, false);
-  if (token_is(t, "soft")) return parse_line(p, LINE_CHECK, true, false);
-  if (token_is(t, "any")) return parse_line(p, LINE_CHECK, false, true);
-  if (t->s[0] == '@' || token_is(t, "len") || token_is(t, "sport")) {
-    p->at--; /* the place is part of the line */
-    return parse_line(p, LINE_CHECK, false, false);
-  }
-  return parse_fail(p, t, "\"%.*s\": expected a keyword of the language or a place such as @0:2",
-                    (int)t->n, t->s);
+  (void)word;
+  p->sig->info.banner = true;
+  return expect_end(p);
 }
 
-/* A statement inside a signature. */
-static int parse_inside(parser *p, const token *t)
+static int parse_nofresh(parser *p, const token *word)
 {
-  int rc = need_sig(p, t);
-  if (rc != MY_OK) return rc;
-  if (token_is(t, "over")) return parse_over(p);
-  if (token_is(t, "banner")) {
-    p->sig->info.banner = true;
-    return expect_end(p);
-  }
-  if (token_is(t, "send")) return parse_send(p);
-  if (token_is(t, "nofresh")) {
-    p->sig->info.fresh_exempt = true;
-    return expect_end(p);
-  }
-  if (token_is(t, "control")) return parse_control(p, t);
-  if (token_is(t, "give")) return parse_give(p);
-  if (token_is(t, "product") || token_is(t, "version") || token_is(t, "extra") ||
-      token_is(t, "cpe"))
-    return parse_template(p, t);
-  if (token_is(t, "match")) return parse_sample(p, true);
-  if (token_is(t, "nomatch")) return parse_sample(p, false);
-  if (token_is(t, "from-port")) return parse_from_port(p);
-  return parse_relation(p, t);
+  (void)word;
+  p->sig->info.fresh_exempt = true;
+  return expect_end(p);
+}
+
+static int parse_relation(parser *p, const token *word)
+{
+  bool soft = token_is(word, "soft"), any = token_is(word, "any");
+  line_kind kind = token_is(word, "vary")     ? LINE_VARY
+                   : token_is(word, "stable") ? LINE_STABLE
+                                              : LINE_CHECK;
+  if (kind == LINE_CHECK && !soft && !any) p->at--; /* the word is the place */
+  return parse_line(p, kind, soft, any);
+}
+
+/* ---- all statements ---- */
+
+typedef enum belongs { ANYWHERE, BEHIND_SERVICE, INSIDE_SIG } belongs;
+
+static const struct {
+  const char *word;
+  belongs where;
+  int (*parse)(parser *p, const token *word);
+} statements[] = {
+    {"service", ANYWHERE, parse_service},    {"sig", ANYWHERE, parse_sig},
+    {"from", ANYWHERE, parse_from},          {"title", BEHIND_SERVICE, parse_title},
+    {"ports", BEHIND_SERVICE, parse_ports},  {"over", INSIDE_SIG, parse_over},
+    {"banner", INSIDE_SIG, parse_banner},    {"send", INSIDE_SIG, parse_send},
+    {"nofresh", INSIDE_SIG, parse_nofresh},  {"from-port", INSIDE_SIG, parse_from_port},
+    {"control", INSIDE_SIG, parse_control},  {"vary", INSIDE_SIG, parse_relation},
+    {"stable", INSIDE_SIG, parse_relation},  {"soft", INSIDE_SIG, parse_relation},
+    {"any", INSIDE_SIG, parse_relation},     {"len", INSIDE_SIG, parse_relation},
+    {"sport", INSIDE_SIG, parse_relation},   {"give", INSIDE_SIG, parse_give},
+    {"product", INSIDE_SIG, parse_template}, {"version", INSIDE_SIG, parse_template},
+    {"extra", INSIDE_SIG, parse_template},   {"cpe", INSIDE_SIG, parse_template},
+    {"match", INSIDE_SIG, parse_sample},     {"nomatch", INSIDE_SIG, parse_sample}};
+
+static int check_belongs(parser *p, const token *word, belongs where)
+{
+  if (where == BEHIND_SERVICE && (p->service == NULL || p->sig != NULL))
+    return parse_fail(p, word, "\"%.*s\" belongs right behind `service NAME`", (int)word->n,
+                      word->s);
+  if (where == INSIDE_SIG && p->sig == NULL)
+    return parse_fail(p, word, "\"%.*s\" outside a signature: expected `sig NAME` first",
+                      (int)word->n, word->s);
+  return MY_OK;
 }
 
 static int parse_statement(parser *p)
 {
-  const token *t = parse_take(p);
-  const char *provenance;
+  const token *word = parse_take(p);
   int rc;
-  if (t->kind != TOKEN_WORD)
-    return parse_fail(p, t, "a line begins with \"%.*s\": expected a keyword or a place", (int)t->n,
-                      t->s);
-  if (token_is(t, "service")) return parse_service(p);
-  if (token_is(t, "sig")) return parse_sig(p, t);
-  if (token_is(t, "title") || token_is(t, "ports")) {
-    if ((rc = need_service(p, t)) != MY_OK) return rc;
-    if (token_is(t, "ports")) return parse_ports(p);
-    rc = take_text(p, "title", &p->service->title);
-    return rc == MY_OK ? expect_end(p) : rc;
+  if (word->kind != TOKEN_WORD)
+    return parse_fail(p, word, "a line begins with \"%.*s\": expected a keyword or a place",
+                      (int)word->n, word->s);
+  if ((token_is(word, "service") || token_is(word, "sig")) && (rc = finish_sig(p)) != MY_OK)
+    return rc;
+  for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+    if (!token_is(word, statements[i].word)) continue;
+    rc = check_belongs(p, word, statements[i].where);
+    return rc == MY_OK ? statements[i].parse(p, word) : rc;
   }
-  if (token_is(t,
-               "from")) { /* of a service or of a signature; kept for readers of the file alone */
-    if (p->service == NULL) return parse_fail(p, t, "\"from\" before `service NAME`");
-    rc = take_text(p, "from", &provenance);
-    return rc == MY_OK ? expect_end(p) : rc;
-  }
-  return parse_inside(p, t);
+  if ((rc = check_belongs(p, word, INSIDE_SIG)) != MY_OK) return rc;
+  if (word->s[0] == '@') return parse_relation(p, word);
+  return parse_fail(p, word, "\"%.*s\": expected a keyword of the language or a place such as @0:2",
+                    (int)word->n, word->s);
 }
+
+/* ---- lines and files ---- */
 
 /* The line without indentation, comment and the blanks before it: evidence is shown with it. */
 static const char *line_text(parser *p, const char *s)
@@ -455,9 +261,10 @@ static int parse_one_line(parser *p, const char *s, size_t n)
   p->text = s;
   p->at = 0;
   int rc = sig_lex(&p->file->memory, s, n, p->tokens, &p->count, p->where);
-  if (rc != MY_OK) {
+  if (rc == MY_ESYNTAX) {
+    token at = {.column = p->where->column};
     p->where->line = p->line_number;
-    p->where->column = count_characters(s, p->where->column > 0 ? p->where->column - 1 : 0) + 1;
+    p->where->column = column_of(p, &at);
   }
   if (rc != MY_OK || p->count == 0) return rc;
   p->line = line_text(p, s);
@@ -495,6 +302,7 @@ int sig_parse(struct sig_file *f, const struct my_sigdb *db, const char *name, m
   p->where = where;
   p->name = arena_text(&f->memory, name, strlen(name));
   if (p->name != NULL) rc = my_scratch_new(&p->scratch);
+  if (rc == MY_OK) pcre2_set_match_limit(p->scratch->limits, PATTERN_STEPS);
   if (rc == MY_OK && text.len > 0) rc = parse_lines(p, (const char *)text.data, text.len);
   my_scratch_free(p->scratch);
   free(p);

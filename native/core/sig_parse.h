@@ -1,6 +1,6 @@
 /* sig_parse.h - the state of one parse, shared by the parser's files: sig_parse.c (statements),
- * sig_send.c (the probe), sig_place.c, sig_right.c and sig_line.c (what a reply owes), sig_sample.c
- * (samples, and what is given). */
+ * sig_word.c (words of a line), sig_service.c, sig_send.c (the probe), sig_place.c, sig_right.c and
+ * sig_line.c (what a reply owes), sig_sample.c (samples, and what is given). */
 #ifndef MYNAH_CORE_SIG_PARSE_H
 #define MYNAH_CORE_SIG_PARSE_H
 
@@ -14,7 +14,14 @@ typedef struct length_fixup {
   unsigned line_number, column;
 } length_fixup;
 
-enum { FIXUPS_MAX = 16, SAMPLE_MAX = 65536, FILE_ROOM = 4 << 20 };
+/* What one file may ask for, so that reading it ends soon. */
+enum {
+  SIGS_MAX = 4096,
+  FIXUPS_MAX = 16,      /* lengths in a probe */
+  SAMPLE_MAX = 65536,   /* bytes of a request or a reply */
+  FILE_ROOM = 4 << 20,  /* bytes of all samples, and of all patterns */
+  PATTERN_STEPS = 5000, /* of a pattern that is tried for the score */
+};
 
 typedef struct parser {
   struct sig_file *file;
@@ -56,6 +63,9 @@ bool token_is(const token *t, const char *word);
 bool text_starts(const char *s, size_t n, const char *prefix);
 int expect_end(parser *p);
 
+/* A name, lower case, into the arena; 'what' is named in the message. */
+int take_name(parser *p, const char *what, char **out);
+
 /* A text in quotes, without control characters, into the arena. */
 int take_text(parser *p, const char *what, const char **out);
 
@@ -71,17 +81,27 @@ bool read_repeat(const token *t, uint8_t *byte, size_t *count);
 /* Make room for one more element at the end of an arena array that doubles. NULL: memory is out. */
 void *grow(arena *a, void *array, size_t count, size_t size);
 
-int parse_send(parser *p);
+/* ---- statements: 'word' is the keyword, the rest of the line comes next ---- */
+
+int parse_service(parser *p, const token *word);
+int parse_title(parser *p, const token *word);
+int parse_ports(parser *p, const token *word);
+int parse_from(parser *p, const token *word);
+int parse_send(parser *p, const token *word);
+int parse_sample(parser *p, const token *word);
+int parse_give(parser *p, const token *word);
+int parse_template(parser *p, const token *word);
+int parse_line(parser *p, line_kind kind, bool soft, bool any);
+
+/* ---- their parts ---- */
+
+/* Write the lengths of a probe that is complete. */
 int set_lengths(parser *p);
 int parse_place(parser *p, const token *t, bool left, place *out);
 /* The same for the text s inside the word t. */
 int read_place(parser *p, const token *t, const char *s, size_t n, bool left, place *out);
 /* What a line compares its place with; 'l' has its place, mask and operator already. */
 int parse_right(parser *p, const line *l, rhs *out);
-int parse_line(parser *p, line_kind kind, bool soft, bool any);
-int parse_sample(parser *p, bool expect);
-int parse_give(parser *p);
-int parse_template(parser *p, const token *t);
 /* Do all groups that templates name stand in some pattern? */
 int check_templates(parser *p);
 

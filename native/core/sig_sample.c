@@ -57,9 +57,9 @@ static int parse_sample_address(parser *p, my_endpoint *out)
   return parse_fail(p, t, "\"%.*s\": expected an IP address", (int)t->n, t->s);
 }
 
-int parse_sample(parser *p, bool expect)
+int parse_sample(parser *p, const token *word)
 {
-  my_sample sample = {.expect = expect, .line = p->line_number};
+  my_sample sample = {.expect = token_is(word, "match"), .line = p->line_number};
   my_sig *s = p->sig;
   int rc = parse_bytes(p, &sample.request);
   if (rc != MY_OK) return rc;
@@ -88,27 +88,28 @@ static int add_give(parser *p, const token *t, give g)
   return expect_end(p);
 }
 
-int parse_give(parser *p)
+int parse_give(parser *p, const token *word)
 {
   give g = {0};
+  (void)word;
   const token *t = parse_take(p);
   int rc = parse_place(p, t, false, &g.at);
   if (rc != MY_OK) return rc;
   if (g.at.length) return parse_fail(p, t, "give: expected a place of bytes such as @3:4");
-  if (!token_is(parse_take(p), "as"))
-    return parse_fail(p, &p->tokens[p->at - 1], "expected `as \"…\"`");
+  const token *as = parse_take(p);
+  if (!token_is(as, "as")) return parse_fail(p, as, "expected `as \"…\"`");
   if ((rc = take_text(p, "give", &g.name)) != MY_OK) return rc;
   return add_give(p, t, g);
 }
 
 /* product "…", version "…": templates in which $1 and $name stand for groups of a pattern. */
-int parse_template(parser *p, const token *t)
+int parse_template(parser *p, const token *word)
 {
   give g = {.line_number = p->line_number, .column = column_of(p, parse_peek(p))};
   int rc = take_text(p, "template", &g.text);
   if (rc != MY_OK) return rc;
-  if ((g.name = arena_text(&p->file->memory, t->s, t->n)) == NULL) return MY_ENOMEM;
-  return add_give(p, t, g);
+  if ((g.name = arena_text(&p->file->memory, word->s, word->n)) == NULL) return MY_ENOMEM;
+  return add_give(p, word, g);
 }
 
 static bool some_pattern_has(const my_sig *s, const char *group, size_t n)

@@ -3,7 +3,6 @@
 #include "sig_score.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ASKED_AT_MOST = 4 /* nonces, as judge.c does */ };
@@ -15,7 +14,7 @@ bool budget_is_enough(double fresh_bits, double identity_bits, bool fresh_exempt
   return fresh_bits >= CERTAIN_FRESH_BITS && fresh_bits + identity_bits >= CERTAIN_BITS;
 }
 
-/* ---- facts, and what is easy ---- */
+/* ---- facts ---- */
 
 static fact right_fact(const rhs *r)
 {
@@ -40,16 +39,6 @@ static fact line_fact(const line *l)
   for (size_t i = 0; i < l->right_count && found == FACT_NONE; i++)
     found = right_fact(&l->right[i]);
   return found;
-}
-
-/* Does a line ask for bytes of the request, moved or changed as they may be? */
-static bool is_returned(const line *l)
-{
-  for (size_t i = 0; i < l->right_count; i++)
-    if (l->right[i].kind == RHS_PLACE && l->right[i].place.view == VIEW_REQUEST &&
-        !l->right[i].place.length)
-      return true;
-  return false;
 }
 
 /* ---- fresh bits ---- */
@@ -124,25 +113,15 @@ static size_t group_end(const my_sig *sig, size_t first)
 
 static int score_lines(my_sig *sig, my_scratch *scratch)
 {
-  echoes e;
-  size_t reach = 0;
-  for (size_t i = 0; i < sig->line_count; i++) {
-    size_t n = line_reach(&sig->lines[i]);
-    reach = n > reach ? n : reach;
-  }
-  uint8_t *reply = malloc(reach);
-  if (reply == NULL) return MY_ENOMEM;
-  make_echoes(sig, &e);
-  for (size_t i = 0; i < sig->line_count; i++) {
+  ease e;
+  int rc = find_easy(sig, scratch, &e);
+  for (size_t i = 0; rc == MY_OK && i < sig->line_count; i++) {
     line *l = &sig->lines[i];
-    bool copied = holds_on_echo(l, &e, scratch);
-    score_line(l, copied);
+    score_line(l, e.copied[i]);
     l->fact = line_fact(l);
-    l->easy = copied || is_returned(l) || l->at.length || l->at.sport ||
-              holds_on_fill(l, &e, reply, scratch);
+    l->easy = e.easy[i];
   }
-  free(reply);
-  return MY_OK;
+  return rc;
 }
 
 /* One line of a group must hold: a choice among them all, easy where one of them is. */

@@ -11,19 +11,12 @@ void score_line(line *l, bool copied);
 /* One of so many holds more easily than each of them. */
 void charge_choice(line *l, double choices);
 
-/* Two probes that have nothing of what is drawn anew in common. */
-typedef struct echoes {
-  uint8_t probe[2][MY_PROBE_MAX];
-  size_t len;
-} echoes;
+/* For each line: does a copy of the probe hold it, and is it easy for this or another reason? */
+typedef struct ease {
+  bool copied[MY_LINES_MAX], easy[MY_LINES_MAX];
+} ease;
 
-void make_echoes(const my_sig *sig, echoes *out);
-bool holds_on_echo(const line *l, const echoes *e, my_scratch *scratch);
-
-/* Bytes of a reply long enough for a line. */
-size_t line_reach(const line *l);
-
-/* Does a reply of one byte over and over hold the line? 'reply' has room for its reach. */
-bool holds_on_fill(const line *l, const echoes *e, uint8_t *reply, my_scratch *scratch);
+/* MY_OK or MY_ENOMEM. */
+int find_easy(const my_sig *sig, my_scratch *scratch, ease *out);
 
 #endif

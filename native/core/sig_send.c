@@ -223,11 +223,10 @@ int set_lengths(parser *p)
   return MY_OK;
 }
 
-int parse_send(parser *p)
+int parse_send(parser *p, const token *word)
 {
   if (p->send_over)
-    return parse_fail(p, &p->tokens[0],
-                      "`send` after a line that uses the probe: expected it before");
+    return parse_fail(p, word, "`send` after a line that uses the probe: expected it before");
   const token *t = parse_peek(p);
   if (t->kind == TOKEN_END) return parse_fail(p, t, "`send` of nothing: expected bytes");
   while ((t = parse_take(p))->kind != TOKEN_END) {
