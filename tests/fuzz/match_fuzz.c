@@ -1,6 +1,9 @@
-/* match_fuzz.c - any bytes as request and reply against every kind of line: the first byte says how
- * long the request is, the rest is the reply. Both are copied to the heap, so that the sanitizer
- * sees a byte too far. */
+/* match_fuzz.c - any bytes as requests and replies against every kind of line. The first byte
+ * chooses the signature, the second the addresses and the control; then come pairs: how long the
+ * request and the reply are, and their bytes. A request of length 255 is a probe of the signature's
+ * own, drawn from what follows. All is copied to the heap, so that the sanitizer sees a byte too
+ * far. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,56 +11,121 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { PAIRS_MAX = 9, OWN_PROBE = 255 };
+
 static const char signatures[] =
     "service skype\nsig skype\n send id?2 02 a16665ea0d x?14\n len = 11\n @0:2 = $id\n @2 = "
-    "b0...01.1\n"
-    " @3:4 = my.ip\n vary @7:4\n give @3:4 as \"address\"\n"
+    "b0...01.1\n @3:4 = my.ip\n vary @7:4\n give @3:4 as \"address\"\n"
     "service all\nsig all\n from-port any\n send id?4 00000001 \"ABCD\"\n soft @0:4 = rev($id) or "
-    "not($id) or add(q@4:4,ff)\n"
-    " soft @-4:4 = fold(q@8:4) or bitor($id,80)\n soft @0:2 = len-2\n soft len = q.len+1 or 3..9\n"
-    " soft @1 has \"OK\"\n soft @ starts $id\n soft @2:4 ~ digits\n soft @ ~ "
-    "m/^(a+)+b(?<product>.*)$/\n"
+    "not($id) or add(q@4:4,ff)\n soft @-4:4 = fold(q@8:4) or bitor($id,80)\n soft @0:2 = len-2\n"
+    " soft len = q.len+1 or 3..9\n soft len != rev(@0:2)\n soft @1 has \"OK\"\n soft @ starts $id\n"
+    " soft @ has fold(q@8:4)\n soft @2:4 ~ digits\n soft @ ~ m/^(a+)+b(?<product>.*)$/\n"
     " any @0 & 80 = 80\n any @0 < 11\n any @0:16 = my.ip\n any @0:4 = my.ip ^ 2112a442\n any len "
-    ">= 0\n"
-    " soft @0:4 ~ now.unix 90d\n soft @2:2 <= @4:2\n stable @0\n control q@4 ^ 80\n product "
-    "\"$product\"\n"
-    "service banner\nsig banner\n over tcp\n banner\n @ ~ m/^([A-Z]+)-(\\d+)/\n version \"$1$2\"\n";
+    ">= 0\n soft @0:4 ~ now.unix 90d\n soft @2:2 <= @4:2\n soft @0:256 != @256:256\n"
+    " soft @0:2 = my.port ^ 2112\n soft sport < my.port\n stable @0\n control q@4 ^ 80\n"
+    " product \"$product\"\n give @ as \"all\"\n"
+    "service banner\nsig banner\n over tcp\n banner\n @ ~ m/^([A-Z]+)-(\\d+)/\n version \"$1$2\"\n"
+    "service easy\nsig easy\n send n?2 01\n @0:2 = $n\n soft @2:3 = a1b2c3\n @2:2 != 0000\n vary "
+    "@4\n stable @2\n";
 
-static my_span copy(const uint8_t *data, size_t len, void **held)
+static my_sigdb *db;
+static my_scratch *scratch;
+
+typedef struct input {
+  const uint8_t *s, *end;
+} input;
+
+static uint8_t take(input *in)
 {
-  *held = malloc(len > 0 ? len : 1);
-  if (*held == NULL) abort();
-  if (len > 0) memcpy(*held, data, len);
-  return (my_span){*held, len};
+  return in->s < in->end ? *in->s++ : 0;
+}
+
+/* A copy of the next bytes on the heap, freed by free_pairs. */
+static my_span copy(input *in, size_t len)
+{
+  size_t left = (size_t)(in->end - in->s), n = len < left ? len : left;
+  uint8_t *bytes = malloc(n > 0 ? n : 1);
+  if (bytes == NULL) abort();
+  if (n > 0) memcpy(bytes, in->s, n);
+  in->s += n;
+  return (my_span){bytes, n};
+}
+
+static my_span own_probe(const my_sig *sig, const my_pair *p, input *in)
+{
+  uint8_t entropy[MY_PROBE_MAX] = {0}, *probe = malloc(MY_PROBE_MAX);
+  my_sig_info info;
+  my_sig_get_info(sig, &info);
+  for (size_t i = 0; i < info.entropy_len; i++)
+    entropy[i] = take(in);
+  if (probe == NULL) abort();
+  int n = my_sig_compose(sig, &p->my, &p->peer, (my_span){entropy, sizeof entropy}, probe,
+                         MY_PROBE_MAX);
+  return (my_span){probe, n > 0 ? (size_t)n : 0};
+}
+
+static void set_addresses(my_pair *p, unsigned choice)
+{
+  static const char *const mine[] = {"192.0.2.7", "192.168.0.19", "2001:db8::7", "8.8.8.8"};
+  my_endpoint_parse(&p->my, mine[choice % 4], 40000);
+  my_endpoint_parse(&p->peer, choice % 4 == 2 ? "2001:db8::1" : "192.0.2.1", 5000);
+  if (choice & 4) p->from = p->peer;
+  if (choice & 8) p->from.port++;
+  if (choice & 16) my_endpoint_parse(&p->public_, "81.0.0.1", 0);
+  if (choice & 32) p->now_unix_ns = 1700000000000000000;
+}
+
+static size_t take_pairs(const my_sig *sig, input *in, unsigned choice, my_pair *pairs)
+{
+  size_t count = 0;
+  do {
+    my_pair *p = &pairs[count++];
+    *p = (my_pair){0};
+    set_addresses(p, choice);
+    size_t asked = take(in), answered = take(in);
+    p->request = asked == OWN_PROBE ? own_probe(sig, p, in) : copy(in, asked);
+    p->reply = copy(in, answered | (size_t)(asked == OWN_PROBE ? 0 : take(in) & 3) << 8);
+  } while (in->s < in->end && count < PAIRS_MAX);
+  return count;
+}
+
+static void check_verdict(const my_sig *sig, const my_verdict *v)
+{
+  my_sig_info info;
+  double sum = 0;
+  my_sig_get_info(sig, &info);
+  for (size_t i = 0; i < v->last.line_count; i++)
+    sum += v->last.line_bits[i];
+  if ((v->confidence >= 0.9) != (v->state == MY_CERTAIN)) abort();
+  if (v->state == MY_CERTAIN && (!info.budget.enough || v->identity_bits < 16)) abort();
+  if ((v->want != MY_WANT_NOTHING) != (v->state == MY_MORE)) abort();
+  if (v->state != MY_NO && (sum < -0.001 || sum > v->identity_bits + 0.001)) abort();
+  for (size_t i = 0; i < v->give_count; i++)
+    if (memchr(v->give[i].value, 0, sizeof v->give[i].value) == NULL) abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  static my_sigdb *db;
-  static my_scratch *scratch;
+  my_pair pairs[PAIRS_MAX];
   my_where where;
-  void *held[2];
+  my_verdict v;
+  size_t from, to;
   if (db == NULL &&
       (my_sigdb_new(&db) != MY_OK || my_scratch_new(&scratch) != MY_OK ||
        my_sigdb_add(db, "f", (my_span){(const uint8_t *)signatures, sizeof signatures - 1},
                     &where) != MY_OK))
     abort();
-  if (size == 0) return 0;
-  size_t request_len = data[0] < size - 1 ? data[0] : size - 1, from, to;
-  my_span request = copy(data + 1, request_len, &held[0]);
-  my_span reply = copy(data + 1 + request_len, size - 1 - request_len, &held[1]);
-  my_pair pairs[2] = {{.request = request, .reply = reply, .now_unix_ns = 1700000000000000000}};
-  my_endpoint_parse(&pairs[0].my, size % 2 ? "192.0.2.7" : "2001:db8::7", 40000);
-  pairs[0].peer = pairs[0].my;
-  pairs[1] = pairs[0];
-  for (size_t i = 0; i < my_sigdb_count(db); i++) {
-    my_verdict v;
-    my_sig_judge(my_sigdb_at(db, i), pairs, 1 + size % 2, (my_control)(size % 3), scratch, &v);
-    my_sig_answers_control(my_sigdb_at(db, i), &pairs[0], scratch);
-    if ((v.confidence >= 0.9) != (v.state == MY_CERTAIN)) abort();
+  input in = {data, data + size};
+  const my_sig *sig = my_sigdb_at(db, take(&in) % my_sigdb_count(db));
+  unsigned choice = take(&in);
+  size_t count = take_pairs(sig, &in, choice, pairs);
+  if (my_sig_judge(sig, pairs, count, (my_control)(choice >> 6) % 3, scratch, &v) != MY_OK) abort();
+  check_verdict(sig, &v);
+  my_sig_answers_control(sig, &pairs[0], scratch);
+  my_echo_find(pairs[0].request, pairs[0].reply, &from, &to);
+  for (size_t i = 0; i < count; i++) {
+    free((void *)pairs[i].request.data);
+    free((void *)pairs[i].reply.data);
   }
-  my_echo_find(request, reply, &from, &to);
-  free(held[0]);
-  free(held[1]);
   return 0;
 }
