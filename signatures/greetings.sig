@@ -28,9 +28,12 @@ sig smtp
   @ starts "220"
   @ ~ m/^220[- ][^\r\n]*?\bE?SMTP\b(?:[ ,;]+(?<product>OpenSMTPD|Exim|Postfix|Sendmail|Haraka)(?:[ \/]+(?<version>[0-9][^\s;]*))?)?/
   @ has "SMTP"
+  soft @ has " ESMTP"                # both help where a long name stands in front
+  soft @-2:2 = "\r\n"
   product "$product"
   version "$version"
   match   > "220 mail.example.org ESMTP OpenSMTPD\r\n"
+  match   > "220 one-of-the-many-outgoing-mail-relays.customers.provider.example.org SMTP\r\n"
   match   > "220-mail.example.org ESMTP Exim 4.96\r\n220 no spam\r\n"
   nomatch > "220 ProFTPD Server ready\r\n"
 

@@ -76,23 +76,23 @@ static double shown_bits(const my_sig *sig, const my_sample *s, my_scratch *scra
 static int check_budget(const my_sig *sig, my_scratch *scratch, my_where *problem)
 {
   const my_budget *b = &sig->info.budget;
+  double fresh =
+      sig->info.fresh_exempt ? b->fresh_bits : CERTAIN_BITS; /* else it can be asked for */
   const char *wanted =
       sig->info.fresh_exempt ? "16 of identity, 24 together" : "16 of each, 40 together";
-  double most = 0;
-  for (size_t i = 0; i < sig->sample_count; i++) {
-    double shown = sig->samples[i].expect ? shown_bits(sig, &sig->samples[i], scratch) : 0;
-    most = shown > most ? shown : most;
-  }
   if (!b->enough)
     return refuse(
         problem, sig->info.line,
         "too little evidence: %.1f fresh and %.1f identity bits; a certain verdict wants %s",
         b->fresh_bits, b->identity_bits, wanted);
-  if (!budget_is_enough(40, most, sig->info.fresh_exempt))
-    return refuse(
-        problem, sig->info.line,
-        "its samples show too little: %.1f of %.1f identity bits; a certain verdict wants %s", most,
-        b->identity_bits, wanted);
+  for (size_t i = 0; i < sig->sample_count; i++) {
+    const my_sample *s = &sig->samples[i];
+    double shown = s->expect ? shown_bits(sig, s, scratch) : b->identity_bits;
+    if (budget_is_enough(fresh, shown, sig->info.fresh_exempt)) continue;
+    return refuse(problem, s->line,
+                  "the sample shows too little: %.1f identity bits; a certain verdict wants %s",
+                  shown, wanted);
+  }
   return MY_OK;
 }
 

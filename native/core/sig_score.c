@@ -206,7 +206,8 @@ static void set_budget(my_sig *sig)
   }
   double identity =
       evidence_sum(list, count, sig->info.has_control) + (sig->info.has_control ? CONTROL_BITS : 0);
-  double asked = sig->info.transport == MY_UDP ? fresh * ASKED_AT_MOST : fresh;
+  bool once = sig->info.transport != MY_UDP || sig->info.fresh_exempt;
+  double asked = once ? fresh : fresh * ASKED_AT_MOST;
   sig->info.budget =
       (my_budget){fresh, identity, budget_is_enough(asked, identity, sig->info.fresh_exempt)};
 }

@@ -681,7 +681,17 @@ static const check_row check_rows[] = {
     {"evidence that lines promise but no sample shows: it is the same two bytes",
      "service s\nsig a\n nofresh\n send 00\n @0:2 = a1b2\n @-2:2 = a1b2\n match 00 > a1b2\n"
      " nomatch 00 > 00\n",
-     "show too little: 14.0 of 28.0"},
+     "shows too little: 14.0 identity"},
+    {"… in one of its samples",
+     "service s\nsig a\n nofresh\n send 00\n @0:2 = a1b2\n @-2:2 = a1b2\n match 00 > a1b2a1b2\n "
+     "match "
+     "00 > a1b2\n nomatch 00 > 00\n",
+     "shows too little: 14.0 identity"},
+    {"… of the 24 that count without freshness",
+     "service s\nsig a\n nofresh\n send 00\n @0:3 = a1b2c3\n @-1 = c3\n match 00 > a1b2c3\n "
+     "nomatch 00 > "
+     "00\n",
+     "shows too little: 21.0 identity"},
     {"what one reply cannot show is taken for shown",
      "service s\nsig a\n nofresh\n send 00\n @0:2 = a1b2\n @2:4 ~ now.unix 1s\n vary @6\n"
      " match 00 > a1b2 00000000 01\n nomatch 00 > 00\n",
