@@ -18,7 +18,7 @@
 enum {
   BUCKETS = 1024,
   WAITING_MAX = 1 << 20, /* bytes of events that one bell keeps */
-  EXIT_WAIT_MS = 500,    /* for the thread to end, at exit */
+  EXIT_WAIT_MS = 3000,   /* for the thread to end, at exit */
   LOCK_WAIT_MS = 20,     /* how often a thread that wants the lock looks whether it is to stop */
   FAULT_WAIT_MS = 50     /* between two looks at an engine that the system fails */
 };
