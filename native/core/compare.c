@@ -146,6 +146,6 @@ bool compare_bytes(op_kind op, my_span a, my_span b, bool any_case, my_span *cov
     if (at != SIZE_MAX) *cover = (my_span){b.len > 0 ? a.data + at : a.data, b.len};
     return at != SIZE_MAX;
   default:
-    return ordered(op, to_number(a), to_number(b));
+    return a.len <= 8 && b.len <= 8 && ordered(op, to_number(a), to_number(b));
   }
 }

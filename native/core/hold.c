@@ -13,12 +13,12 @@ typedef struct side {
 
 bool place_bytes(const place *p, const my_pair *pair, my_span *out)
 {
-  my_span view = p->view == VIEW_REQUEST ? pair->request : pair->reply;
-  if (p->from_end && p->offset > view.len) return false;
-  size_t start = p->from_end ? view.len - p->offset : p->offset;
-  if (start > view.len || (!p->to_end && p->width > view.len - start)) return false;
-  *out =
-      (my_span){start > 0 ? view.data + start : view.data, p->to_end ? view.len - start : p->width};
+  my_span all = p->of == OF_REQUEST ? pair->request : pair->reply;
+  if (p->in != NULL && !view_find(p->in, all, &all)) return false;
+  if (p->from_end && p->offset > all.len) return false;
+  size_t start = p->from_end ? all.len - p->offset : p->offset;
+  if (start > all.len || (!p->to_end && p->width > all.len - start)) return false;
+  *out = (my_span){start > 0 ? all.data + start : all.data, p->to_end ? all.len - start : p->width};
   return true;
 }
 
@@ -29,8 +29,13 @@ static bool place_side(const place *p, const my_pair *pair, side *out)
     out->number = pair->from.family != 0 ? pair->from.port : pair->peer.port;
     return true;
   }
+  if (p->length && p->in != NULL) {
+    if (!place_bytes(p, pair, &out->bytes)) return false;
+    out->number = out->bytes.len;
+    return true;
+  }
   if (p->length) {
-    out->number = p->view == VIEW_REQUEST ? pair->request.len : pair->reply.len;
+    out->number = p->of == OF_REQUEST ? pair->request.len : pair->reply.len;
     return true;
   }
   if (!place_bytes(p, pair, &out->bytes)) return false;
@@ -45,6 +50,7 @@ static bool place_side(const place *p, const my_pair *pair, side *out)
 static bool hold_bytes(const line *l, const rhs *r, my_span left, my_span right, my_span *cover)
 {
   uint8_t a[VALUE_MAX], b[VALUE_MAX];
+  if (r->fn_count > 0 && right.len > sizeof b) return false; /* a long value of a view */
   if ((r->fn_count > 0 || l->mask.len > 0) && right.len > 0 && right.len <= sizeof b) {
     memcpy(b, right.data, right.len);
     apply_all(r, b, right.len);
@@ -76,6 +82,7 @@ static uint64_t masked(const line *l, uint64_t value)
 static bool hold_number(const line *l, const rhs *r, const side *left)
 {
   uint64_t value = masked(l, left->number);
+  if (left->bytes.len > 8 && !l->at.length) return false;
   bool within = value >= r->lo && value <= r->hi;
   return l->op == OP_EQ ? within : l->op == OP_NE ? !within : ordered(l->op, value, r->lo);
 }

@@ -9,6 +9,7 @@
 
 #include "mynah/match.h"
 #include "mynah/signature.h"
+#include "view.h"
 
 /* ---- memory: everything of one file lives and dies together ---- */
 
@@ -46,16 +47,18 @@ typedef struct field {
 
 /* ---- lines ---- */
 
-typedef enum view_kind { VIEW_REPLY, VIEW_REQUEST } view_kind;
+typedef enum of_kind { OF_REPLY, OF_REQUEST } of_kind;
 
-/* A place in the request or the reply. */
+/* A place in the request or the reply. Offset and width count within the value of the view, where
+ * there is one; of the request only plain places are left once it is parsed. */
 typedef struct place {
-  view_kind view;
-  bool length;   /* the word len: the size itself, not bytes */
-  bool sport;    /* the word sport: the port that the reply came from */
-  bool from_end; /* offset counts back from the end */
-  bool to_end;   /* from offset to the end, width does not count */
-  bool bare;     /* @o without a width: one byte, or all that follows under starts, has and ~ */
+  of_kind of;
+  const view *in; /* NULL: the datagram itself */
+  bool length;    /* the word len: the size itself, not bytes */
+  bool sport;     /* the word sport: the port that the reply came from */
+  bool from_end;  /* offset counts back from the end */
+  bool to_end;    /* from offset to the end, width does not count */
+  bool bare;      /* @o without a width: one byte, or all that follows under starts, has and ~ */
   uint16_t offset, width;
 } place;
 
@@ -153,6 +156,7 @@ typedef struct line {
   size_t right_count;
   /* By sig_score, for a line that held: */
   worth worth;
+  double structure_bits; /* of worth: that the view finds something */
   double fresh_bits;
   fact fact;
   bool easy; /* servers that do not know the service hold it too */

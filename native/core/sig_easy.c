@@ -22,7 +22,7 @@ static bool holds(const line *l, my_span request, my_span reply, my_scratch *scr
 static bool is_returned(const line *l)
 {
   for (size_t i = 0; i < l->right_count; i++)
-    if (l->right[i].kind == RHS_PLACE && l->right[i].place.view == VIEW_REQUEST &&
+    if (l->right[i].kind == RHS_PLACE && l->right[i].place.of == OF_REQUEST &&
         !l->right[i].place.length)
       return true;
   return false;

@@ -93,6 +93,7 @@ static int parse_sig(parser *p, const token *word)
   s->info.file = p->name;
   s->info.line = p->line_number;
   p->send_over = p->last_was_any = false;
+  p->tlv = (tlv_format){0};
   p->any_group = 0;
   p->probe_len = p->fixup_count = 0;
   return expect_end(p);
@@ -131,8 +132,7 @@ static int parse_control(parser *p, const token *word)
   if (s->control_key.len > 0) return parse_fail(p, word, "a second `control`: expected one");
   const token *place_token = parse_take(p);
   if ((rc = parse_place(p, place_token, false, &s->control)) != MY_OK) return rc;
-  if (s->control.view != VIEW_REQUEST || s->control.length || s->control.from_end ||
-      s->control.to_end)
+  if (s->control.of != OF_REQUEST || s->control.length || s->control.from_end || s->control.to_end)
     return parse_fail(p, place_token,
                       "control of \"%.*s\": expected a place of the request, q@o or q@o:n",
                       (int)place_token->n, place_token->s);
@@ -198,13 +198,14 @@ static const struct {
     {"ports", BEHIND_SERVICE, parse_ports},  {"over", INSIDE_SIG, parse_over},
     {"banner", INSIDE_SIG, parse_banner},    {"send", INSIDE_SIG, parse_send},
     {"nofresh", INSIDE_SIG, parse_nofresh},  {"from-port", INSIDE_SIG, parse_from_port},
-    {"control", INSIDE_SIG, parse_control},  {"vary", INSIDE_SIG, parse_relation},
-    {"stable", INSIDE_SIG, parse_relation},  {"soft", INSIDE_SIG, parse_relation},
-    {"any", INSIDE_SIG, parse_relation},     {"len", INSIDE_SIG, parse_relation},
-    {"sport", INSIDE_SIG, parse_relation},   {"give", INSIDE_SIG, parse_give},
-    {"product", INSIDE_SIG, parse_template}, {"version", INSIDE_SIG, parse_template},
-    {"extra", INSIDE_SIG, parse_template},   {"cpe", INSIDE_SIG, parse_template},
-    {"match", INSIDE_SIG, parse_sample},     {"nomatch", INSIDE_SIG, parse_sample}};
+    {"view", INSIDE_SIG, parse_view},        {"control", INSIDE_SIG, parse_control},
+    {"vary", INSIDE_SIG, parse_relation},    {"stable", INSIDE_SIG, parse_relation},
+    {"soft", INSIDE_SIG, parse_relation},    {"any", INSIDE_SIG, parse_relation},
+    {"len", INSIDE_SIG, parse_relation},     {"sport", INSIDE_SIG, parse_relation},
+    {"give", INSIDE_SIG, parse_give},        {"product", INSIDE_SIG, parse_template},
+    {"version", INSIDE_SIG, parse_template}, {"extra", INSIDE_SIG, parse_template},
+    {"cpe", INSIDE_SIG, parse_template},     {"match", INSIDE_SIG, parse_sample},
+    {"nomatch", INSIDE_SIG, parse_sample}};
 
 static int check_belongs(parser *p, const token *word, belongs where)
 {
@@ -232,7 +233,8 @@ static int parse_statement(parser *p)
     return rc == MY_OK ? statements[i].parse(p, word) : rc;
   }
   if ((rc = check_belongs(p, word, INSIDE_SIG)) != MY_OK) return rc;
-  if (word->s[0] == '@') return parse_relation(p, word);
+  if (word->s[0] == '@' || is_view(word->s, word->n) || text_starts(word->s, word->n, "len."))
+    return parse_relation(p, word);
   return parse_fail(p, word, "\"%.*s\": expected a keyword of the language or a place such as @0:2",
                     (int)word->n, word->s);
 }

@@ -44,6 +44,7 @@ typedef struct parser {
   size_t probe_len;
   length_fixup fixups[FIXUPS_MAX];
   size_t fixup_count;
+  tlv_format tlv; /* of this signature; widths 0: not said */
   uint8_t sample[SAMPLE_MAX];
   size_t sample_bytes, pattern_bytes; /* of the whole file, each at most FILE_ROOM */
 } parser;
@@ -91,6 +92,7 @@ int parse_send(parser *p, const token *word);
 int parse_sample(parser *p, const token *word);
 int parse_give(parser *p, const token *word);
 int parse_template(parser *p, const token *word);
+int parse_view(parser *p, const token *word);
 int parse_line(parser *p, line_kind kind, bool soft, bool any);
 
 /* ---- their parts ---- */
@@ -100,6 +102,12 @@ int set_lengths(parser *p);
 int parse_place(parser *p, const token *t, bool left, place *out);
 /* The same for the text s inside the word t. */
 int read_place(parser *p, const token *t, const char *s, size_t n, bool left, place *out);
+/* o, o:n, -o:n, or nothing: all of it. false: something else. */
+bool read_offsets(const char *s, size_t n, place *out);
+/* Does it name a value of a view, such as h.via? */
+bool is_view(const char *s, size_t n);
+/* That value, or a part of it; out->of says of which datagram. */
+int read_view(parser *p, const token *t, const char *s, size_t n, place *out);
 /* What a line compares its place with; 'l' has its place, mask and operator already. */
 int parse_right(parser *p, const line *l, rhs *out);
 /* Do all groups that templates name stand in some pattern? */

@@ -15,7 +15,7 @@ static bool text_is(const char *s, size_t n, const char *word)
 }
 
 /* @o, @o:n, @-o:n, @ (all of it); 's' begins behind the @. */
-static bool read_offsets(const char *s, size_t n, place *out)
+bool read_offsets(const char *s, size_t n, place *out)
 {
   uint64_t offset, width = 1;
   if (n == 0) {
@@ -39,7 +39,7 @@ static bool read_offsets(const char *s, size_t n, place *out)
 
 static int check_request_bounds(parser *p, const token *t, const place *at)
 {
-  if (at->view != VIEW_REQUEST) return MY_OK;
+  if (at->of != OF_REQUEST) return MY_OK;
   size_t end = at->to_end ? 1 : at->from_end ? at->offset : (size_t)at->offset + at->width;
   if (end <= p->probe_len) return MY_OK;
   return parse_fail(p, t, "\"%.*s\" reaches past the probe's %zu bytes", (int)t->n, t->s,
@@ -53,7 +53,7 @@ static int find_field(parser *p, const token *t, const char *name, size_t n, pla
     if (!text_is(name, n, s->fields[i].name)) continue;
     if (s->fields[i].len > VALUE_MAX)
       return parse_fail(p, t, "$%.*s is longer than %d bytes", (int)n, name, VALUE_MAX);
-    out->view = VIEW_REQUEST;
+    out->of = OF_REQUEST;
     out->offset = s->fields[i].offset;
     out->width = s->fields[i].len;
     return MY_OK;
@@ -63,8 +63,11 @@ static int find_field(parser *p, const token *t, const char *name, size_t n, pla
 
 int read_place(parser *p, const token *t, const char *s, size_t n, bool left, place *out)
 {
-  bool request = text_starts(s, n, "q"), named = n > 1 && s[0] == '$';
-  *out = (place){.view = request ? VIEW_REQUEST : VIEW_REPLY};
+  bool length = text_starts(s, n, "len.");
+  if (length) s += 4, n -= 4;
+  bool request = text_starts(s, n, "q.") || text_starts(s, n, "q@");
+  bool named = n > 1 && s[0] == '$';
+  *out = (place){.of = request ? OF_REQUEST : OF_REPLY};
   if (left && (request || named))
     return parse_fail(p, t, "\"%.*s\": the left side is a place of the reply", (int)n, s);
   if (named) return find_field(p, t, s + 1, n - 1, out);
@@ -77,10 +80,20 @@ int read_place(parser *p, const token *t, const char *s, size_t n, bool left, pl
     out->length = true;
     return MY_OK;
   }
-  if (request) s++, n--;
+  size_t prefix = !request ? 0 : s[1] == '.' ? 2 : 1;
+  s += prefix;
+  n -= prefix;
+  if (is_view(s, n)) {
+    int rc = read_view(p, t, s, n, out);
+    out->length = length;
+    return rc;
+  }
+  if (length)
+    return parse_fail(p, t, "\"%.*s\": expected a view such as len.ben./r/id", (int)t->n, t->s);
   if (n == 0 || s[0] != '@' || !read_offsets(s + 1, n - 1, out))
     return parse_fail(
-        p, t, "\"%.*s\": expected a place: @offset, @offset:bytes (1 to %d), @-offset:bytes, len",
+        p, t,
+        "\"%.*s\": expected a place: @offset, @offset:bytes (1 to %d), @-offset:bytes, h.name, len",
         (int)t->n, t->s, VALUE_MAX);
   return check_request_bounds(p, t, out);
 }

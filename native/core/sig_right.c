@@ -27,11 +27,12 @@ static bool read_length(const char *s, size_t n, rhs *out)
   size_t word = request ? 5 : 3;
   uint64_t k = 0;
   if (!request && !text_starts(s, n, "len")) return false;
+  if (n > word && s[word] == '.') return false; /* len.h.via */
   if (n > word && ((s[word] != '+' && s[word] != '-') ||
                    !read_decimal(s + word + 1, n - word - 1, 0, 65535, &k)))
     return false;
   out->kind = RHS_PLACE;
-  out->place = (place){.view = request ? VIEW_REQUEST : VIEW_REPLY, .length = true};
+  out->place = (place){.of = request ? OF_REQUEST : OF_REPLY, .length = true};
   out->add = n > word && s[word] == '-' ? -(int64_t)k : (int64_t)k;
   return true;
 }
@@ -142,7 +143,7 @@ static int read_inner_place(parser *p, const token *t, const char *s, size_t n, 
 {
   out->kind = RHS_PLACE;
   int rc = read_place(p, t, s, n, false, &out->place);
-  if (rc == MY_OK && (out->place.to_end || out->place.length))
+  if (rc == MY_OK && ((out->place.to_end && out->place.in == NULL) || out->place.length))
     rc = parse_fail(p, t, "\"%.*s\": expected a place of fixed length inside", (int)t->n, t->s);
   return rc;
 }
@@ -229,7 +230,7 @@ static int read_address(parser *p, const token *t, const line *l, rhs *out)
   bool ip = token_is(t, "my.ip") || token_is(t, "peer.ip");
   out->kind = ip ? RHS_ADDRESS : RHS_PORT;
   out->mine = token_is(t, "my.ip") || token_is(t, "my.port");
-  if (ip && (at->length || (at->width != 4 && at->width != 16)))
+  if (ip && (at->length || at->to_end || (at->width != 4 && at->width != 16)))
     return parse_fail(p, t, "an address against %u byte(s): expected a place of 4 or 16",
                       at->width);
   if (ip && is_order(l->op)) return parse_fail(p, t, "an address goes with = and !=");
@@ -247,6 +248,14 @@ static int read_address(parser *p, const token *t, const line *l, rhs *out)
 
 /* ---- all together ---- */
 
+static bool is_place_word(const char *s, size_t n)
+{
+  bool request = text_starts(s, n, "q.");
+  if (text_starts(s, n, "len.")) return true;
+  return s[0] == '$' || s[0] == '@' || text_starts(s, n, "q@") ||
+         is_view(request ? s + 2 : s, request ? n - 2 : n);
+}
+
 static int right_word(parser *p, const token *t, const line *l, rhs *out)
 {
   bool found;
@@ -263,7 +272,7 @@ static int right_word(parser *p, const token *t, const line *l, rhs *out)
   if (read_length(t->s, t->n, out)) return MY_OK;
   int rc = read_function(p, t, t->s, t->n, out, &found);
   if (rc != MY_OK || found) return rc;
-  if (t->s[0] == '$' || t->s[0] == '@' || text_starts(t->s, t->n, "q@")) {
+  if (is_place_word(t->s, t->n)) {
     out->kind = RHS_PLACE;
     return read_place(p, t, t->s, t->n, false, &out->place);
   }
@@ -309,7 +318,8 @@ static int check_number_width(parser *p, const token *t, const line *l, const rh
   bool right = r->kind == RHS_PLACE && !r->place.length && is_number(&l->at);
   bool order = is_order(l->op) && !is_number(&l->at);
   size_t width = right ? r->place.width : l->at.width;
-  bool open = right ? r->place.to_end : l->at.to_end;
+  const place *number = right ? &r->place : &l->at;
+  bool open = number->to_end && number->in == NULL;
   if (!left && !right && !order) return MY_OK;
   if (open) return parse_fail(p, t, "a number in a place without a length: expected @offset:bytes");
   if (width <= 8) return MY_OK;
@@ -325,6 +335,9 @@ static int check_widths(parser *p, const token *t, const line *l, const rhs *r)
   size_t right = r->kind == RHS_BYTES ? r->bytes.len : r->place.width;
   int rc = check_number_width(p, t, l, r);
   if (rc != MY_OK || is_number(at) || l->op >= OP_STARTS || whole) return rc;
+  bool any_width = at->in != NULL && at->to_end;
+  if (r->kind == RHS_PLACE && r->place.to_end && r->place.in != NULL) return MY_OK;
+  if (any_width && (bytes || r->kind == RHS_NUMBER)) return MY_OK;
   if (at->to_end || (bytes && r->kind == RHS_PLACE && r->place.to_end))
     return parse_fail(p, t, "a place without a length: expected @offset:bytes, or starts, has, ~");
   if (!bytes || right == at->width) return MY_OK;

@@ -64,8 +64,8 @@ static double right_fresh(const my_sig *sig, const line *l, const rhs *r, const 
 {
   double sixteenths = 0;
   bool same = l->op == OP_EQ || l->op == OP_STARTS || l->op == OP_HAS;
-  if (r->kind != RHS_PLACE || r->place.view != VIEW_REQUEST || r->place.length ||
-      r->place.from_end || r->place.to_end || !same || l->at.length || l->at.sport)
+  if (r->kind != RHS_PLACE || r->place.of != OF_REQUEST || r->place.length || r->place.from_end ||
+      r->place.to_end || !same || l->at.length || l->at.sport)
     return 0;
   for (size_t i = 0; i < r->place.width; i++) {
     size_t at = r->place.offset + i;
@@ -124,6 +124,29 @@ static int score_lines(my_sig *sig, my_scratch *scratch)
   return rc;
 }
 
+static bool same_structure(const view *a, const view *b)
+{
+  return a != NULL && a->kind == b->kind && (b->kind == VIEW_BER || b->kind == VIEW_TLV);
+}
+
+/* That the reply is BER, or TLVs, is one fact: the line or the group that says most of it counts.
+ */
+static void count_structure_once(my_sig *sig)
+{
+  for (size_t i = 0; i < sig->line_count; i++) {
+    line *l = &sig->lines[i];
+    for (size_t k = 0; k < i && l->at.in != NULL; k++) {
+      line *other = &sig->lines[k];
+      bool together = l->any != 0 && l->any == other->any;
+      if (together || other->structure_bits == 0 || !same_structure(other->at.in, l->at.in))
+        continue;
+      line *less = l->structure_bits > other->structure_bits ? other : l;
+      less->worth.bits -= less->structure_bits;
+      less->structure_bits = 0;
+    }
+  }
+}
+
 /* One line of a group must hold: a choice among them all, easy where one of them is. */
 static void score_groups(my_sig *sig)
 {
@@ -169,6 +192,7 @@ static evidence expected_evidence(const line *l)
   if (l->kind != LINE_CHECK)
     return e; /* what moves, or does not, is another matter than its bytes */
   e.from = l->at.from_end ? FAR - l->at.offset : l->at.offset;
+  if (l->at.in != NULL) e.from += FAR * (size_t)(2 + l->number % 4096); /* nobody knows where */
   e.to = e.from + l->at.width;
   if (l->at.to_end && l->right_count > 0) {
     const rhs *r = &l->right[0];
@@ -177,7 +201,7 @@ static evidence expected_evidence(const line *l)
   }
   if (l->op == OP_HAS) e.to = e.from;
   e.search_from = e.to;
-  e.search_to = FAR;
+  e.search_to = e.from + FAR;
   return e;
 }
 
@@ -217,6 +241,7 @@ int sig_score(my_sig *sig, my_scratch *scratch)
   bool claimed[MY_PROBE_MAX] = {false};
   int rc = score_lines(sig, scratch);
   if (rc != MY_OK) return rc;
+  count_structure_once(sig);
   score_groups(sig);
   score_soft(sig);
   score_moves(sig);

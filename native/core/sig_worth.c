@@ -103,10 +103,11 @@ static double relation_bits(const line *l, const rhs *r)
 {
   bool number = l->at.length || l->at.sport;
   if (l->op != OP_EQ && l->op < OP_STARTS) return 0.5;
-  if (number) return r->place.length && r->place.view == VIEW_REQUEST && r->add == 0 ? 1.5 : 3;
+  if (number) return r->place.length && r->place.of == OF_REQUEST && r->add == 0 ? 1.5 : 3;
   if (r->place.length) return l->at.width > 1 ? 12 : 6;
-  if (r->place.view == VIEW_REPLY) return 6;
-  bool moved = l->at.from_end || l->op == OP_HAS || l->at.offset != r->place.offset;
+  if (r->place.of == OF_REPLY) return 6;
+  bool moved =
+      l->at.in != NULL || l->at.from_end || l->op == OP_HAS || l->at.offset != r->place.offset;
   return echo_bits(r->place.width, l->at.offset == 0 && !moved, moved) + (r->fn_count > 0 ? 2 : 0);
 }
 
@@ -115,6 +116,19 @@ static double port_bits(const line *l, const rhs *r)
   if (l->op != OP_EQ) return 0.5;
   if (l->at.sport) return r->mine ? 4 : 0; /* replies come from the port that was asked */
   return r->mine ? 16 : 4;
+}
+
+/* That there is such a value: a name stands for its letters, the rest for the structure before it.
+ */
+static double view_bits(const view *v)
+{
+  enum { NAME_BITS_MAX = 8 };
+  double bits = 0;
+  if (v->kind == VIEW_WORD) return 0;
+  if (v->kind == VIEW_TLV) return 5;
+  for (size_t i = 0; i < v->step_count; i++)
+    bits += v->kind == VIEW_BER || v->path[i].is_index ? 2 : 2.0 * (double)v->path[i].key.len;
+  return bits < NAME_BITS_MAX ? bits : NAME_BITS_MAX;
 }
 
 static double right_bits(const line *l, const rhs *r)
@@ -178,4 +192,7 @@ void score_line(line *l, bool copied)
     if (i == 0 || w.bits + w.search_bits < l->worth.bits + l->worth.search_bits) l->worth = w;
   }
   charge_choice(l, (double)l->right_count);
+  if (l->at.in == NULL || l->op == OP_NE) return;
+  l->structure_bits = view_bits(l->at.in);
+  l->worth.bits += l->structure_bits;
 }
