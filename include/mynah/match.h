@@ -10,7 +10,7 @@
 #include "mynah/signature.h"
 
 /* One probe and the reply that came to the very socket it left from. */
-typedef struct my_pair {
+struct my_pair {
   my_span request; /* empty for a banner */
   my_span reply;
   my_endpoint my;      /* our address and port of this exchange, as the reply was addressed */
@@ -19,7 +19,9 @@ typedef struct my_pair {
   my_endpoint public_; /* what --public-ip says; family 0: not said */
   int64_t now_unix_ns; /* when the reply came; 0: unknown, then time relations are skipped */
   bool closed;         /* TCP: the peer closed after this reply */
-} my_pair;
+  unsigned step;       /* 0: the probe and its reply; else the step, as a verdict names it */
+  int64_t rtt_ns;      /* from the request to the reply; 0: unknown, then `timing` is skipped */
+};
 
 typedef struct my_scratch my_scratch; /* room for regular expressions; one a thread */
 int my_scratch_new(my_scratch **out);
@@ -47,9 +49,10 @@ typedef struct my_match {
   my_span got[MY_LINES_MAX];      /* the reply's bytes that each line looked at, may be empty */
   double line_bits[MY_LINES_MAX]; /* identity bits that each line adds */
   size_t line_count;
+  unsigned branch; /* the `case` that holds, from 1; 0: none */
 } my_match;
 
-/* Hold one pair against 'sig'. MY_OK whether it matched or not. */
+/* Hold one pair against 'sig', that of a step against the step. MY_OK whether it matched or not. */
 int my_sig_match(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_match *out);
 
 /* Does this reply to the broken probe unmask a copier: every line holds, or it gives nearly the
@@ -67,9 +70,10 @@ typedef enum my_state {
 
 typedef enum my_want {
   MY_WANT_NOTHING,
-  MY_WANT_FRESH,  /* the probe again with a new nonce */
-  MY_WANT_SAME,   /* the last datagram again, byte for byte: what moves must move by itself */
-  MY_WANT_CONTROL /* the broken probe, which a real service does not answer so */
+  MY_WANT_FRESH,   /* the probe again with a new nonce */
+  MY_WANT_SAME,    /* the last datagram again, byte for byte: what moves must move by itself */
+  MY_WANT_CONTROL, /* the broken probe, which a real service does not answer so */
+  MY_WANT_STEP     /* the request of my_sig_compose_step, behind the last pair */
 } my_want;
 
 typedef struct my_verdict {
@@ -77,7 +81,10 @@ typedef struct my_verdict {
   my_want want;
   double fresh_bits, identity_bits;
   double confidence; /* 0..1; at least 0.9 exactly when state is MY_CERTAIN */
-  my_match last;     /* of the last pair, or of the first that failed */
+  my_match last;     /* of the last pair but those of a step, or of the first that failed */
+  unsigned step;     /* the step that is wanted, or whose reply stands in step_match; 0: none */
+  bool step_held;
+  my_match step_match;
   /* What the signature gives, product, version …: names and spans into the pairs or the signature.
    */
   size_t give_count;
@@ -88,7 +95,8 @@ typedef struct my_verdict {
 } my_verdict;
 
 /* Judge a conversation: 'count' pairs (at least 1) of one signature with one peer, in the order in
- * which they were sent. MY_OK and *out, or MY_E…. */
+ * which they were sent, those of a step last. A verdict may be certain and want a step all the
+ * same: its reply can only tell more, such as a version. MY_OK and *out, or MY_E…. */
 int my_sig_judge(const my_sig *sig, const my_pair *pairs, size_t count, my_control control,
                  my_scratch *scratch, my_verdict *out);
 

@@ -48,7 +48,9 @@ typedef struct my_sig_info {
   bool banner;       /* TCP: the peer speaks first, nothing is sent */
   bool fresh_exempt; /* says `nofresh`: the protocol has no freshness to give */
   bool has_vary, has_control;
-  size_t probe_len, entropy_len; /* bytes that compose writes, and that it wants */
+  size_t probe_len, entropy_len; /* bytes that compose writes, and that it wants; steps want at most
+                                    MY_PROBE_MAX */
+  my_span until;                 /* TCP: what ends a reply; empty: not said */
   my_budget budget;
 } my_sig_info;
 
@@ -64,6 +66,15 @@ int my_sig_port_rank(const my_sig *sig, uint16_t port);
 int my_sig_compose(const my_sig *sig, const my_endpoint *my, const my_endpoint *peer,
                    my_span entropy, uint8_t *out, size_t cap);
 
+typedef struct my_pair my_pair; /* mynah/match.h */
+
+/* The same for a step (from 1), which may carry bytes of the pair before it, and goes to its peer.
+ * MY_ENOENT: there is no such step; MY_ESHORT: the reply has not the bytes that it carries. */
+int my_sig_compose_step(const my_sig *sig, unsigned step, const my_pair *before, my_span entropy,
+                        uint8_t *out, size_t cap);
+/* The step as a signature of its own, for its lines. NULL: there is none. */
+const my_sig *my_sig_step(const my_sig *sig, unsigned step);
+
 /* Break the byte(s) that `control` names in a composed probe: a real service does not answer the
  * result as it answers the probe. MY_ENOENT where the signature has no control. */
 int my_sig_break(const my_sig *sig, uint8_t *probe, size_t len);
@@ -77,7 +88,8 @@ typedef struct my_sample {
   bool expect;
   unsigned line;
   my_span request, reply;
-  my_endpoint my; /* family 0: not given */
+  my_endpoint my;                   /* family 0: not given */
+  my_span then_request, then_reply; /* of the step; data NULL: not given */
 } my_sample;
 size_t my_sig_sample_count(const my_sig *sig);
 const my_sample *my_sig_sample_at(const my_sig *sig, size_t i);

@@ -106,23 +106,30 @@ my_pair pair_of(my_span request, my_span reply)
   return p;
 }
 
-/* The next datagram of the conversation at pairs[i]: a new probe, or the last one again. */
-static int ask(const my_sig *sig, size_t decoy, my_span sample, decoy_talk *t, size_t i,
-               my_want want, uint64_t *state)
+/* The next datagram of the conversation at pairs[i]: a new probe, the last one again, or the step.
+ */
+static int ask(const my_sig *sig, size_t decoy, const my_sample *model, decoy_talk *t, size_t i,
+               const my_verdict *v, uint64_t *state)
 {
+  my_want want = v->want;
   my_pair blank = pair_of((my_span){0}, (my_span){0});
   my_span entropy = {t->entropy, sizeof t->entropy}, request = {t->request[i], 0};
+  my_span sample = want == MY_WANT_STEP ? model->then_reply : model->reply;
   if (want == MY_WANT_SAME && i > 0) {
     request = t->pairs[i - 1].request;
   } else {
     fill_random(state, t->entropy, sizeof t->entropy);
-    int n = my_sig_compose(sig, &blank.my, &blank.peer, entropy, t->request[i], MY_PROBE_MAX);
+    int n = want == MY_WANT_STEP
+                ? my_sig_compose_step(sig, v->step, &t->pairs[i - 1], entropy, t->request[i],
+                                      MY_PROBE_MAX)
+                : my_sig_compose(sig, &blank.my, &blank.peer, entropy, t->request[i], MY_PROBE_MAX);
     if (n < 0) return n;
     request.len = (size_t)n;
   }
   if (want == MY_WANT_CONTROL) my_sig_break(sig, t->request[i], request.len);
   t->pairs[i] = pair_of(request, play(decoy, request, sample, state, t->reply[i]));
   t->pairs[i].now_unix_ns = 1700000000000000000;
+  t->pairs[i].step = want == MY_WANT_STEP ? v->step : 0;
   return MY_OK;
 }
 
@@ -134,7 +141,7 @@ int decoy_try(const my_sig *sig, size_t decoy, const my_sample *sample, decoy_ta
   my_control control = MY_CONTROL_NOT_ASKED;
   *fooled = false;
   for (size_t count = 0, i = 0; v.state == MY_MORE && i < DECOY_TALK_MAX; i = count) {
-    int rc = ask(sig, decoy, sample->reply, room, i, v.want, &state);
+    int rc = ask(sig, decoy, sample, room, i, &v, &state);
     if (rc != MY_OK) return rc;
     if (v.want != MY_WANT_CONTROL)
       count++;

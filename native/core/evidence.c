@@ -102,14 +102,20 @@ static void limit_easy(evidence *list, size_t count, double limit)
     if (list[i].line->easy) list[i].bits *= limit / sum;
 }
 
-double evidence_sum(evidence *list, size_t count, bool has_control)
+/* Together with those of the first reply the easy lines of a step would be too much. */
+double easy_limit(const my_sig *sig)
 {
   enum { EASY_BITS = 8, EASY_BITS_CONTROLLED = 12 };
+  return sig->is_step ? 0 : sig->info.has_control ? EASY_BITS_CONTROLLED : EASY_BITS;
+}
+
+double evidence_sum(evidence *list, size_t count, double limit)
+{
   double sum = 0;
   count_facts_once(list, count);
   count_bytes_once(list, count);
   count_search_once(list, count);
-  limit_easy(list, count, has_control ? EASY_BITS_CONTROLLED : EASY_BITS);
+  limit_easy(list, count, limit);
   for (size_t i = 0; i < count; i++)
     sum += list[i].bits;
   return sum;

@@ -52,12 +52,13 @@ static size_t put_printable(char *out, size_t cap, size_t used, const uint8_t *s
 }
 
 /* The bytes of a group, of the first pattern that holds and has it. Empty: none. */
-static my_span group_bytes(const my_sig *sig, const my_pair *pair, my_scratch *scratch,
-                           const char *name, size_t n)
+static my_span group_bytes(const my_sig *sig, const my_pair *pair, const my_match *m,
+                           my_scratch *scratch, const char *name, size_t n)
 {
   for (size_t i = 0; i < sig->line_count; i++) {
     const line *l = &sig->lines[i];
     my_span subject;
+    if (l->branch != 0 && l->branch != m->branch) continue;
     for (size_t r = 0; r < l->right_count && place_bytes(&l->at, pair, &subject); r++) {
       const pcre2_code *code = l->right[r].regex;
       int group = code != NULL ? group_number(code, name, n) : -1;
@@ -71,14 +72,14 @@ static my_span group_bytes(const my_sig *sig, const my_pair *pair, my_scratch *s
   return (my_span){0};
 }
 
-static void give_text(const my_sig *sig, const my_pair *pair, const char *text, my_scratch *scratch,
-                      char *out, size_t cap)
+static void give_text(const my_sig *sig, const my_pair *pair, const my_match *m, const char *text,
+                      my_scratch *scratch, char *out, size_t cap)
 {
   size_t used = 0, n;
   for (const char *s = text; *s != 0; s += n) {
     n = *s == '$' ? group_length(s + 1) : 0;
     if (n > 0) {
-      my_span group = group_bytes(sig, pair, scratch, ++s, n);
+      my_span group = group_bytes(sig, pair, m, scratch, ++s, n);
       used = put_printable(out, cap, used, group.data, group.len);
     } else {
       used = put_printable(out, cap, used, (const uint8_t *)s, n = 1);
@@ -86,17 +87,31 @@ static void give_text(const my_sig *sig, const my_pair *pair, const char *text, 
   }
 }
 
-void give_all(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_verdict *out)
+static bool is_printable(my_span s)
 {
-  out->give_count = sig->give_count;
-  for (size_t i = 0; i < sig->give_count; i++) {
+  for (size_t i = 0; i < s.len; i++)
+    if (s.data[i] < 32 || s.data[i] > 126) return false;
+  return s.len > 0;
+}
+
+void give_all(const my_sig *sig, const my_pair *pair, const my_match *m, my_scratch *scratch,
+              my_verdict *out)
+{
+  for (size_t i = 0; i < sig->give_count && out->give_count < MY_GIVES_MAX; i++) {
     const give *g = &sig->gives[i];
+    char *value = out->give[out->give_count].value;
+    size_t cap = sizeof out->give[0].value;
     my_span bytes;
-    out->give[i].name = g->name;
-    out->give[i].value[0] = 0;
+    if (g->branch != 0 && g->branch != m->branch) continue;
+    out->give[out->give_count++].name = g->name;
+    value[0] = 0;
     if (g->text != NULL)
-      give_text(sig, pair, g->text, scratch, out->give[i].value, sizeof out->give[i].value);
-    else if (place_bytes(&g->at, pair, &bytes))
-      give_bytes(bytes, out->give[i].value, sizeof out->give[i].value);
+      give_text(sig, pair, m, g->text, scratch, value, cap);
+    else if (!place_bytes(&g->at, pair, &bytes))
+      continue;
+    else if (g->at.in != NULL && is_printable(bytes)) /* the value of a table: mostly a text */
+      put_printable(value, cap, 0, bytes.data, bytes.len);
+    else
+      give_bytes(bytes, value, cap);
   }
 }

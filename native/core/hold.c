@@ -236,10 +236,20 @@ int held_rank(my_held h)
   return rank[h];
 }
 
+static my_held hold_timing(const line *l, const my_pair *pair)
+{
+  if (pair->rtt_ns <= 0) return MY_SKIPPED;
+  uint64_t ms = (uint64_t)pair->rtt_ns / 1000000;
+  return ms >= l->least_ms && ms <= l->most_ms ? MY_HELD : MY_FAILED;
+}
+
 void hold_line(const line *l, const my_pair *pair, my_scratch *scratch, holding *out)
 {
   side left;
   *out = (holding){.held = MY_FAILED};
+  if (l->kind == LINE_TIMING) out->held = hold_timing(l, pair);
+  if (l->kind == LINE_CLOSES && pair->closed) out->held = MY_HELD;
+  if (l->kind == LINE_TIMING || l->kind == LINE_CLOSES) return;
   if (!place_side(&l->at, pair, &left)) return;
   out->got = out->cover = left.bytes;
   out->held = l->kind != LINE_CHECK ? MY_SKIPPED : l->op == OP_NE ? MY_HELD : MY_FAILED;

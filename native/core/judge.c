@@ -118,7 +118,9 @@ static bool weigh_moves(talk *t, my_match *m)
 {
   for (size_t i = 0; i < t->sig->line_count; i++) {
     const line *l = &t->sig->lines[i];
-    if (l->kind == LINE_CHECK) continue;
+    if ((l->kind != LINE_VARY && l->kind != LINE_STABLE) ||
+        (l->branch != 0 && l->branch != m->branch))
+      continue;
     my_held h = l->kind == LINE_VARY ? hold_vary(l, t->pairs, t->count) : hold_stable(l, t);
     m->held[i] = (uint8_t)h;
     m->line_bits[i] = h == MY_HELD ? l->worth.bits : 0;
@@ -184,11 +186,46 @@ static double confidence(const my_verdict *v)
   return fmin(0.89, total / 60);
 }
 
+/* ---- the step behind the first request ---- */
+
+/* Its reply, if there is one already. What must come is missing: not final yet. */
+static void weigh_step(const talk *t, const my_pair *reply, my_verdict *out)
+{
+  const my_sig *step = my_sig_step(t->sig, out->step);
+  my_match *m = &out->step_match;
+  if (reply == NULL || reply->step != out->step) {
+    out->want = MY_WANT_STEP;
+    if (!step->optional) out->state = MY_MORE;
+    if (step->optional && out->state != MY_CERTAIN) out->want = MY_WANT_NOTHING;
+    return;
+  }
+  my_sig_match(t->sig, reply, t->scratch, m);
+  out->step_held = m->matched;
+  if (!m->matched) {
+    if (!step->optional) out->state = MY_NO;
+    return;
+  }
+  out->identity_bits += m->identity_bits;
+  if (t->sig->info.transport == MY_UDP) out->fresh_bits += m->fresh_bits;
+  out->state = final_state(t, out);
+  give_all(step, reply, m, t->scratch, out);
+}
+
+/* Pairs of the first request; those of a step stand behind them. */
+static size_t count_first(const my_pair *pairs, size_t count)
+{
+  size_t n = 0;
+  while (n < count && pairs[n].step == 0)
+    n++;
+  return n;
+}
+
 int my_sig_judge(const my_sig *sig, const my_pair *pairs, size_t count, my_control control,
                  my_scratch *scratch, my_verdict *out)
 {
-  talk t = {.sig = sig, .pairs = pairs, .count = count, .scratch = scratch};
-  if (count == 0) return MY_ERANGE;
+  size_t first = count_first(pairs, count);
+  talk t = {.sig = sig, .pairs = pairs, .count = first, .scratch = scratch};
+  if (first == 0) return MY_ERANGE;
   memset(out, 0, sizeof *out);
   if (sig->info.has_control) t.control = control; /* of a group's others it says nothing here */
   if (!match_all(&t, out) || t.control == MY_CONTROL_ANSWERED || !weigh_moves(&t, &out->last)) {
@@ -201,7 +238,11 @@ int my_sig_judge(const my_sig *sig, const my_pair *pairs, size_t count, my_contr
       out->last.identity_bits + (t.control == MY_CONTROL_SILENT ? CONTROL_BITS : 0);
   out->want = next_want(&t, out);
   out->state = out->want != MY_WANT_NOTHING ? MY_MORE : final_state(&t, out);
-  give_all(sig, &pairs[count - 1], scratch, out);
+  give_all(sig, &pairs[first - 1], &out->last, scratch, out);
+  out->step = step_behind(sig, &out->last);
+  if (out->step > 0 && out->want == MY_WANT_NOTHING)
+    weigh_step(&t, first < count ? &pairs[count - 1] : NULL, out);
+  if (out->state == MY_NO) return MY_OK;
   out->confidence = confidence(out);
   return MY_OK;
 }

@@ -61,6 +61,23 @@ static size_t hold_group(const my_sig *sig, size_t first, my_match *m)
   return end;
 }
 
+/* The first case whose condition holds counts; the lines of the others say nothing. */
+static void choose_branch(const my_sig *sig, my_match *m)
+{
+  m->branch = 0;
+  for (unsigned b = 0; b < sig->branch_count && m->branch == 0; b++)
+    if (held_rank((my_held)m->held[sig->branches[b].condition]) >= held_rank(MY_HELD_PRIVATE))
+      m->branch = b + 1;
+  if (sig->branch_count > 0 && m->branch == 0) m->first_failed = (int)sig->branches[0].condition;
+  for (size_t i = 0; i < sig->line_count; i++)
+    if (sig->lines[i].branch != 0 && sig->lines[i].branch != m->branch) m->held[i] = MY_SKIPPED;
+}
+
+unsigned step_behind(const my_sig *sig, const my_match *m)
+{
+  return m->branch > 0 ? sig->branches[m->branch - 1].step : sig->step;
+}
+
 static void hold_together(const my_sig *sig, my_match *m)
 {
   for (size_t i = 0; i < sig->line_count;) {
@@ -86,7 +103,7 @@ static void weigh(const my_sig *sig, const my_pair *pair, const holding *holding
     list[count++] = line_evidence(l, held, &holdings[i], pair);
     m->fresh_bits += held == MY_HELD ? fresh_bits(l, &holdings[i]) : 0;
   }
-  m->identity_bits = evidence_sum(list, count, sig->info.has_control);
+  m->identity_bits = evidence_sum(list, count, easy_limit(sig));
   for (size_t i = 0; i < count; i++)
     m->line_bits[list[i].line - sig->lines] = list[i].bits;
 }
@@ -106,10 +123,9 @@ static bool comes_from_peer(const my_sig *sig, const my_pair *pair)
   return sig->any_port || pair->from.port == pair->peer.port;
 }
 
-int my_sig_match(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_match *out)
+static int match_pair(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_match *m)
 {
   holding holdings[MY_LINES_MAX];
-  my_match *m = out;
   m->first_failed = -1;
   m->fresh_bits = sig->info.transport == MY_UDP ? 0 : TCP_FRESH_BITS;
   m->line_count = sig->line_count;
@@ -118,10 +134,21 @@ int my_sig_match(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my
     m->held[i] = (uint8_t)holdings[i].held;
     m->got[i] = holdings[i].got;
   }
+  choose_branch(sig, m);
   hold_together(sig, m);
   weigh(sig, pair, holdings, m);
   m->matched = m->first_failed < 0 && !begins_with_request(pair) && comes_from_peer(sig, pair);
   return MY_OK;
+}
+
+int my_sig_match(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_match *out)
+{
+  const my_sig *held = pair->step > 0 ? my_sig_step(sig, pair->step) : sig;
+  if (held == NULL) {
+    *out = (my_match){.first_failed = -1};
+    return MY_OK;
+  }
+  return match_pair(held, pair, scratch, out);
 }
 
 /* ---- the control ---- */

@@ -28,22 +28,24 @@ typedef enum slot_kind {
   SLOT_MY_IP,
   SLOT_MY_PORT,
   SLOT_PEER_IP,
-  SLOT_PEER_PORT
+  SLOT_PEER_PORT,
+  SLOT_BEFORE /* of a step: bytes of the request or the reply before it */
 } slot_kind;
 
 typedef enum byte_class { CLASS_ANY, CLASS_ALPHA, CLASS_ALNUM, CLASS_DIGIT, CLASS_POS } byte_class;
-
-typedef struct slot {
-  slot_kind kind;
-  byte_class class_;
-  uint16_t offset, len;
-  uint8_t mask;
-} slot;
 
 typedef struct field {
   const char *name;
   uint16_t offset, len;
 } field;
+
+/* A checksum over bytes of the probe, written when all else stands there. */
+typedef enum sum_kind { SUM_CRC32, SUM_CRC32_LE, SUM_INET, SUM_8 } sum_kind;
+typedef struct checksum {
+  sum_kind kind;
+  uint16_t offset, from, len;
+} checksum;
+size_t sum_width(sum_kind kind);
 
 /* ---- lines ---- */
 
@@ -61,6 +63,14 @@ typedef struct place {
   bool bare;      /* @o without a width: one byte, or all that follows under starts, has and ~ */
   uint16_t offset, width;
 } place;
+
+typedef struct slot {
+  slot_kind kind;
+  byte_class class_;
+  uint16_t offset, len;
+  uint8_t mask;
+  place before; /* SLOT_BEFORE */
+} slot;
 
 typedef enum op_kind {
   OP_EQ,
@@ -128,7 +138,7 @@ typedef struct rhs {
   worth regex_worth;
 } rhs;
 
-typedef enum line_kind { LINE_CHECK, LINE_VARY, LINE_STABLE } line_kind;
+typedef enum line_kind { LINE_CHECK, LINE_VARY, LINE_STABLE, LINE_TIMING, LINE_CLOSES } line_kind;
 
 /* Facts that count once, however many lines say them. */
 typedef enum fact {
@@ -145,8 +155,9 @@ typedef enum fact {
 
 typedef struct line {
   line_kind kind;
-  bool soft;    /* adds evidence, never refuses */
-  uint16_t any; /* number of the `any` group, from 1; 0: none */
+  bool soft;       /* adds evidence, never refuses */
+  uint16_t any;    /* number of the `any` group, from 1; 0: none */
+  uint16_t branch; /* counts in this case only, from 1; 0: always */
   unsigned number;
   const char *text;
   place at;
@@ -154,6 +165,7 @@ typedef struct line {
   op_kind op;
   rhs *right;
   size_t right_count;
+  uint32_t least_ms, most_ms; /* LINE_TIMING */
   /* By sig_score, for a line that held: */
   worth worth;
   double structure_bits; /* of worth: that the view finds something */
@@ -166,8 +178,15 @@ typedef struct give {
   const char *name;
   const char *text; /* a template with $group, or NULL: bytes of 'at' */
   place at;
+  uint16_t branch;
   unsigned line_number, column;
 } give;
+
+/* A `case`: its condition is a line, its step may be none (0). */
+typedef struct branch {
+  size_t condition;
+  unsigned step;
+} branch;
 
 struct my_sig {
   my_sig_info info;
@@ -178,6 +197,8 @@ struct my_sig {
   size_t slot_count;
   field *fields;
   size_t field_count;
+  checksum *sums;
+  size_t sum_count;
   line *lines;
   size_t line_count;
   give *gives;
@@ -187,6 +208,12 @@ struct my_sig {
   my_span control_key;
   my_sample *samples;
   size_t sample_count;
+  branch *branches;
+  size_t branch_count;
+  my_sig **steps; /* signatures of their own, without samples */
+  size_t step_count;
+  unsigned step;          /* what follows where there is no case; 0: nothing */
+  bool is_step, optional; /* optional: a step that can only tell more */
 };
 
 typedef struct port_range {
@@ -273,7 +300,8 @@ typedef struct evidence {
 /* Leave in each 'bits' what the line adds to the others, and return the sum: a byte of the reply
  * counts once, by the line that says most of it, a fact once, a search once, easy lines together up
  * to a limit, which is higher where a control unmasks copiers. At most MY_LINES_MAX. */
-double evidence_sum(evidence *list, size_t count, bool has_control);
+double evidence_sum(evidence *list, size_t count, double easy_limit);
+double easy_limit(const my_sig *sig);
 
 /* ---- matching ---- */
 
@@ -287,6 +315,9 @@ void hold_line(const line *l, const my_pair *pair, my_scratch *scratch, holding 
 
 /* What says more: held, a public, a private address, skipped, failed. */
 int held_rank(my_held h);
+
+/* The step behind a pair that matches so; 0: none. */
+unsigned step_behind(const my_sig *sig, const my_match *m);
 
 /* The bytes that a place names. false: it reaches outside. */
 bool place_bytes(const place *p, const my_pair *pair, my_span *out);
@@ -307,6 +338,7 @@ size_t group_length(const char *s);
 int group_number(const pcre2_code *code, const char *s, size_t n);
 
 /* Fill in what a signature gives of a pair that matches. */
-void give_all(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_verdict *out);
+void give_all(const my_sig *sig, const my_pair *pair, const my_match *m, my_scratch *scratch,
+              my_verdict *out);
 
 #endif

@@ -26,19 +26,44 @@ static my_pair pair_of_sample(const my_sample *s)
   return p;
 }
 
+/* The second pair of a sample that goes on, held against the step behind the first. */
+static int check_then(const my_sig *sig, const my_sample *s, my_scratch *scratch, my_where *problem)
+{
+  my_pair pair = pair_of_sample(s);
+  my_match m;
+  if (s->then_reply.data == NULL) return MY_OK;
+  my_sig_match(sig, &pair, scratch, &m);
+  pair.step = step_behind(sig, &m);
+  const my_sig *step = my_sig_step(sig, pair.step);
+  if (step == NULL)
+    return refuse(problem, s->line, "`then` in a sample behind which no step follows");
+  pair.request = s->then_request;
+  pair.reply = s->then_reply;
+  my_sig_match(sig, &pair, scratch, &m);
+  if (s->expect && m.first_failed >= 0)
+    return refuse(problem, s->line, "the step should match: \"%s\" does not hold",
+                  step->lines[m.first_failed].text);
+  if (s->expect && !m.matched)
+    return refuse(problem, s->line, "the step should match: it begins with the whole request");
+  if (!s->expect && m.matched) return refuse(problem, s->line, "the sample should not match");
+  return MY_OK;
+}
+
 static int check_sample(const my_sig *sig, const my_sample *s, my_scratch *scratch,
                         my_where *problem)
 {
   my_pair pair = pair_of_sample(s);
   my_match m;
+  bool goes_on = s->then_reply.data != NULL;
   my_sig_match(sig, &pair, scratch, &m);
+  if (goes_on && !s->expect) return check_then(sig, s, scratch, problem);
   if (s->expect && m.first_failed >= 0)
     return refuse(problem, s->line, "the sample should match: \"%s\" does not hold",
                   sig->lines[m.first_failed].text);
   if (s->expect && !m.matched)
     return refuse(problem, s->line, "the sample should match: it begins with the whole request");
   if (!s->expect && m.matched) return refuse(problem, s->line, "the sample should not match");
-  return MY_OK;
+  return s->expect ? check_then(sig, s, scratch, problem) : MY_OK;
 }
 
 static int check_samples(const my_sig *sig, my_scratch *scratch, my_where *problem)
@@ -68,9 +93,11 @@ static double shown_bits(const my_sig *sig, const my_sample *s, my_scratch *scra
   double bits = m.identity_bits + (sig->info.has_control ? CONTROL_BITS : 0);
   for (size_t i = 0; i < sig->line_count; i++) {
     const line *l = &sig->lines[i];
+    if (l->branch != 0 && l->branch != m.branch) continue;
     if (m.held[i] == MY_SKIPPED && l->any == 0 && !l->soft) bits += l->worth.bits;
   }
-  return bits;
+  const my_sig *step = my_sig_step(sig, step_behind(sig, &m));
+  return bits + (step != NULL && !step->optional ? step->info.budget.identity_bits : 0);
 }
 
 static int check_budget(const my_sig *sig, my_scratch *scratch, my_where *problem)

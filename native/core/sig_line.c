@@ -55,19 +55,31 @@ static line *add_line(parser *p)
   return &s->lines[s->line_count++];
 }
 
-int parse_line(parser *p, line_kind kind, bool soft, bool any)
+int new_line(parser *p, line_kind kind, line **out)
 {
-  p->send_over = true;
   if (p->sig->line_count == MY_LINES_MAX)
     return parse_fail(p, &p->tokens[0], "more than %d lines in a signature", MY_LINES_MAX);
-  line *l = add_line(p);
+  line *l = *out = add_line(p);
+  p->send_over = true;
+  p->last_was_any = false;
   if (l == NULL) return MY_ENOMEM;
-  *l = (line){.kind = kind, .soft = soft, .number = p->line_number, .text = p->line};
-  if (any && !p->last_was_any) p->any_group++;
+  *l = (line){.kind = kind, .number = p->line_number, .text = p->line};
+  l->branch = p->outer == NULL ? p->branch : 0;
+  return MY_OK;
+}
+
+int parse_line(parser *p, line_kind kind, bool soft, bool any)
+{
+  bool goes_on = p->last_was_any;
+  line *l;
+  int rc = new_line(p, kind, &l);
+  if (rc != MY_OK) return rc;
+  l->soft = soft;
+  if (any && !goes_on) p->any_group++;
   l->any = any ? p->any_group : 0;
   p->last_was_any = any;
   const token *t = parse_take(p);
-  int rc = parse_place(p, t, true, &l->at);
+  rc = parse_place(p, t, true, &l->at);
   if (rc == MY_OK && kind == LINE_CHECK)
     rc = parse_check(p, l);
   else if (rc == MY_OK && (l->at.length || l->at.sport || l->at.to_end))

@@ -30,6 +30,7 @@ static int check_sig(parser *p)
 static int keep_probe(parser *p)
 {
   my_sig *s = p->sig;
+  if (s->probe != NULL) return MY_OK; /* a step follows it already */
   s->probe = arena_alloc(&p->file->memory, p->probe_len + 1);
   s->entropy = arena_alloc(&p->file->memory, p->probe_len + 1);
   if (s->probe == NULL || s->entropy == NULL) return MY_ENOMEM;
@@ -41,17 +42,45 @@ static int keep_probe(parser *p)
   return MY_OK;
 }
 
-static int finish_sig(parser *p)
+/* What the parser knows of the probe is again that of the signature, whose step has ended. */
+static void resume_outer(parser *p)
+{
+  my_sig *s = p->sig = p->outer;
+  p->outer = NULL;
+  memcpy(p->probe, s->probe, s->info.probe_len);
+  memcpy(p->entropy, s->entropy, s->info.probe_len);
+  p->probe_len = s->info.probe_len;
+  p->fixup_count = 0; /* they stand in it */
+  p->send_over = true;
+  p->last_was_any = false;
+}
+
+static int finish_step(parser *p)
 {
   my_sig *s = p->sig;
   int rc;
-  if (s == NULL) return MY_OK;
+  if (p->outer == NULL) return MY_OK;
+  if (s->line_count == 0)
+    return parse_fail_at(p, s->info.line, 1, "a step of which no line says what its reply owes");
+  if ((rc = set_lengths(p)) != MY_OK || (rc = check_templates(p)) != MY_OK ||
+      (rc = keep_probe(p)) != MY_OK || (rc = sig_score(s, p->scratch)) != MY_OK)
+    return rc;
+  resume_outer(p);
+  return MY_OK;
+}
+
+static int finish_sig(parser *p)
+{
+  int rc = finish_step(p);
+  my_sig *s = p->sig;
+  if (s == NULL || rc != MY_OK) return rc;
   if ((rc = check_sig(p)) != MY_OK || (rc = set_lengths(p)) != MY_OK ||
       (rc = check_templates(p)) != MY_OK || (rc = keep_probe(p)) != MY_OK)
     return rc;
   p->sig = NULL;
+  p->branch = 0;
   for (size_t i = 0; i < s->line_count; i++)
-    s->info.has_vary |= s->lines[i].kind != LINE_CHECK;
+    s->info.has_vary |= s->lines[i].kind == LINE_VARY || s->lines[i].kind == LINE_STABLE;
   s->info.has_control = s->control_key.len > 0;
   return sig_score(s, p->scratch);
 }
@@ -174,8 +203,124 @@ static int parse_nofresh(parser *p, const token *word)
   return expect_end(p);
 }
 
+/* ---- cases and steps ---- */
+
+static my_sig **add_step(parser *p, my_sig *outer, my_sig *step)
+{
+  my_sig **steps = grow(&p->file->memory, outer->steps, outer->step_count, sizeof *steps);
+  if (steps == NULL) return NULL;
+  outer->steps = steps;
+  outer->steps[outer->step_count++] = step;
+  return steps;
+}
+
+/* Where the step is noted that follows: at the open case, else at the signature. */
+static unsigned *step_place(parser *p)
+{
+  my_sig *s = p->sig;
+  return p->branch > 0 ? &s->branches[p->branch - 1].step : &s->step;
+}
+
+static int parse_step(parser *p, const token *word, bool optional)
+{
+  my_sig *outer = p->sig;
+  int rc;
+  if (p->outer != NULL || *step_place(p) != 0)
+    return parse_fail(p, word, "a second step: expected one behind a signature or a case");
+  if (outer->line_count == 0)
+    return parse_fail(p, word, "a step before any line: expected what the first reply owes");
+  p->send_over = true;
+  if ((rc = set_lengths(p)) != MY_OK || (rc = keep_probe(p)) != MY_OK) return rc;
+  my_sig *s = arena_alloc(&p->file->memory, sizeof *s);
+  if (s == NULL) return MY_ENOMEM;
+  *s = (my_sig){.service = outer->service, .info = outer->info, .any_port = outer->any_port};
+  s->info.line = p->line_number;
+  s->info.probe_len = s->info.entropy_len = 0;
+  s->is_step = true;
+  s->optional = optional;
+  if (add_step(p, outer, s) == NULL) return MY_ENOMEM;
+  *step_place(p) = (unsigned)outer->step_count;
+  p->outer = outer;
+  p->sig = s;
+  p->probe_len = p->fixup_count = 0;
+  p->send_over = p->last_was_any = false;
+  return parse_send(p, word);
+}
+
+static int parse_must_step(parser *p, const token *word)
+{
+  return parse_step(p, word, false);
+}
+
+static int parse_case(parser *p, const token *word)
+{
+  int rc = finish_step(p);
+  my_sig *s = p->sig;
+  if (rc != MY_OK) return rc;
+  if (s->step != 0)
+    return parse_fail(p, word, "a case behind the step: expected the step at its end");
+  branch *branches = grow(&p->file->memory, s->branches, s->branch_count, sizeof *branches);
+  if (branches == NULL) return MY_ENOMEM;
+  s->branches = branches;
+  s->branches[s->branch_count++] = (branch){.condition = s->line_count};
+  p->branch = (uint16_t)s->branch_count;
+  p->last_was_any = false;
+  return parse_line(p, LINE_CHECK, false, false);
+}
+
+/* ---- lines ---- */
+
+/* timing 0..500: milliseconds from the request to the reply */
+static int parse_timing(parser *p, const token *word)
+{
+  uint64_t least, most;
+  (void)word;
+  const token *t = parse_take(p);
+  const char *dots = t->kind == TOKEN_WORD ? memmem(t->s, t->n, "..", 2) : NULL;
+  size_t head = dots != NULL ? (size_t)(dots - t->s) : 0;
+  if (dots == NULL || !read_decimal(t->s, head, 0, 600000, &least) ||
+      !read_decimal(dots + 2, t->n - head - 2, least, 600000, &most))
+    return parse_fail(p, t, "timing \"%.*s\": expected milliseconds such as 0..500", (int)t->n,
+                      t->s);
+  line *l;
+  int rc = new_line(p, LINE_TIMING, &l);
+  if (rc != MY_OK) return rc;
+  l->least_ms = (uint32_t)least;
+  l->most_ms = (uint32_t)most;
+  return expect_end(p);
+}
+
+static int parse_closes(parser *p, const token *word)
+{
+  if (p->sig->info.transport == MY_UDP)
+    return parse_fail(p, word, "`closes` over udp: expected `over tcp` or `over tls`");
+  line *l;
+  int rc = new_line(p, LINE_CLOSES, &l);
+  return rc == MY_OK ? expect_end(p) : rc;
+}
+
+/* until "\r\n" */
+static int parse_until(parser *p, const token *word)
+{
+  my_sig_info *info = &p->sig->info;
+  const token *t = parse_take(p);
+  int rc = MY_OK;
+  if (info->transport == MY_UDP)
+    return parse_fail(p, word, "`until` over udp: expected `over tcp` or `over tls`");
+  if (t->kind == TOKEN_TEXT)
+    info->until = (my_span){(const uint8_t *)t->s, t->n};
+  else
+    rc = t->kind == TOKEN_WORD ? read_hex(&p->file->memory, t->s, t->n, &info->until) : MY_EFORMAT;
+  if (rc == MY_ENOMEM) return rc;
+  if (rc != MY_OK || info->until.len == 0)
+    return parse_fail(p, t, "until \"%.*s\": expected hex or a text", (int)t->n, t->s);
+  return expect_end(p);
+}
+
 static int parse_relation(parser *p, const token *word)
 {
+  if (token_is(word, "soft") && token_is(parse_peek(p), "step"))
+    return parse_step(p, parse_take(p), true);
   bool soft = token_is(word, "soft"), any = token_is(word, "any");
   line_kind kind = token_is(word, "vary")     ? LINE_VARY
                    : token_is(word, "stable") ? LINE_STABLE
@@ -186,7 +331,12 @@ static int parse_relation(parser *p, const token *word)
 
 /* ---- all statements ---- */
 
-typedef enum belongs { ANYWHERE, BEHIND_SERVICE, INSIDE_SIG } belongs;
+typedef enum belongs {
+  ANYWHERE,
+  BEHIND_SERVICE,
+  INSIDE_SIG,
+  BEFORE_STEP /* inside a signature, of which it says something as a whole */
+} belongs;
 
 static const struct {
   const char *word;
@@ -195,24 +345,28 @@ static const struct {
 } statements[] = {
     {"service", ANYWHERE, parse_service},    {"sig", ANYWHERE, parse_sig},
     {"from", ANYWHERE, parse_from},          {"title", BEHIND_SERVICE, parse_title},
-    {"ports", BEHIND_SERVICE, parse_ports},  {"over", INSIDE_SIG, parse_over},
-    {"banner", INSIDE_SIG, parse_banner},    {"send", INSIDE_SIG, parse_send},
-    {"nofresh", INSIDE_SIG, parse_nofresh},  {"from-port", INSIDE_SIG, parse_from_port},
-    {"view", INSIDE_SIG, parse_view},        {"control", INSIDE_SIG, parse_control},
-    {"vary", INSIDE_SIG, parse_relation},    {"stable", INSIDE_SIG, parse_relation},
-    {"soft", INSIDE_SIG, parse_relation},    {"any", INSIDE_SIG, parse_relation},
-    {"len", INSIDE_SIG, parse_relation},     {"sport", INSIDE_SIG, parse_relation},
-    {"give", INSIDE_SIG, parse_give},        {"product", INSIDE_SIG, parse_template},
-    {"version", INSIDE_SIG, parse_template}, {"extra", INSIDE_SIG, parse_template},
-    {"cpe", INSIDE_SIG, parse_template},     {"match", INSIDE_SIG, parse_sample},
-    {"nomatch", INSIDE_SIG, parse_sample}};
+    {"ports", BEHIND_SERVICE, parse_ports},  {"over", BEFORE_STEP, parse_over},
+    {"banner", BEFORE_STEP, parse_banner},   {"send", INSIDE_SIG, parse_send},
+    {"nofresh", BEFORE_STEP, parse_nofresh}, {"from-port", BEFORE_STEP, parse_from_port},
+    {"case", INSIDE_SIG, parse_case},        {"step", INSIDE_SIG, parse_must_step},
+    {"timing", INSIDE_SIG, parse_timing},    {"closes", INSIDE_SIG, parse_closes},
+    {"until", BEFORE_STEP, parse_until},     {"view", INSIDE_SIG, parse_view},
+    {"control", BEFORE_STEP, parse_control}, {"vary", BEFORE_STEP, parse_relation},
+    {"stable", BEFORE_STEP, parse_relation}, {"soft", INSIDE_SIG, parse_relation},
+    {"any", INSIDE_SIG, parse_relation},     {"len", INSIDE_SIG, parse_relation},
+    {"sport", INSIDE_SIG, parse_relation},   {"give", INSIDE_SIG, parse_give},
+    {"product", INSIDE_SIG, parse_template}, {"version", INSIDE_SIG, parse_template},
+    {"extra", INSIDE_SIG, parse_template},   {"cpe", INSIDE_SIG, parse_template},
+    {"match", INSIDE_SIG, parse_sample},     {"nomatch", INSIDE_SIG, parse_sample}};
 
 static int check_belongs(parser *p, const token *word, belongs where)
 {
   if (where == BEHIND_SERVICE && (p->service == NULL || p->sig != NULL))
     return parse_fail(p, word, "\"%.*s\" belongs right behind `service NAME`", (int)word->n,
                       word->s);
-  if (where == INSIDE_SIG && p->sig == NULL)
+  if (where == BEFORE_STEP && p->outer != NULL)
+    return parse_fail(p, word, "\"%.*s\" inside a step: expected it before", (int)word->n, word->s);
+  if (where >= INSIDE_SIG && p->sig == NULL)
     return parse_fail(p, word, "\"%.*s\" outside a signature: expected `sig NAME` first",
                       (int)word->n, word->s);
   return MY_OK;

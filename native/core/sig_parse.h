@@ -35,8 +35,10 @@ typedef struct parser {
   token tokens[TOKENS_MAX];
   size_t count, at; /* at: the next token */
   service *service;
-  my_sig *sig;    /* the one being read, or NULL */
-  bool send_over; /* a line has used the probe: it is fixed now */
+  my_sig *sig;     /* the one being read, or its step; or NULL */
+  my_sig *outer;   /* inside a step: the signature */
+  uint16_t branch; /* the open case, 0: none */
+  bool send_over;  /* a line has used the probe: it is fixed now */
   uint16_t any_group;
   bool last_was_any;
   uint8_t probe[MY_PROBE_MAX];
@@ -44,7 +46,8 @@ typedef struct parser {
   size_t probe_len;
   length_fixup fixups[FIXUPS_MAX];
   size_t fixup_count;
-  tlv_format tlv; /* of this signature; widths 0: not said */
+  unsigned sum_line; /* of the last checksum */
+  tlv_format tlv;    /* of this signature; widths 0: not said */
   uint8_t sample[SAMPLE_MAX];
   size_t sample_bytes, pattern_bytes; /* of the whole file, each at most FILE_ROOM */
 } parser;
@@ -94,6 +97,8 @@ int parse_give(parser *p, const token *word);
 int parse_template(parser *p, const token *word);
 int parse_view(parser *p, const token *word);
 int parse_line(parser *p, line_kind kind, bool soft, bool any);
+/* One more line, which says nothing yet. */
+int new_line(parser *p, line_kind kind, line **out);
 
 /* ---- their parts ---- */
 

@@ -14,12 +14,12 @@ typedef struct walk {
 } walk;
 
 /* One alternative, and the run of characters at its end that must follow each other. */
-typedef struct branch {
+typedef struct alternative {
   worth sum;
   double run_bits;
   unsigned run_len;
   bool at_start; /* nothing but the run stands before: it is the pattern's beginning */
-} branch;
+} alternative;
 
 static worth walk_alternatives(walk *w, bool top);
 
@@ -42,7 +42,7 @@ static bool is_word(char c)
 }
 
 /* A run ends: it was found behind what came before, unless the pattern begins with it. */
-static void end_run(branch *b)
+static void end_run(alternative *b)
 {
   if (b->at_start) {
     b->sum.bits += b->run_bits;
@@ -91,7 +91,7 @@ static bool skip_quantifier(walk *w, bool *again)
   return once;
 }
 
-static void add_char(walk *w, branch *b, uint8_t c)
+static void add_char(walk *w, alternative *b, uint8_t c)
 {
   bool again, letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   if (skip_quantifier(w, &again)) {
@@ -102,7 +102,7 @@ static void add_char(walk *w, branch *b, uint8_t c)
 }
 
 /* A set or a class of characters: one of many is worth nothing. */
-static void add_some(walk *w, branch *b)
+static void add_some(walk *w, alternative *b)
 {
   bool again;
   end_run(b);
@@ -123,7 +123,7 @@ static void skip_set(walk *w)
   w->unknown |= !skip(w, "]");
 }
 
-static void add_escape(walk *w, branch *b)
+static void add_escape(walk *w, alternative *b)
 {
   static const char control[] = "n\nr\rt\tf\fe\x1b"
                                 "a\a";
@@ -146,7 +146,7 @@ static void add_escape(walk *w, branch *b)
 }
 
 /* ( is read already. */
-static void add_group(walk *w, branch *b)
+static void add_group(walk *w, alternative *b)
 {
   bool again;
   if (skip(w, "?<") || skip(w, "?P<")) {
@@ -167,7 +167,7 @@ static void add_group(walk *w, branch *b)
 
 static worth walk_branch(walk *w, bool top)
 {
-  branch b = {.at_start = top && w->anchored};
+  alternative b = {.at_start = top && w->anchored};
   while (!w->unknown && w->s < w->end && *w->s != '|' && *w->s != ')') {
     char c = *w->s++;
     if (c == '[') skip_set(w);

@@ -57,18 +57,33 @@ static int parse_sample_address(parser *p, my_endpoint *out)
   return parse_fail(p, t, "\"%.*s\": expected an IP address", (int)t->n, t->s);
 }
 
+/* then REQUEST > REPLY: those of the step */
+static int parse_then(parser *p, my_sample *sample)
+{
+  int rc;
+  if (!token_is(parse_peek(p), "then")) return MY_OK;
+  parse_take(p);
+  if ((rc = parse_bytes(p, &sample->then_request)) != MY_OK) return rc;
+  const token *t = parse_take(p);
+  if (!token_is(t, ">"))
+    return parse_fail(p, t, "\"%.*s\": expected hex or \"text\", and > before the reply", (int)t->n,
+                      t->s);
+  return parse_bytes(p, &sample->then_reply);
+}
+
 int parse_sample(parser *p, const token *word)
 {
   my_sample sample = {.expect = token_is(word, "match"), .line = p->line_number};
-  my_sig *s = p->sig;
+  my_sig *s = p->outer != NULL ? p->outer : p->sig;
   int rc = parse_bytes(p, &sample.request);
   if (rc != MY_OK) return rc;
   const token *t = parse_take(p);
   if (!token_is(t, ">"))
     return parse_fail(p, t, "\"%.*s\": expected hex or \"text\", and > before the reply", (int)t->n,
                       t->s);
-  if ((rc = parse_bytes(p, &sample.reply)) != MY_OK) return rc;
-  if ((rc = parse_sample_address(p, &sample.my)) != MY_OK) return rc;
+  if ((rc = parse_bytes(p, &sample.reply)) != MY_OK ||
+      (rc = parse_sample_address(p, &sample.my)) != MY_OK || (rc = parse_then(p, &sample)) != MY_OK)
+    return rc;
   s->samples = grow(&p->file->memory, s->samples, s->sample_count, sizeof *s->samples);
   if (s->samples == NULL) return MY_ENOMEM;
   s->samples[s->sample_count++] = sample;
@@ -84,6 +99,7 @@ static int add_give(parser *p, const token *t, give g)
     return parse_fail(p, t, "more than %d things given", MY_GIVES_MAX);
   s->gives = grow(&p->file->memory, s->gives, s->give_count, sizeof *s->gives);
   if (s->gives == NULL) return MY_ENOMEM;
+  g.branch = p->outer == NULL ? p->branch : 0;
   s->gives[s->give_count++] = g;
   return expect_end(p);
 }

@@ -88,9 +88,12 @@ static void claim_line(const my_sig *sig, line *l, const bool *claimed, bool *cl
  */
 static void claim_fresh(my_sig *sig, bool soft, bool *claimed)
 {
-  bool claims[MY_PROBE_MAX];
+  bool claims[MY_PROBE_MAX], before_cases[MY_PROBE_MAX];
   for (size_t i = 0; i < sig->line_count; i++) {
     line *l = &sig->lines[i];
+    bool first = i == 0 || l->branch != sig->lines[i - 1].branch;
+    if (first && l->branch == 1) memcpy(before_cases, claimed, sizeof before_cases);
+    if (first && l->branch > 1) memcpy(claimed, before_cases, sizeof before_cases);
     bool group_goes_on = i > 0 && l->any != 0 && l->any == sig->lines[i - 1].any;
     if (l->soft != soft) continue;
     if (!group_goes_on) memcpy(claims, claimed, sizeof claims);
@@ -174,11 +177,11 @@ static void score_soft(my_sig *sig)
 
 static void score_moves(my_sig *sig)
 {
-  bool seen[LINE_STABLE + 1] = {false};
+  bool seen[LINE_CLOSES + 1] = {false};
   for (size_t i = 0; i < sig->line_count; i++) {
     line *l = &sig->lines[i];
     if (l->kind == LINE_CHECK || seen[l->kind]) continue;
-    l->worth.bits = l->kind == LINE_VARY ? VARY_BITS : STABLE_BITS;
+    l->worth.bits = l->kind == LINE_VARY ? VARY_BITS : STABLE_BITS; /* and timing, closes */
     seen[l->kind] = true; /* once each, however the place is cut up */
   }
 }
@@ -210,7 +213,17 @@ static double total_bits(const evidence *e)
   return e->bits + e->search_bits;
 }
 
-static void set_budget(my_sig *sig)
+/* A step that must be answered adds to what the first reply shows. */
+static void add_step_budget(const my_sig *sig, unsigned number, double *fresh, double *identity)
+{
+  const my_sig *step = my_sig_step(sig, number);
+  if (step == NULL || step->optional) return;
+  *identity += step->info.budget.identity_bits;
+  if (sig->info.transport == MY_UDP) *fresh += step->info.budget.fresh_bits;
+}
+
+/* The least that a match shows whose case is 'number', 0 where there are none. */
+static my_budget branch_budget(const my_sig *sig, unsigned number)
 {
   evidence list[MY_LINES_MAX];
   size_t count = 0;
@@ -224,16 +237,34 @@ static void set_budget(my_sig *sig)
       if (total_bits(&other) < total_bits(&weakest)) weakest = other;
       least_fresh = fmin(least_fresh, sig->lines[k].fresh_bits);
     }
-    if (sig->lines[i].soft) continue;
+    if (sig->lines[i].soft || (sig->lines[i].branch != 0 && sig->lines[i].branch != number))
+      continue;
     list[count++] = weakest;
     fresh += least_fresh;
   }
   double identity =
-      evidence_sum(list, count, sig->info.has_control) + (sig->info.has_control ? CONTROL_BITS : 0);
+      evidence_sum(list, count, easy_limit(sig)) + (sig->info.has_control ? CONTROL_BITS : 0);
+  add_step_budget(sig, number > 0 ? sig->branches[number - 1].step : sig->step, &fresh, &identity);
   bool once = sig->info.transport != MY_UDP || sig->info.fresh_exempt;
   double asked = once ? fresh : fresh * ASKED_AT_MOST;
-  sig->info.budget =
-      (my_budget){fresh, identity, budget_is_enough(asked, identity, sig->info.fresh_exempt)};
+  return (my_budget){fresh, identity, budget_is_enough(asked, identity, sig->info.fresh_exempt)};
+}
+
+static bool is_weaker(const my_budget *a, const my_budget *b)
+{
+  if (a->enough != b->enough) return !a->enough;
+  return a->fresh_bits + a->identity_bits < b->fresh_bits + b->identity_bits;
+}
+
+/* That of the weakest case. */
+static void set_budget(my_sig *sig)
+{
+  my_budget *out = &sig->info.budget;
+  *out = branch_budget(sig, sig->branch_count > 0 ? 1 : 0);
+  for (unsigned number = 2; number <= sig->branch_count; number++) {
+    my_budget other = branch_budget(sig, number);
+    if (is_weaker(&other, out)) *out = other;
+  }
 }
 
 int sig_score(my_sig *sig, my_scratch *scratch)

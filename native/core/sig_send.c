@@ -180,6 +180,58 @@ static int put_pad(parser *p)
   return n > p->probe_len ? put_repeated(p, t, 0, n - p->probe_len) : MY_OK;
 }
 
+/* r@5:4, q@0:2: bytes of the reply, of the request, before the step */
+static int put_before(parser *p, const token *t)
+{
+  slot s = {.kind = SLOT_BEFORE};
+  s.before.of = t->s[0] == 'q' ? OF_REQUEST : OF_REPLY;
+  if (p->outer == NULL)
+    return parse_fail(p, t, "\"%.*s\": nothing was asked before: expected it in a step", (int)t->n,
+                      t->s);
+  if (t->n < 3 || !read_offsets(t->s + 2, t->n - 2, &s.before) ||
+      (s.before.of == OF_REQUEST && !s.before.from_end &&
+       (size_t)s.before.offset + s.before.width > p->outer->info.probe_len))
+    return parse_fail(p, t, "\"%.*s\": expected bytes such as r@5:4 of what went before", (int)t->n,
+                      t->s);
+  s.len = s.before.width;
+  return put_slot(p, t, s);
+}
+
+/* crc32(q@4:20), inet(q@0:8): a checksum over bytes of the probe, before or behind it */
+static const struct {
+  const char *word;
+  sum_kind kind;
+} sums[] = {{"crc32(q@", SUM_CRC32},
+            {"crc32le(q@", SUM_CRC32_LE},
+            {"inet(q@", SUM_INET},
+            {"sum8(q@", SUM_8}};
+
+static const char *sum_word(const token *t, sum_kind *kind)
+{
+  for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
+    *kind = sums[i].kind;
+    if (text_starts(t->s, t->n, sums[i].word)) return sums[i].word;
+  }
+  return NULL;
+}
+
+static int put_sum(parser *p, const token *t, const char *word, sum_kind kind)
+{
+  const char *colon = memchr(t->s, ':', t->n);
+  size_t head = strlen(word), at = colon != NULL ? (size_t)(colon - t->s) : 0;
+  uint64_t from, len;
+  my_sig *s = p->sig;
+  if (colon == NULL || t->s[t->n - 1] != ')' ||
+      !read_decimal(t->s + head, at - head, 0, MY_PROBE_MAX, &from) ||
+      !read_decimal(colon + 1, t->n - at - 2, 1, MY_PROBE_MAX, &len))
+    return parse_fail(p, t, "\"%.*s\": expected for example crc32(q@4:20)", (int)t->n, t->s);
+  s->sums = grow(&p->file->memory, s->sums, s->sum_count, sizeof *s->sums);
+  if (s->sums == NULL) return MY_ENOMEM;
+  s->sums[s->sum_count++] = (checksum){kind, (uint16_t)p->probe_len, (uint16_t)from, (uint16_t)len};
+  p->sum_line = p->line_number;
+  return put_repeated(p, t, 0, sum_width(kind));
+}
+
 static bool is_length(const token *t)
 {
   return text_starts(t->s, t->n, "be16(") || text_starts(t->s, t->n, "be32(") ||
@@ -192,12 +244,16 @@ static int put_word(parser *p, const token *t)
   my_span bytes;
   uint8_t byte;
   size_t count;
+  sum_kind kind;
   if (token_is(t, "pad")) return put_pad(p);
   if (token_is(t, "my.ip")) return put_slot(p, t, (slot){.kind = SLOT_MY_IP, .len = 4});
   if (token_is(t, "peer.ip")) return put_slot(p, t, (slot){.kind = SLOT_PEER_IP, .len = 4});
   if (token_is(t, "my.port")) return put_slot(p, t, (slot){.kind = SLOT_MY_PORT, .len = 2});
   if (token_is(t, "peer.port")) return put_slot(p, t, (slot){.kind = SLOT_PEER_PORT, .len = 2});
   if (is_length(t)) return put_length(p, t);
+  if (text_starts(t->s, t->n, "r@") || text_starts(t->s, t->n, "q@")) return put_before(p, t);
+  const char *sum_name = sum_word(t, &kind);
+  if (sum_name != NULL) return put_sum(p, t, sum_name, kind);
   if (mark == t->s) return put_nibbles(p, t);
   if (mark != NULL && is_letter(t->s[0])) return put_field(p, t, mark);
   if (read_repeat(t, &byte, &count)) return put_repeated(p, t, byte, count);
@@ -211,6 +267,10 @@ static int put_word(parser *p, const token *t)
 
 int set_lengths(parser *p)
 {
+  for (size_t i = 0; i < p->sig->sum_count; i++)
+    if ((size_t)p->sig->sums[i].from + p->sig->sums[i].len > p->probe_len)
+      return parse_fail_at(p, p->sum_line, 1, "a checksum over bytes past the probe's %zu",
+                           p->probe_len);
   for (size_t i = 0; i < p->fixup_count; i++) {
     const length_fixup *f = &p->fixups[i];
     int64_t value = (int64_t)p->probe_len + f->add;

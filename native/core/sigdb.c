@@ -46,6 +46,8 @@ void arena_free(arena *a)
 
 static void sig_release(my_sig *s)
 {
+  for (size_t i = 0; i < s->step_count; i++)
+    sig_release(s->steps[i]);
   for (size_t i = 0; i < s->line_count; i++)
     for (size_t r = 0; r < s->lines[i].right_count; r++)
       if (s->lines[i].right[r].regex != NULL) pcre2_code_free(s->lines[i].right[r].regex);

@@ -3,6 +3,7 @@
 #include "exchange.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 static const char class_name[] = "mynah.engine";
 
@@ -155,6 +156,15 @@ static int l_wait(lua_State *L)
   return 1;
 }
 
+/* core.descriptors() -> how many this process may have open */
+static int l_descriptors(lua_State *L)
+{
+  struct rlimit r;
+  bool known = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < INT32_MAX;
+  lua_pushinteger(L, known ? (lua_Integer)r.rlim_cur : INT32_MAX);
+  return 1;
+}
+
 void my_lua_open_engine(lua_State *L)
 {
   static const luaL_Reg methods[] = {
@@ -165,4 +175,6 @@ void my_lua_open_engine(lua_State *L)
   new_class(L, class_name, methods, l_close);
   lua_pushcfunction(L, l_new);
   lua_setfield(L, -2, "engine");
+  lua_pushcfunction(L, l_descriptors);
+  lua_setfield(L, -2, "descriptors");
 }

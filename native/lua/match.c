@@ -1,6 +1,8 @@
 /* match.c - replies held against signatures, and echoes found, in Lua. */
 #include "sigdb_ref.h"
 
+#include "mynah/engine.h"
+
 /* The pair in the table at 'arg' (an absolute index). Its bytes live as long as the table: one that
  * computes its fields would give bytes that nobody holds. */
 static my_pair check_pair(lua_State *L, int arg)
@@ -17,6 +19,10 @@ static my_pair check_pair(lua_State *L, int arg)
     luaL_argerror(L, arg, "a pair with numeric addresses in my, peer, from and public_ip expected");
   p.now_unix_ns = ns_from_seconds(opt_number_field(L, arg, "time", 0));
   p.closed = opt_boolean_field(L, arg, "closed");
+  p.rtt_ns = ns_from_seconds(opt_number_field(L, arg, "rtt", 0));
+  double step = opt_number_field(L, arg, "step", 0);
+  if (step < 0 || step > UINT16_MAX) luaL_argerror(L, arg, "step: a number from 0 expected");
+  p.step = (unsigned)step;
   return p;
 }
 
@@ -32,15 +38,14 @@ static void push_hex(lua_State *L, my_span bytes)
   luaL_pushresult(&b);
 }
 
-/* Push the array of what each line of 'sig' showed. */
-static void push_evidence(lua_State *L, const my_sig *sig, const my_match *m)
+/* Append to the array on the stack what each line of 'sig' showed; others' cases showed nothing. */
+static void add_evidence(lua_State *L, const my_sig *sig, const my_match *m)
 {
   static const char *const held[] = {[MY_FAILED] = "no",
                                      [MY_HELD] = "yes",
                                      [MY_HELD_PUBLIC] = "public",
                                      [MY_HELD_PRIVATE] = "private",
                                      [MY_SKIPPED] = "skipped"};
-  lua_newtable(L);
   for (size_t i = 0; i < m->line_count; i++) {
     lua_newtable(L);
     set_string(L, "line", my_sig_line_text(sig, i));
@@ -48,8 +53,21 @@ static void push_evidence(lua_State *L, const my_sig *sig, const my_match *m)
     push_hex(L, (my_span){m->got[i].data, m->got[i].len < 256 ? m->got[i].len : 256});
     lua_setfield(L, -2, "got");
     set_number(L, "bits", m->line_bits[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   }
+}
+
+static void set_evidence(lua_State *L, const my_sig *sig, const my_match *m)
+{
+  lua_newtable(L);
+  add_evidence(L, sig, m);
+  lua_setfield(L, -2, "evidence");
+}
+
+static const my_sig *sig_of_pair(const my_sig *sig, const my_pair *pair)
+{
+  const my_sig *step = my_sig_step(sig, pair->step);
+  return step != NULL ? step : sig;
 }
 
 static int l_match(lua_State *L) /* db:match(name, pair) -> what this one pair shows */
@@ -60,14 +78,14 @@ static int l_match(lua_State *L) /* db:match(name, pair) -> what this one pair s
   luaL_checktype(L, 3, LUA_TTABLE);
   my_pair pair = check_pair(L, 3);
   my_sig_match(sig, &pair, r->scratch, &m);
+  sig = sig_of_pair(sig, &pair);
   lua_newtable(L);
   set_boolean(L, "matched", m.matched);
   if (m.first_failed >= 0)
     set_string(L, "first_failed", my_sig_line_text(sig, (size_t)m.first_failed));
   set_number(L, "fresh_bits", m.fresh_bits);
   set_number(L, "identity_bits", m.identity_bits);
-  push_evidence(L, sig, &m);
-  lua_setfield(L, -2, "evidence");
+  set_evidence(L, sig, &m);
   return 1;
 }
 
@@ -78,6 +96,30 @@ static int l_answers_control(lua_State *L) /* db:answers_control(name, pair) -> 
   luaL_checktype(L, 3, LUA_TTABLE);
   my_pair pair = check_pair(L, 3);
   lua_pushboolean(L, my_sig_answers_control(sig, &pair, r->scratch));
+  return 1;
+}
+
+/* db:compose_step(name, step, pair [, entropy]) -> bytes | nil, message; pair: the one before it */
+static int l_compose_step(lua_State *L)
+{
+  sigdb_ref *r = check_sigdb(L, 1);
+  const my_sig *sig = check_sig(L, r, 2);
+  lua_Integer step = luaL_checkinteger(L, 3);
+  uint8_t entropy[MY_PROBE_MAX], probe[MY_PROBE_MAX];
+  my_span given = {entropy, sizeof entropy};
+  int rc = MY_OK;
+  luaL_checktype(L, 4, LUA_TTABLE);
+  my_pair before = check_pair(L, 4);
+  if (!lua_isnoneornil(L, 5))
+    given = check_span(L, 5);
+  else
+    rc = my_random(entropy, sizeof entropy);
+  if (rc == MY_OK && step > 0 && step <= UINT16_MAX)
+    rc = my_sig_compose_step(sig, (unsigned)step, &before, given, probe, sizeof probe);
+  else if (rc == MY_OK)
+    rc = MY_ENOENT;
+  if (rc < 0) return push_failure(L, rc, NULL);
+  push_span(L, (my_span){probe, (size_t)rc});
   return 1;
 }
 
@@ -115,7 +157,8 @@ static void push_verdict(lua_State *L, const my_sig *sig, const my_verdict *v)
   static const char *const wants[] = {[MY_WANT_NOTHING] = NULL,
                                       [MY_WANT_FRESH] = "fresh",
                                       [MY_WANT_SAME] = "same",
-                                      [MY_WANT_CONTROL] = "control"};
+                                      [MY_WANT_CONTROL] = "control",
+                                      [MY_WANT_STEP] = "step"};
   lua_newtable(L);
   set_string(L, "state", states[v->state]);
   set_string(L, "want", wants[v->want]); /* NULL pushes nil */
@@ -124,8 +167,15 @@ static void push_verdict(lua_State *L, const my_sig *sig, const my_verdict *v)
   set_number(L, "identity_bits", v->identity_bits);
   if (v->last.first_failed >= 0)
     set_string(L, "failed", my_sig_line_text(sig, (size_t)v->last.first_failed));
+  const my_match *step = v->step > 0 && v->want == MY_WANT_NOTHING ? &v->step_match : NULL;
+  if (v->step > 0) set_integer(L, "step", v->step);
+  if (step != NULL && !v->step_held && step->first_failed >= 0)
+    set_string(L, "failed",
+               my_sig_line_text(my_sig_step(sig, v->step), (size_t)step->first_failed));
   push_gives(L, v);
-  push_evidence(L, sig, &v->last);
+  lua_newtable(L);
+  add_evidence(L, sig, &v->last);
+  if (step != NULL && step->line_count > 0) add_evidence(L, my_sig_step(sig, v->step), step);
   lua_setfield(L, -2, "evidence");
 }
 
@@ -168,8 +218,11 @@ l_echo(lua_State *L) /* core.echo(request, reply) -> length, request_offset, rep
 
 void my_lua_open_match(lua_State *L)
 {
-  static const luaL_Reg methods[] = {
-      {"match", l_match}, {"judge", l_judge}, {"answers_control", l_answers_control}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"match", l_match},
+                                     {"judge", l_judge},
+                                     {"answers_control", l_answers_control},
+                                     {"compose_step", l_compose_step},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {{"echo", l_echo}, {NULL, NULL}};
   luaL_getmetatable(L, SIGDB_CLASS); /* made by my_lua_open_signature */
   lua_getfield(L, -1, "__index");

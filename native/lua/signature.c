@@ -71,11 +71,21 @@ static void set_budget(lua_State *L, const my_budget *b)
   set_boolean(L, "enough", b->enough);
 }
 
+static void set_lines(lua_State *L, const my_sig *sig)
+{
+  const char *line;
+  lua_newtable(L);
+  for (size_t i = 0; (line = my_sig_line_text(sig, i)) != NULL; i++) {
+    lua_pushstring(L, line);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "lines");
+}
+
 static int l_info(lua_State *L) /* db:info(name) -> table | nil */
 {
   sigdb_ref *r = check_sigdb(L, 1);
   const my_sig *sig = my_sigdb_find(r->db, check_text(L, 2));
-  const char *line;
   my_sig_info info;
   if (sig == NULL) return 0;
   my_sig_get_info(sig, &info);
@@ -94,12 +104,15 @@ static int l_info(lua_State *L) /* db:info(name) -> table | nil */
   set_integer(L, "entropy_len", (lua_Integer)info.entropy_len);
   set_integer(L, "samples", (lua_Integer)my_sig_sample_count(sig));
   set_budget(L, &info.budget);
+  if (info.until.len > 0) set_span(L, "until", info.until);
+  set_lines(L, sig);
   lua_newtable(L);
-  for (size_t i = 0; (line = my_sig_line_text(sig, i)) != NULL; i++) {
-    lua_pushstring(L, line);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  for (unsigned k = 1; my_sig_step(sig, k) != NULL; k++) {
+    lua_newtable(L);
+    set_lines(L, my_sig_step(sig, k));
+    lua_rawseti(L, -2, (lua_Integer)k);
   }
-  lua_setfield(L, -2, "lines");
+  lua_setfield(L, -2, "steps");
   return 1;
 }
 

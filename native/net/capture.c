@@ -28,7 +28,7 @@ static int fail_open(my_where *where, const char *name, const char *what, const 
                      int rc)
 {
   *where = (my_where){0};
-  snprintf(where->text, sizeof where->text, "%.100s: %s%.90s", name, what, detail);
+  snprintf(where->text, sizeof where->text, "%.90s: %.40s%.60s", name, what, detail);
   return rc;
 }
 
