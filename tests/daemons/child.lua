@@ -52,7 +52,9 @@ end
 -- @return true, or nil when the time was up
 function child.wait(done, seconds)
   local timer, late = uv.new_timer(), false
-  timer:start(math.floor(seconds * 1000), 0, function() late = true end)
+  -- Repeating: where it is due before the loop begins to wait (after a slow step of ours), uv.run fires it first and then
+  -- waits all the same, for ever if no other timer is left.
+  timer:start(math.floor(seconds * 1000), 50, function() late = true end)
   while not late and not done() do uv.run("once") end
   timer:stop() timer:close()
   uv.run("nowait")
