@@ -187,6 +187,43 @@ static my_held hold_port(const line *l, const rhs *r, const side *left, const my
   return ordered(l->op, left->number, (uint64_t)bytes[0] << 8 | bytes[1]) ? MY_HELD : MY_FAILED;
 }
 
+static void write_port(uint16_t port, char *out)
+{
+  char digits[6];
+  size_t n = 0;
+  do
+    digits[n++] = (char)('0' + port % 10);
+  while ((port /= 10) > 0);
+  while (n > 0)
+    *out++ = digits[--n];
+  *out = 0;
+}
+
+/* An address or a port, written out. */
+static my_held hold_written(const line *l, const rhs *r, my_span left, const my_endpoint *e,
+                            my_span *cover)
+{
+  char text[MY_ENDPOINT_TEXT];
+  if (e->family == 0 || e->port == 0) return MY_SKIPPED; /* not known */
+  if (r->kind == RHS_ADDRESS_TEXT)
+    my_endpoint_address(e, text);
+  else
+    write_port(e->port, text);
+  my_span want = {(const uint8_t *)text, strlen(text)};
+  return compare_bytes(l->op, left, want, false, cover) ? MY_HELD : MY_FAILED;
+}
+
+static my_held hold_text(const line *l, const rhs *r, my_span left, const my_pair *pair,
+                         my_span *cover)
+{
+  my_endpoint outside = pair->public_;
+  my_held held = hold_written(l, r, left, r->mine ? &pair->my : &pair->peer, cover);
+  if (held != MY_FAILED || !r->mine || r->kind != RHS_ADDRESS_TEXT || outside.family == 0)
+    return held;
+  outside.port = 1; /* only its address is written */
+  return hold_written(l, r, left, &outside, cover);
+}
+
 /* ---- lines ---- */
 
 static my_held hold_place(const line *l, const rhs *r, side *left, const my_pair *pair,
@@ -215,6 +252,9 @@ static my_held hold_one(const line *l, const rhs *r, side *left, const my_pair *
     return hold_address(l, r, left->bytes, pair);
   case RHS_PORT:
     return hold_port(l, r, left, pair);
+  case RHS_ADDRESS_TEXT:
+  case RHS_PORT_TEXT:
+    return hold_text(l, r, left->bytes, pair, cover);
   case RHS_TIME_NTP:
   case RHS_TIME_UNIX:
     return hold_time(r, left, pair);

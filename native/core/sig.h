@@ -91,6 +91,8 @@ typedef enum rhs_kind {
   RHS_PLACE,  /* bytes or length elsewhere, plus 'add' for lengths */
   RHS_ADDRESS,
   RHS_PORT,
+  RHS_ADDRESS_TEXT, /* as dotted text, the port in decimal */
+  RHS_PORT_TEXT,
   RHS_TIME_NTP,
   RHS_TIME_UNIX,
   RHS_DIGITS,
@@ -131,7 +133,7 @@ typedef struct rhs {
   uint64_t lo, hi;     /* RHS_NUMBER; for times 'hi' is the tolerance in seconds */
   place place;
   int64_t add;
-  bool mine; /* RHS_ADDRESS, RHS_PORT: ours, else the peer's */
+  bool mine; /* an address or a port: ours, else the peer's */
   transform fn[TRANSFORMS_MAX];
   uint8_t fn_count;
   pcre2_code *regex;

@@ -246,6 +246,15 @@ static int read_address(parser *p, const token *t, const line *l, rhs *out)
   return rc == MY_OK ? add_transform(p, t, out, f) : rc;
 }
 
+/* my.ip.text, my.port.text: written out */
+static bool read_written(const token *t, rhs *out)
+{
+  bool ip = token_is(t, "my.ip.text") || token_is(t, "peer.ip.text");
+  out->kind = ip ? RHS_ADDRESS_TEXT : RHS_PORT_TEXT;
+  out->mine = text_starts(t->s, t->n, "my.");
+  return ip || token_is(t, "my.port.text") || token_is(t, "peer.port.text");
+}
+
 /* ---- all together ---- */
 
 static bool is_place_word(const char *s, size_t n)
@@ -262,6 +271,7 @@ static int right_word(parser *p, const token *t, const line *l, rhs *out)
   if (token_is(t, "my.ip") || token_is(t, "peer.ip") || token_is(t, "my.port") ||
       token_is(t, "peer.port"))
     return read_address(p, t, l, out);
+  if (read_written(t, out)) return MY_OK;
   if (token_is(t, "now.ntp") || token_is(t, "now.unix")) return read_time(p, t, l, out);
   if (token_is(t, "digits")) {
     out->kind = RHS_DIGITS;
@@ -298,11 +308,14 @@ static bool has_fold(const rhs *r)
 static int check_kind(parser *p, const token *t, const line *l, const rhs *r)
 {
   bool bytes = r->kind == RHS_BYTES || r->kind == RHS_PLACE;
+  bool written = r->kind == RHS_ADDRESS_TEXT || r->kind == RHS_PORT_TEXT;
   bool like = r->kind == RHS_REGEX || r->kind == RHS_DIGITS || r->kind == RHS_TIME_NTP ||
               r->kind == RHS_TIME_UNIX;
   if (l->op == OP_LIKE && !like)
     return parse_fail(p, t, "after ~: expected m/…/, digits, now.ntp or now.unix");
-  if ((l->op == OP_STARTS || l->op == OP_HAS) && (!bytes || r->place.length))
+  if (written && (is_order(l->op) || l->op == OP_LIKE || is_number(&l->at) || l->mask.len > 0))
+    return parse_fail(p, t, "an address or a port as text goes with = != starts and has");
+  if ((l->op == OP_STARTS || l->op == OP_HAS) && (!(bytes || written) || r->place.length))
     return parse_fail(p, t, "after starts and has: expected a text, hex or a place");
   if (is_order(l->op) && r->kind == RHS_BITS)
     return parse_fail(p, t, "a pattern of bits goes with = and !=");
@@ -337,6 +350,7 @@ static int check_widths(parser *p, const token *t, const line *l, const rhs *r)
   if (rc != MY_OK || is_number(at) || l->op >= OP_STARTS || whole) return rc;
   bool any_width = at->in != NULL && at->to_end;
   if (r->kind == RHS_PLACE && r->place.to_end && r->place.in != NULL) return MY_OK;
+  if (r->kind == RHS_ADDRESS_TEXT || r->kind == RHS_PORT_TEXT) return MY_OK;
   if (any_width && (bytes || r->kind == RHS_NUMBER)) return MY_OK;
   if (at->to_end || (bytes && r->kind == RHS_PLACE && r->place.to_end))
     return parse_fail(p, t, "a place without a length: expected @offset:bytes, or starts, has, ~");

@@ -20,8 +20,10 @@ static fact right_fact(const rhs *r)
 {
   switch (r->kind) {
   case RHS_ADDRESS:
+  case RHS_ADDRESS_TEXT:
     return r->mine ? FACT_MY_IP : FACT_PEER_IP;
   case RHS_PORT:
+  case RHS_PORT_TEXT:
     return r->mine ? FACT_MY_PORT : FACT_PEER_PORT;
   case RHS_TIME_NTP:
   case RHS_TIME_UNIX:

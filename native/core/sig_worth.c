@@ -147,6 +147,10 @@ static double right_bits(const line *l, const rhs *r)
     return r->mine ? 32 : 12;
   case RHS_PORT:
     return port_bits(l, r);
+  case RHS_ADDRESS_TEXT:
+    return r->mine ? 24 : 12;
+  case RHS_PORT_TEXT:
+    return r->mine ? 12 : 4;
   case RHS_TIME_NTP:
   case RHS_TIME_UNIX:
     return fmax(0, 32 - log2(2.0 * (double)r->hi));
