@@ -27,7 +27,7 @@
 #define SECOND  INT64_C(1000000000)
 #define TEXT(s) ((my_span){(const uint8_t *)(s), sizeof(s) - 1})
 
-enum { PATIENCE_MS = 10000, BYTES = 70000 };
+enum { PATIENCE_MS = 60000, BYTES = 70000 };
 
 typedef struct world {
   my_engine *e;
