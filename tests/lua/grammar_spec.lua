@@ -57,14 +57,16 @@ describe("signatures/README.md", function()
         end
       end
     end
-    assert.are.equal(2, proved)
+    assert.are.equal(4, proved)
   end)
 
   -- Each row of a table names words in backquotes: they stand in a block, or are spelled out in one.
   local words = {
     "service", "title", "ports", "from", "sig", "over", "send", "banner", "nofresh", "from-port", "any", "soft", "vary",
     "stable", "control", "give", "as", "product", "version", "extra", "cpe", "match", "nomatch", "or", "dec", "starts", "has",
-    "digits", "my.ip", "my.port", "peer.ip", "peer.port", "sport", "len", "pad", "now.ntp", "=", "!=", "<", ">=", "~", "&", "^",
+    "digits", "my.ip", "my.port", "peer.ip", "peer.port", "sport", "len", "pad", "now.ntp", "until", "view", "case",
+    "step", "timing", "closes", "then", "tag.0", "h.received", "json.id", "ben./t", "tlv.1[4:4]", "crc32(q@0:8)", "inet(q@0:12)",
+    "sum8(q@2:4)", "r@9:4", "my.ip.text", "=", "!=", "<", ">=", "~", "&", "^",
   }
   for _, word in ipairs(words) do
     it("shows " .. word, function()
