@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -15,7 +16,7 @@
 
 #include "host.h"
 
-enum { EXIT_COULD_NOT_RUN = 3 };
+enum { EXIT_COULD_NOT_RUN = 3, DESCRIPTORS_WANTED = 8192 };
 
 typedef struct program {
   int argc;
@@ -32,6 +33,15 @@ static void hold_standard_files(void)
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
       _exit(EXIT_COULD_NOT_RUN);
+}
+
+/* Every probe has a socket of its own: take what the administrator leaves to be taken. */
+static void raise_descriptor_limit(void)
+{
+  struct rlimit r;
+  if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= DESCRIPTORS_WANTED) return;
+  r.rlim_cur = r.rlim_max < DESCRIPTORS_WANTED ? r.rlim_max : DESCRIPTORS_WANTED;
+  setrlimit(RLIMIT_NOFILE, &r); /* where it fails, fewer are asked at once */
 }
 
 /* build/bin/mynah -> build/share/mynah, /usr/bin/mynah -> /usr/share/mynah. */
@@ -125,6 +135,7 @@ int main(int argc, char **argv)
 {
   program p = {.argc = argc, .argv = argv, .status = EXIT_COULD_NOT_RUN};
   hold_standard_files();
+  raise_descriptor_limit();
   signal(SIGPIPE, SIG_IGN);
   if (find_files(&p) < 0) return EXIT_COULD_NOT_RUN;
   lua_State *L = luaL_newstate();

@@ -2,6 +2,7 @@
 -- @module host.report
 
 local host = require "mynah_host"
+local identify = require "mynah.identify"
 local json = require "host.json"
 local out = require "host.out"
 local targets = require "host.targets"
@@ -74,6 +75,8 @@ function report.table(list, verbose)
       local rtt = r.rtt_ms and ("; answered in %.3f ms"):format(r.rtt_ms) or ""
       indented(("confidence %.2f%s%s"):format(r.confidence, bits, rtt))
     end
+    local traffic = identify.traffic(r)
+    if traffic then indented(traffic) end
     if verbose > 1 and r.reply_hex then indented("reply " .. r.reply_hex) end
   end
 

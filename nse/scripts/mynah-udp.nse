@@ -3,7 +3,8 @@ local script = require "mynah.script"
 description = [[
 Names UDP services on any port by what their replies owe to the probe: bytes of ours that come back, our address as the peer
 sees it, lengths and masks that hold. One datagram a known protocol, the likeliest for the port first; nothing is
-repeated before all were tried once. With mynah.pcap it also replays the UDP payloads of a capture and says which were answered.
+repeated before all were tried once, and it ends with the first answer that is certain. A port gets at most 200 datagrams,
+all ports together at most 1000 a second; what was sent and received is said. With mynah.pcap it also replays the UDP payloads of a capture and says which were answered.
 ]]
 
 ---
@@ -15,12 +16,14 @@ repeated before all were tried once. With mynah.pcap it also replays the UDP pay
 -- @args mynah.public-ip our address as the target sees it, behind NAT
 -- @args mynah.signatures file or folder of signatures instead of the installed ones
 -- @args mynah.rate datagrams a second, all ports together (1000)
+-- @args mynah.max-probes datagrams to one port at the most (200)
 -- @output
 -- PORT      STATE SERVICE
 -- 48915/udp open  skype2
 -- | mynah-udp:
 -- |   service: skype
 -- |   confidence: 0.99
+-- |   traffic: sent 12 datagrams of 389 bytes (at most 200), received 4 datagrams of 44 bytes
 -- |   evidence:
 -- |     @0:2  = $id: 9240
 -- |     @3:4  = my.ip: c0a80013

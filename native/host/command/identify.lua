@@ -12,7 +12,10 @@ local command = { name = "identify", summary = "Say what is behind each port" }
 
 command.description = [[
 Asks each port what it is, over TCP and UDP, and names what is proven. A service is named only where its
-answers leave no doubt; weaker ideas are shown as a guess, with a question mark.]]
+answers leave no doubt; weaker ideas are shown as a guess, with a question mark.
+
+A UDP port gets one datagram of each protocol that Mynah knows, the likeliest first, 8 ms apart; what stayed silent is
+repeated after that. Never more than --max-probes to one port, and it ends with the first answer that is certain.]]
 
 command.epilog = [[
 Examples:
@@ -20,6 +23,7 @@ Examples:
   mynah identify -p 21,80,U:34567 192.0.2.7     ports as in Nmap: 80,U:53,T:1000-2000
   mynah identify -v -sU [2001:db8::7]:34567     UDP only, with the evidence
   mynah identify --json -p 1-1024 example.net   one JSON object a line for each port
+  mynah identify -sU --max-probes 20 192.0.2.7:4000   the twenty likeliest datagrams at the most
 
 Exit status: 0 something was named; 1 nothing was; 2 usage or input error; 3 could not run.]]
 
@@ -38,6 +42,8 @@ function command.define(parser)
     :argname("IPV4"):convert(options.ipv4("--public-ip"))
   parser:option("--rate", "At most so many UDP packets and TCP connections a second (default: 1000)")
     :argname("N"):convert(options.rate("--rate"))
+  parser:option("--max-probes", "At most so many datagrams to one UDP port (default: 200)")
+    :argname("N"):convert(options.integer("--max-probes", 1, 10000))
   options.add_family(parser)
   parser:flag("--json", "One JSON object a line on standard output")
   parser:flag("-v --verbose", "Show the evidence; twice: the reply's bytes too"):count("*")
@@ -48,7 +54,8 @@ local UNREACHED = { ["net-unreach"] = true, error = true }
 
 --- Ask and print.
 -- @param list array of { ip, port, transport }
--- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `json`, `verbose`
+-- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `max_probes`, `json`,
+-- `verbose`
 -- @return array of results in the order of the list
 function command.show(list, opts)
   local identify = require "mynah.identify"
@@ -67,7 +74,8 @@ function command.show(list, opts)
   local ok, problem = pcall(session.run, { rate = opts.rate }, function(l)
     identify.run(l, {
       targets = list, signatures = opts.db or signatures.load(), patience = opts.patience or 30,
-      timeout = opts.timeout or 3, public_ip = opts.public_ip, on_result = on_result,
+      timeout = opts.timeout or 3, public_ip = opts.public_ip, on_result = on_result, rate = opts.rate,
+      max_probes = opts.max_probes,
     })
   end)
   out.clear()
@@ -84,7 +92,7 @@ function command.run(args)
   if not list then fail.input("%s", message) end
   local results = command.show(list, {
     db = db, patience = args.patience, timeout = args.timeout, public_ip = args.public_ip, rate = args.rate,
-    json = args.json, verbose = args.verbose,
+    max_probes = args.max_probes, json = args.json, verbose = args.verbose,
   })
   local reached = false
   for _, result in pairs(results) do

@@ -2,6 +2,7 @@
 -- @module mynah.identify
 
 local core = require "mynah_core"
+local pace = require "mynah.pace"
 local signatures = require "mynah.signatures"
 local tcp = require "mynah.tcp"
 local text = require "mynah.text"
@@ -12,6 +13,7 @@ local identify = {}
 
 local PARALLEL = 200 -- ports at once; a TCP port takes up to six connections
 local CERTAIN = 0.9
+local TURN = 0.005 -- seconds between two looks at whether another port may begin
 
 local function round(x, digits)
   local scale = 10 ^ digits
@@ -34,7 +36,9 @@ local function as_result(target, found, began, ended)
     fresh_bits = found.fresh_bits and round(found.fresh_bits, 1),
     identity_bits = found.identity_bits and round(found.identity_bits, 1), probe = found.probe,
     rtt_ms = milliseconds(found.rtt), elapsed_ms = milliseconds(ended - began), sent = found.sent,
-    received = found.received, reply_port = found.reply_port,
+    received = found.received, cpe = named and found.cpe or nil,
+    datagrams_sent = found.datagrams_sent, datagrams_received = found.datagrams_received,
+    datagrams_most = found.datagrams_most, reply_port = found.reply_port,
     reply_hex = found.reply and text.to_hex(found.reply:sub(1, 1500)) or nil,
     evidence = found.evidence or {}, timestamp = text.timestamp(core.unix()),
   }
@@ -44,9 +48,12 @@ end
 -- @param t transport
 -- @param target table: `ip` numeric address, `port`, `transport` "tcp" or "udp", `name` as the user gave the host (default: ip)
 -- @param opts table: `signatures` (a database of mynah_core, or a set of mynah.signatures), `timeout` and `patience` in seconds
--- (3 and 30), `attempts` at a UDP port before silence is believed (3), `public_ip`, `max_connections` (6)
--- @return result: ip, port, transport, state, reason, service, product, version, extra, tls, confidence, guess, fresh_bits,
--- identity_bits, probe, rtt_ms, elapsed_ms, sent, received, reply_port, reply_hex, evidence, timestamp
+-- (3 and 30), `attempts` at each probe of a UDP port before silence is believed (3), `max_probes` datagrams to a UDP port at the
+-- most (200), `pace` of mynah.pace that all UDP ports share, `public_ip`, `max_connections` (6)
+-- @return result: ip, port, transport, state, reason, service, product, version, extra, cpe, tls, confidence, guess, fresh_bits,
+-- identity_bits, probe, rtt_ms, elapsed_ms, sent, received (bytes), over UDP datagrams_sent, datagrams_received,
+-- datagrams_most (never more), reply_port,
+-- reply_hex, evidence, timestamp
 function identify.port(t, target, opts)
   local sigs = opts.signatures
   if not sigs.probes then sigs = signatures.new(sigs) end
@@ -54,15 +61,29 @@ function identify.port(t, target, opts)
   local began = t:now()
   local found = check.identify(t, { host = target.ip, port = target.port, name = target.name }, sigs, {
     timeout = opts.timeout, attempts = opts.attempts, patience = opts.patience, public_ip = opts.public_ip,
-    max_connections = opts.max_connections, random = opts.random or core.random, unix = core.unix,
+    max_connections = opts.max_connections, max_probes = opts.max_probes, pace = opts.pace,
+    random = opts.random or core.random, unix = core.unix,
   })
-  return as_result(target, found, began, t:now())
+  return as_result(target, found, found.began or began, t:now())
+end
+
+--- How many datagrams were sent and received, and how many bytes: what a probe costs others, and what it brings.
+-- @param result as port returns it, of a UDP port
+-- @return text; nil where it is not known
+function identify.traffic(result)
+  if not result.datagrams_sent then return nil end
+  local function told(count, bytes)
+    return ("%d datagram%s of %d byte%s"):format(count, count == 1 and "" or "s", bytes, bytes == 1 and "" or "s")
+  end
+  return ("sent %s (at most %d), received %s"):format(told(result.datagrams_sent, result.sent), result.datagrams_most,
+    told(result.datagrams_received, result.received))
 end
 
 --- Ask many ports at once.
 -- @param loop of mynah.loop
 -- @param opts table: `targets` array of { ip, port, transport, name }, `on_result` function (result, target), called as each is
--- settled; `parallel` ports at once (200); the rest as for identify.port
+-- settled; `parallel` ports at once (200); `rate` datagrams a second that the engine sends (1000); the rest as for
+-- identify.port. A UDP port begins once those before it leave room within the rate.
 -- @return array of results in the order of the targets; or nil and "interrupt"
 -- @raise what a check or on_result raised
 function identify.run(loop, opts)
@@ -70,11 +91,20 @@ function identify.run(loop, opts)
   local sigs = db.probes and db or signatures.new(db)
   local t = transport.new { loop = loop }
   local results, next_index = {}, 0
-  local settings = setmetatable({ signatures = sigs }, { __index = opts })
+  local shared = opts.pace or pace.new { rate = opts.rate, descriptors = core.descriptors and core.descriptors() }
+  local settings = setmetatable({ signatures = sigs, pace = shared }, { __index = opts })
+  local gate = loop:lock()
+  local function wait_for_turn(target)
+    if target.transport ~= "udp" then return end
+    gate:take()
+    while shared:is_busy(t:now()) do t:sleep(TURN) end
+    gate:release() -- and this one sends before the next looks
+  end
   local function worker()
     while next_index < #opts.targets do
       next_index = next_index + 1
       local i = next_index
+      wait_for_turn(opts.targets[i])
       results[i] = identify.port(t, opts.targets[i], settings)
       if opts.on_result then opts.on_result(results[i], opts.targets[i]) end
     end

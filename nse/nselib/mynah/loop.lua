@@ -12,6 +12,8 @@ local Task = {}
 Task.__index = Task
 local Channel = {}
 Channel.__index = Channel
+local Lock = {}
+Lock.__index = Lock
 
 -- Timers: a binary heap by time. Entries of waits that ended early stay until they come to the top.
 local function heap_push(heap, entry)
@@ -212,11 +214,41 @@ end
 
 function Channel:close()
   self.closed = true
-  self.loop.channels[self.id] = nil
+  if self.id then self.loop.channels[self.id] = nil end
   if self.waiter then
     self.loop:wake(self.waiter)
     self.waiter = nil
   end
+end
+
+--- One queue for the events of many exchanges.
+-- @return a channel as Loop:channel gives it, of no exchange yet; join(id) and leave(id) say whose events it gets
+function Loop:inbox()
+  return setmetatable({ loop = self, first = 1, last = 0 }, Channel)
+end
+
+function Channel:join(id) self.loop.channels[id] = self end
+
+function Channel:leave(id) self.loop.channels[id] = nil end
+
+--- A lock for tasks, who get it in the order in which they asked.
+-- @return the lock: lock:take() waits, lock:release() passes it on
+function Loop:lock()
+  return setmetatable({ loop = self, line = {} }, Lock)
+end
+
+function Lock:take()
+  local me = self.loop.current
+  if self.holder and not self.holder.done then
+    table.insert(self.line, me)
+    repeat self.loop:pause() until self.holder == me
+  end
+  self.holder = me
+end
+
+function Lock:release()
+  repeat self.holder = table.remove(self.line, 1) until not (self.holder and self.holder.done)
+  if self.holder then self.loop:wake(self.holder) end
 end
 
 local function run_ready(self)

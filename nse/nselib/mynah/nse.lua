@@ -17,6 +17,7 @@ local Engine = {}
 Engine.__index = Engine
 
 local BELL_WAIT = 5 -- seconds: a ring that got lost costs no more
+local AHEAD = 0.12  -- seconds by which probes are handed over early: NSE wakes a script up to 50 ms late
 local SLICE = 0.25  -- seconds that a receive holds a connection: what is to be sent meanwhile waits for its end
 
 local pump -- one for all scripts of the run; ends with the Lua state
@@ -223,7 +224,7 @@ function nse.run(config, fn)
   local engine, message = nse.engine(config)
   if not engine then return nil, message end
   local l = loop.new { engine = engine, wait = function(_, seconds) engine:wait(seconds) end }
-  local results = table.pack(pcall(l.run, l, fn, transport.new { loop = l, keep = config.keep }))
+  local results = table.pack(pcall(l.run, l, fn, transport.new { loop = l, keep = config.keep, lookahead = AHEAD }))
   engine:close()
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)

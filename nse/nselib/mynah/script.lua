@@ -10,6 +10,7 @@
 --   mynah.public-ip    our address as the target sees it, where a NAT stands between
 --   mynah.pcap         mynah-udp: a capture whose UDP payloads are replayed at the port
 --   mynah.rate         UDP datagrams a second, all ports together, default 1000
+--   mynah.max-probes   datagrams to one UDP port at the most, default 200
 --
 -- @module mynah.script
 
@@ -21,6 +22,8 @@ local http = require "mynah.http"
 local identify = require "mynah.identify"
 local mynah = require "mynah"
 local nse = require "mynah.nse"
+local pace = require "mynah.pace"
+local plan = require "mynah.plan"
 local recorded = require "mynah.recorded"
 local replay = require "mynah.replay"
 local signatures = require "mynah.signatures"
@@ -29,8 +32,8 @@ local text = require "mynah.text"
 
 local script = {}
 
-local MOST_PORTS = 200    -- UDP ports asked at once
-local DEFAULT_RATE = 1000 -- UDP datagrams a second, as the engine has it
+local MOST_PORTS = 200 -- UDP ports asked at once
+local TURN = 0.02      -- seconds between two looks at whether another port may begin
 
 -- In Nmap's tables Skype's protocol is called skype2, as Nmap's own script has it.
 local NMAP_NAMES = { skype = "skype2" }
@@ -99,7 +102,7 @@ local function paths(name)
 end
 
 local KNOWN = { signatures = true, timeout = true, patience = true, retries = true, ["public-ip"] = true, pcap = true,
-  rate = true }
+  rate = true, ["max-probes"] = true }
 
 local function refuse_unknown()
   local args = nmap.registry.args
@@ -118,13 +121,11 @@ local function refuse_unknown()
   for name in pairs(type(args.mynah) == "table" and args.mynah or {}) do check(name) end
 end
 
--- How many UDP ports are asked at once, and how far apart they begin: so that the probes of all leave within the timeout, and at
--- the rate at which they may leave. Hundreds that begin together would hold up every other script.
+-- UDP ports share one rate, and begin one after the other. Hundreds that begin together would hold up every other script.
 local function pace_udp(s)
-  local probes, rate = math.max(1, #s.signatures:probes("udp", 0)), s.rate or DEFAULT_RATE
-  local most = math.max(4, math.min(MOST_PORTS, math.floor(rate * s.timeout / (probes * s.attempts))))
-  s.places, s.step, s.next_start = {}, probes / rate, 0
-  for i = 1, most do s.places[i] = {} end
+  s.pace = pace.new { rate = s.rate, descriptors = core.descriptors() }
+  s.places, s.gate = {}, {}
+  for i = 1, MOST_PORTS do s.places[i] = {} end
 end
 
 local function load_settings()
@@ -132,6 +133,7 @@ local function load_settings()
   local s = {
     timeout = seconds("timeout", 3), patience = seconds("patience", 30), attempts = whole("retries", 2, 0, 20) + 1,
     public_ip = ipv4 "public-ip", rate = whole("rate", nil, 1, 1000000), pcap = text_of "pcap",
+    max_probes = whole("max-probes", plan.MOST, 1, 10000),
   }
   local db, message = mynah.load_signatures(paths "signatures")
   if not db then fail("%s", message) end
@@ -154,25 +156,33 @@ end
 
 -- Asking ----------------------------------------------------------------------------------------------
 
--- Run fn(transport) with what this port needs: TCP ports wait for a place that Nmap gives, UDP ports for one of ours. A mutex
--- is free again when its thread is killed, a counter would not be.
+-- Wait for a place among the UDP ports that are asked at once, then until those that send leave room for one more. A mutex is
+-- free again when its thread is killed, a counter would not be. Returns the place, and what stands for the port until it sends.
+local function take_turn(s)
+  s.last_place = (s.last_place or 0) % #s.places + 1
+  local place, gate, sender = nmap.mutex(s.places[s.last_place]), nmap.mutex(s.gate), {}
+  place "lock"
+  gate "lock"
+  while s.pace:is_busy(core.now()) do stdnse.sleep(TURN) end
+  s.pace:sends(sender, core.now())
+  gate "done"
+  return place, sender
+end
+
+-- Run fn(transport) with what this port needs: TCP ports wait for a place that Nmap gives, UDP ports for one of ours.
 local function with_transport(host, port, fn)
   local s = get_settings()
-  local config = { rate = s.rate }
-  local mutex
+  local config, place, sender = { rate = s.rate }, nil, nil
   if port.protocol == "tcp" then
     config.place = { ip = host.ip, port = port.number }
   else
-    s.last_place = (s.last_place or 0) % #s.places + 1
-    mutex = nmap.mutex(s.places[s.last_place])
-    mutex "lock"
-    local now = core.now()
-    local start = math.max(now, s.next_start)
-    s.next_start = start + s.step
-    if start > now then stdnse.sleep(start - now) end
+    place, sender = take_turn(s)
   end
-  local results = table.pack(pcall(nse.run, config, fn))
-  if mutex then mutex "done" end
+  local results = table.pack(pcall(nse.run, config, function(t)
+    if sender then s.pace:sends(sender, nil) end
+    return fn(t)
+  end))
+  if place then place "done" end
   if not results[1] then error(results[2], 0) end
   if results[2] == nil and results[3] then fail("%s", results[3]) end
   return results[2]
@@ -217,6 +227,7 @@ local function set_version(version, result)
   version.product = version.product or result.product
   version.version = version.version or result.version
   version.extrainfo = version.extrainfo or result.extra
+  version.cpe = version.cpe or result.cpe and { result.cpe } or nil
   if result.tls then version.service_tunnel = "ssl" end
 end
 
@@ -245,6 +256,7 @@ function script.output(result)
   out.confidence = ("%.2f"):format(result.confidence)
   if result.fresh_bits then out.fresh_bits = ("%.1f"):format(result.fresh_bits) end
   if result.identity_bits then out.identity_bits = ("%.1f"):format(result.identity_bits) end
+  out.traffic = identify.traffic(result)
   if #result.evidence > 0 then out.evidence = result.evidence end
   return out
 end

@@ -2,6 +2,7 @@
 -- a reply is judged by.
 -- @module mynah.signatures
 
+local likelihood = require "mynah.likelihood"
 local text = require "mynah.text"
 
 local signatures = {}
@@ -13,6 +14,8 @@ S.__index = S
 local ENTROPY_A = ("\x11\x5a\xc3\x2e\x97\x68\xf4\x0b"):rep(64)
 local ENTROPY_B = ("\xa6\x3d\x70\xe9\x1c\x85\x52\xdb"):rep(64)
 local WHO = { my = "127.0.0.1", my_port = 40000, peer = "127.0.0.1", peer_port = 40001 }
+local WHO_ELSE = { my = "127.0.0.1", my_port = 40002, peer = "127.0.0.1", peer_port = 40001 }
+local SPECIFIC = 4 -- bits of identity by which a signature that wants more says more than one that is certain already
 
 local function fixed_probe(db, name)
   local a, b = db:compose(name, WHO, ENTROPY_A), db:compose(name, WHO, ENTROPY_B)
@@ -23,7 +26,7 @@ end
 -- @param db of mynah_core.signatures, with what it shall hold already added
 -- @return the set
 function signatures.new(db)
-  local self = setmetatable({ db = db, info = {}, banners = {}, groups = { udp = {}, tcp = {} } }, S)
+  local self = setmetatable({ db = db, info = {}, banners = {}, binding = {}, groups = { udp = {}, tcp = {} } }, S)
   local by_key = {}
   for _, name in ipairs(db:names()) do
     local info = db:info(name)
@@ -38,12 +41,14 @@ function signatures.new(db)
         local sample = db:compose(name, WHO) or ""
         group = {
           name = name, names = {}, kind = text.is_text(sample) and "text" or "binary", constant = constant,
-          order = #self.groups[info.transport] + 1,
+          order = #self.groups[info.transport] + 1, likelihood = math.huge,
+          tells_port = db:compose(name, WHO, ENTROPY_A) ~= db:compose(name, WHO_ELSE, ENTROPY_A),
         }
         by_key[key] = group
         table.insert(self.groups[info.transport], group)
       end
       group.names[#group.names + 1] = name
+      group.likelihood = math.min(group.likelihood, likelihood.of(info.service))
     end
   end
   return self
@@ -52,8 +57,9 @@ end
 --- The probes to try at a port, likeliest first. Signatures that send the same datagram share one.
 -- @param transport "udp" or "tcp"
 -- @param port number
+-- What names the port comes first, then ranges, then the rest; likelier services first among equals.
 -- @return array of { name (of the first), names (array), rank (0 to 2), kind ("text" or "binary"), constant (the bytes, where
--- nothing in them is drawn) }
+-- nothing in them is drawn), tells_port (boolean: our own port stands in it) }
 function S:probes(transport, port)
   local list = {}
   for i, group in ipairs(self.groups[transport]) do
@@ -61,10 +67,12 @@ function S:probes(transport, port)
     for _, name in ipairs(group.names) do rank = math.max(rank, self.db:rank(name, port)) end
     list[i] = {
       name = group.name, names = group.names, kind = group.kind, constant = group.constant, rank = rank, order = group.order,
+      likelihood = group.likelihood, tells_port = group.tells_port,
     }
   end
   table.sort(list, function(a, b)
     if a.rank ~= b.rank then return a.rank > b.rank end
+    if a.likelihood ~= b.likelihood then return a.likelihood < b.likelihood end
     return a.order < b.order
   end)
   return list
@@ -78,25 +86,91 @@ function S:compose(name, who)
   return self.db:compose(name, who)
 end
 
+--- The request of a further step of a signature.
+-- @param name of the signature
+-- @param step number, as the verdict says it
+-- @param pair the one before it
+-- @return bytes; or nil and a message
+function S:compose_step(name, step, pair)
+  return self.db:compose_step(name, step, pair)
+end
+
+local RANK = { certain = 3, more = 2, guess = 1, no = 0 }
+
+-- One that is certain wins, unless another says clearly more and only has to be asked on.
 local function better(a, b)
   if not b then return true end
-  local rank = { certain = 3, guess = 2, more = 1, no = 0 }
-  if a.state ~= b.state then return rank[a.state] > rank[b.state] end
-  return a.confidence > b.confidence
+  if a.state == "more" and b.state == "certain" then return a.identity_bits > b.identity_bits + SPECIFIC end
+  if b.state == "more" and a.state == "certain" then return a.identity_bits + SPECIFIC >= b.identity_bits end
+  if a.state ~= b.state then return RANK[a.state] > RANK[b.state] end
+  if a.state == "no" then return false end
+  local x, y = a.fresh_bits + a.identity_bits, b.fresh_bits + b.identity_bits
+  if a.identity_bits ~= b.identity_bits then return a.identity_bits > b.identity_bits end
+  return x > y
+end
+
+-- What one signature is judged by: the steps of others were no questions of its own.
+local function own_pairs(name, pairs_)
+  local own
+  for i, pair in ipairs(pairs_) do
+    if pair.step and pair.of ~= name then
+      own = own or table.move(pairs_, 1, i - 1, 1, {})
+    elseif own then
+      own[#own + 1] = pair
+    end
+  end
+  return own or pairs_
 end
 
 --- Judge pairs by several signatures.
 -- @param names array of signatures
--- @param pairs_ array of pairs, as mynah_core takes them
+-- @param pairs_ array of pairs, as mynah_core takes them; that of a step also has `step` and `of`, whose step it was
 -- @param control nil, "silent" or "answered"
 -- @return the best verdict of mynah_core (state, want, confidence …) and the name of its signature
 function S:judge(names, pairs_, control)
   local best, best_name
   for _, name in ipairs(names) do
-    local v = self.db:judge(name, pairs_, control)
+    local v = self.db:judge(name, own_pairs(name, pairs_), control)
     if v and better(v, best) then best, best_name = v, name end
   end
   return best, best_name
+end
+
+-- Lines that say something of the request, or of us, cannot hold under a probe of another kind.
+local function binds(line)
+  return line:find("$", 1, true) or line:find("q%.?@") or line:find("q%.%l") or line:find("my%.") or line:find("peer%.")
+end
+
+local HINT_BITS = 12
+
+-- Does a reply look like one of this signature's, apart from what would bind it to our probe?
+local function looks_like(self, name, pair)
+  local own = self.binding[name]
+  if not own then
+    own = {}
+    for i, line in ipairs(self.info[name].lines) do own[i] = binds(line) and true or false end
+    self.binding[name] = own
+  end
+  local bits = 0
+  for i, e in ipairs(self.db:match(name, pair).evidence) do
+    if not own[i] and e.held == "no" and not e.line:find("^%s*any%s") and not e.line:find("^%s*soft%s") then return false end
+    if not own[i] and e.held == "yes" then bits = bits + e.bits end
+  end
+  return bits >= HINT_BITS
+end
+
+--- Signatures that a reply to another's probe looks like: a hint at what to ask next, and no verdict.
+-- @param transport "udp" or "tcp"
+-- @param pair as mynah_core takes it
+-- @return array of names
+function S:hints(transport, pair)
+  local found = {}
+  for _, group in ipairs(self.groups[transport]) do
+    for _, name in ipairs(group.names) do
+      if looks_like(self, name, pair) then found[#found + 1] = name end
+    end
+  end
+  return found
 end
 
 --- Judge what a peer said first.

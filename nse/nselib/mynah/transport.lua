@@ -11,6 +11,7 @@
 --     t:udp(host, port, payloads, opts)  -> exchange | nil, reason
 --     exchange:reply(deadline)           -> event | nil, reason
 --     exchange:close()                   exchange.sent, exchange.received
+--     t:inbox()                          -> many exchanges of one datagram each, heard in one place
 --     t:race(functions)                  -> first true result, its index | nil
 --
 -- `host` is a numeric address. Deadlines are on the clock of t:now().
@@ -24,6 +25,8 @@ local Conn = {}
 Conn.__index = Conn
 local Exchange = {}
 Exchange.__index = Exchange
+local Inbox = {}
+Inbox.__index = Inbox
 
 local KEEP_BYTES = 65536 -- of one receive: what a peer sends without end stops there
 local CHUNK_BYTES = 16384
@@ -37,11 +40,12 @@ local SHORT = {
 }
 
 --- Make a transport.
--- @param config table: `loop` (mynah.loop); `keep` bytes kept of one receive, default 65536
+-- @param config table: `loop` (mynah.loop); `keep` bytes kept of one receive, default 65536; `lookahead` seconds by which
+-- datagrams should be handed over early, where the loop wakes late (0)
 -- @return the transport
 function transport.new(config)
   local l = assert(config.loop, "transport.new wants a loop")
-  return setmetatable({ loop = l, engine = l.engine, keep = config.keep or KEEP_BYTES }, T)
+  return setmetatable({ loop = l, engine = l.engine, keep = config.keep or KEEP_BYTES, lookahead = config.lookahead or 0 }, T)
 end
 
 --- Now, in monotonic seconds.
@@ -206,6 +210,68 @@ function Exchange:close()
   if self.closed then return end
   self.closed = true
   self:release()
+end
+
+--- Many datagrams, each from a source port of its own and without repetition, whose replies are heard in one place.
+-- @return the inbox, which closes with the task that made it
+function T:inbox()
+  local inbox = setmetatable({ loop = self.loop, engine = self.engine, channel = self.loop:inbox(), open = {} }, Inbox)
+  self.loop:own(inbox)
+  return inbox
+end
+
+--- Send a datagram.
+-- @param host numeric address
+-- @param port 1 to 65535
+-- @param payload bytes
+-- @param opts table: `timeout` seconds to listen at the most, `at` when to send (now), `local_port`
+-- @return an exchange: `id`, `payload`; or nil and a reason
+function Inbox:send(host, port, payload, opts)
+  local id, message = self.engine:udp {
+    host = host, port = port, payloads = { payload }, timeout = opts.timeout, local_port = opts.local_port,
+    start_ns = opts.at and math.floor(opts.at * 1e9), report_sent = true,
+  }
+  if not id then return nil, message end
+  local x = { id = id, payload = payload }
+  self.open[id] = x
+  self.channel:join(id)
+  return x
+end
+
+--- What happens next.
+-- @param deadline
+-- @return an event of the engine ("sent", "reply", "icmp", "end") and its exchange; nil at the deadline
+function Inbox:next(deadline)
+  while true do
+    local event = self.channel:next(deadline)
+    if not event then return nil end
+    local x = self.open[event.id]
+    if x then
+      if event.kind == "end" then self.open[event.id] = nil end
+      return event, x
+    end
+  end
+end
+
+--- Stop listening for an exchange.
+function Inbox:drop(x)
+  if not self.open[x.id] then return end
+  self.open[x.id] = nil
+  self.channel:leave(x.id)
+  self.engine:cancel(x.id)
+end
+
+--- Stop all. More than once is fine.
+function Inbox:close()
+  if self.closed then return end
+  self.closed = true
+  self.loop:disown(self)
+  for _, x in pairs(self.open) do
+    self.channel:leave(x.id)
+    self.engine:cancel(x.id)
+  end
+  self.open = {}
+  self.channel:close()
 end
 
 --- Run functions at once, each as a task.

@@ -1,309 +1,209 @@
 --- What is behind one UDP port: the probes of all signatures, likeliest first, each once before any is repeated;
--- every reply is judged by every signature whose probe it may answer, and asked again until there is no doubt.
+-- every reply is judged by every signature whose probe it answers, and asked on until there is no doubt. The first certain
+-- verdict ends it.
 -- @module mynah.udp
 
-local signatures = require "mynah.signatures"
+local asking = require "mynah.asking"
+local hints = require "mynah.hints"
+local pace = require "mynah.pace"
+local plan = require "mynah.plan"
+local talk = require "mynah.talk"
 local text = require "mynah.text"
 
 local udp = {}
 
+--- Datagrams to one port at the most.
+udp.MOST = plan.MOST
+
 local ATTEMPTS = 3        -- datagrams with fresh nonces before silence is believed
-local GAP = 0.02          -- seconds between two probes at one port: servers drop bursts
-local LIKELY_GAP = 0.05   -- after a probe that the port is known for: it mostly settles the matter
-local ROUND = 0.8         -- seconds from the first round to the next, at least
-local MORE_WAIT = 0.3     -- seconds for the right datagram after a wrong one (a peer may ask before it answers)
-local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
-local TURNS = 8           -- questions in one conversation, at most
+local LIKELY_GAP = 0.1    -- seconds after a probe that the port is known for: it mostly settles the matter
+local MORE_WAIT = 0.3     -- seconds for another datagram once every probe was answered
+local SOON = 0.05         -- seconds: who sends later than that does not send now
+local FOREIGN = 6         -- replies that all other signatures look at, for a hint
 
-local function who(ctx)
-  return { peer = ctx.host, peer_port = ctx.port }
+-- Sending ------------------------------------------------------------------------------------------------
+
+-- Some protocols say the sender's port in the datagram: then it must be known before.
+local function port_for(group)
+  return group.tells_port and math.random(20000, 32000) or nil
 end
 
-local function pair_of(ctx, event)
-  return {
-    request = event.request, reply = event.data, my = event.my, my_port = event.my_port, peer = ctx.host,
-    peer_port = ctx.port, from = event.from, from_port = event.from_port, public_ip = ctx.public_ip, time = ctx.unix(),
-  }
+local function send_probe(port, step, at)
+  local group = step.group
+  local local_port = port_for(group)
+  local probe = port:compose(group.name, local_port)
+  port.plan:sent(step, at)
+  if step.tries == 1 then port.deadline = at + port.timeout end
+  local x = probe and port:submit(probe, { at = at, local_port = local_port })
+  if not x then
+    step.finished = true
+    return
+  end
+  x.step = step
+  port:schedule(x)
+  port.next_at = at + (group.rank == 2 and step.tries == 1 and LIKELY_GAP or pace.GAP)
 end
 
-local function note(ctx, line)
-  if #ctx.evidence < 12 then ctx.evidence[#ctx.evidence + 1] = line end
+-- The time from which the next probe may leave; nil: none will.
+local function next_time(port)
+  local step, not_before = port.plan:next()
+  if not step then return nil end
+  local want = math.max(port.next_at, port.rest_until, not_before)
+  if step.tries > 0 and port.deadline and want > port.deadline - 0.05 then return nil end
+  return want, step
 end
 
-local function heard(ctx, event)
-  if not ctx.first then
-    ctx.first = event
-    ctx.rtt = event.rtt
+-- Hand over what is due. Returns when to look again; nil once there is nothing to send any more.
+local function send_due(port)
+  local now, ahead = port.t:now(), port.t.lookahead or 0
+  while true do
+    local want, step = next_time(port)
+    port.pace:sends(port, want and want < now + SOON and want or nil)
+    if not want then return nil end
+    if want > now + ahead then return want - ahead / 2 end
+    port.slot = port.slot or port.pace:slot(now, want)
+    if port.slot > now + ahead then return port.slot - ahead / 2 end
+    local wait = port.pace:wait_for_room(now)
+    if wait then return now + wait end
+    local at = math.max(port.slot, now)
+    port.slot = nil
+    send_probe(port, step, at)
   end
 end
 
-local function begins_with_request(event)
-  return #event.request > 0 and event.data:sub(1, #event.request) == event.request
-end
+-- Hearing ------------------------------------------------------------------------------------------------
 
--- Submit payloads, count their bytes with the port's.
-local function submit(ctx, payloads, timeout)
-  local x, why = ctx.t:udp(ctx.host, ctx.port, payloads, { timeout = timeout })
-  if x then
-    ctx.exchanges[#ctx.exchanges + 1] = x
-    return x
-  end
-  ctx.failure = ctx.failure or why
-  return nil
-end
-
--- The first reply on an exchange that `judge` accepts, or the first at all. nil and a reason where none came.
-local function listen(ctx, x, deadline, judge)
-  local event, why, from = x:reply(deadline)
-  if not event then
-    if why ~= "timeout" and why ~= "ended" and why ~= "closed" then ctx.icmp = ctx.icmp or { reason = why, from = from } end
-    return nil, why
-  end
-  heard(ctx, event)
-  local first, verdict, name = event, judge(event)
-  local till = ctx.t:now() + MORE_WAIT
-  while verdict == nil or verdict.state == "no" do
-    event = x:reply(till)
-    if not event then break end
-    verdict, name = judge(event)
-  end
-  if not event then
-    verdict, name = judge(first)
-    event = first
-  end
-  return event, verdict, name
-end
-
-local function failed_line(ctx, name, verdict)
-  local line = verdict.failed and ("%s: %s failed"):format(name, verdict.failed) or name .. ": no match"
-  note(ctx, line)
-end
-
--- Is it an echo service? One datagram of another kind tells.
-local function confirm_echo(ctx, event)
-  if ctx.echo_asked then return nil end
-  ctx.echo_asked = true
-  local other = ctx.random(24)
-  local x = submit(ctx, { other, other, other }, ctx.timeout)
-  local second = x and x:reply()
-  if x then x:close() end
-  if second and event.data == event.request and second.data == second.request then
-    return { service = "echo", confidence = 0.95, probe = "echo", event = event,
-      evidence = { "all that was sent came back, on two different datagrams" } }
-  end
-  note(ctx, "the request came back, but not so each time")
-  if second and begins_with_request(second) then
-    ctx.guess = ctx.guess or { guess = "echo", confidence = 0.5, event = event, evidence = {} }
-  end
-end
-
--- The control probe: broken so that the real service does not answer it as it answers the probe.
-local function ask_control(ctx, name)
-  local broken = {}
-  for i = 1, 2 do
-    local probe = ctx.sigs:compose(name, who(ctx))
-    broken[i] = probe and ctx.sigs.db:broken(name, probe)
-  end
-  if not broken[2] then return "silent" end
-  local x = submit(ctx, broken, math.max(CONTROL_WAIT, 4 * (ctx.rtt or 0)))
-  if not x then return nil end
-  local control = "silent"
-  while control == "silent" do
-    local event = x:reply()
-    if not event then break end
-    if ctx.sigs.db:answers_control(name, pair_of(ctx, event)) then control = "answered" end
-  end
-  x:close()
-  return control
-end
-
--- The next datagram that a verdict wants, its reply added to the pairs. false where nobody answers.
-local function ask_again(ctx, group, pairs_, want)
-  local payloads = {}
-  for i = 1, ctx.attempts do
-    if want == "same" then
-      payloads[i] = pairs_[#pairs_].request
-    else
-      payloads[i] = ctx.sigs:compose(group.name, who(ctx))
+-- Whose probe should come next, after a reply that answers none of ours?
+local function follow_hints(port, pair)
+  if port.foreign >= FOREIGN or port.seen[pair.reply] then return end
+  port.foreign, port.seen[pair.reply] = port.foreign + 1, true
+  local wanted = {}
+  for _, name in ipairs(port.sigs:hints("udp", pair)) do wanted[name] = true end
+  for _, service in ipairs(hints.services(pair.request, pair.reply)) do wanted[service] = true end
+  if not next(wanted) then return end
+  port.plan:promote(function(group)
+    for _, name in ipairs(group.names) do
+      if wanted[name] or wanted[port.sigs.info[name].service] then return true end
     end
-  end
-  local x = submit(ctx, payloads, ctx.timeout)
-  if not x then return false end
-  local event = listen(ctx, x, nil, function(event)
-    local all = { table.unpack(pairs_) }
-    all[#all + 1] = pair_of(ctx, event)
-    return ctx.sigs:judge(group.names, all)
   end)
-  x:close()
-  if not event then return false end
-  pairs_[#pairs_ + 1] = pair_of(ctx, event)
-  return true
 end
 
-local function as_result(ctx, verdict, name, event)
-  local info = ctx.sigs.info[name]
-  return {
-    service = info.service, confidence = verdict.confidence, probe = name, product = verdict.product,
-    version = verdict.version, extra = verdict.extra, fresh_bits = verdict.fresh_bits,
-    identity_bits = verdict.identity_bits, evidence = signatures.evidence(verdict), event = event,
-  }
-end
-
-local function keep_guess(ctx, result)
-  result.guess, result.service = result.service, nil
-  if (result.confidence or 0) > 0 and (not ctx.guess or result.confidence > ctx.guess.confidence) then
-    ctx.guess = result
+-- A reply to a probe. Returns a result where it is certain.
+local function judge_reply(port, event)
+  local step = event.x.step
+  if not step then return nil end -- to a question of a conversation that is over
+  step.answered = true
+  if talk.is_echo(event) then return talk.confirm_echo(port, event) end
+  if step.finished then return nil end
+  local pair = port:pair_of(event)
+  local verdict, name = port.sigs:judge(step.group.names, { pair })
+  if verdict and verdict.state ~= "no" then
+    step.finished = true
+    return talk.converse(port, step.group, event, verdict, name)
   end
+  if verdict then port:note(verdict.failed and ("%s: %s failed"):format(name, verdict.failed) or name .. ": no match") end
+  follow_hints(port, pair)
 end
 
--- Ask until the verdict is final. Returns a result only when it is certain.
-local function converse(ctx, group, event)
-  if begins_with_request(event) then return confirm_echo(ctx, event) end
-  local pairs_, control, turns = { pair_of(ctx, event) }, nil, 0
-  local verdict, name = ctx.sigs:judge(group.names, pairs_)
-  while verdict and verdict.state == "more" and turns < TURNS do
-    turns = turns + 1
-    if verdict.want == "control" then
-      control = ask_control(ctx, name)
-      if not control then break end
-    elseif not ask_again(ctx, group, pairs_, verdict.want) then
-      note(ctx, name .. ": asked again, and nothing came")
-      break
+-- How long to listen, once nothing is left to send.
+local function listen_until(port)
+  if port.first and port.plan:is_answered() then return port.heard_at + MORE_WAIT end
+  return port.deadline or port.t:now()
+end
+
+local function ask_all(port)
+  while not port.over do
+    local look = send_due(port)
+    local till = look or listen_until(port)
+    local event = port:next_reply(till)
+    if event then
+      local result = judge_reply(port, event)
+      if result then return result end
+    elseif not look and port.t:now() >= till then
+      return nil
     end
-    verdict, name = ctx.sigs:judge(group.names, pairs_, control)
   end
-  if not verdict then return nil end
-  if verdict.state == "certain" then return as_result(ctx, verdict, name, event) end
-  if verdict.state == "no" then
-    failed_line(ctx, name, verdict)
-    if control == "answered" then note(ctx, name .. ": the broken probe was answered too") end
-  else
-    keep_guess(ctx, as_result(ctx, verdict, name, event))
-  end
-end
-
--- One datagram of one group at its time; the first reply to any of a group's datagrams starts the conversation.
-local function attempt(ctx, group, at)
-  ctx.t:sleep(at - ctx.t:now())
-  if ctx.over or group.answered then return nil end
-  local probe = ctx.sigs:compose(group.name, who(ctx))
-  if not probe then return nil end
-  local x = submit(ctx, { probe }, math.max(0.001, ctx.deadline - ctx.t:now()))
-  if not x then return nil end
-  local event = listen(ctx, x, ctx.deadline, function(event)
-    return ctx.sigs:judge(group.names, { pair_of(ctx, event) })
-  end)
-  x:close()
-  if ctx.icmp and not ctx.first then return { icmp = true } end
-  if event then group.answered = true end
-  return event
-end
-
-local function try_group(ctx, group, starts)
-  local functions = {}
-  for i, at in ipairs(starts) do
-    functions[i] = function() return attempt(ctx, group, at) end
-  end
-  local event = ctx.t:race(functions)
-  if not event or event.icmp then return event end
-  return converse(ctx, group, event)
-end
-
--- When each group's datagrams leave: every group once, then every silent one again.
-local function schedule(ctx, groups)
-  local span, offsets = 0, {}
-  for i, group in ipairs(groups) do
-    offsets[i] = span
-    span = span + (group.rank == 2 and LIKELY_GAP or GAP)
-  end
-  local round = math.max(math.min(ROUND, ctx.timeout * 0.9 / ctx.attempts), span)
-  ctx.deadline = ctx.t:now() + math.max(ctx.timeout, span + ctx.timeout / 2)
-  local functions, now = {}, ctx.t:now()
-  for i, group in ipairs(groups) do
-    local starts = {}
-    for k = 1, ctx.attempts do
-      local at = now + offsets[i] + (k - 1) * round
-      if k == 1 or at < ctx.deadline - 0.05 then starts[k] = at end
-    end
-    functions[i] = function() return try_group(ctx, group, starts) end
-  end
-  return functions
 end
 
 -- Without any signature there is still open, closed and silent to tell.
-local function bare_probe(ctx)
-  local probe = ctx.random(16)
-  local x = submit(ctx, { probe, probe }, ctx.timeout / 2)
-  local event = x and listen(ctx, x, ctx.t:now() + ctx.timeout, function() return { state = "more" } end)
-  if event and begins_with_request(event) then return confirm_echo(ctx, event) end
+local function ask_anything(port)
+  local probe = port.random(16)
+  for _ = 1, 2 do
+    if not port.plan:spend() or not port:submit(probe) then break end
+    local event = port:next_reply(port.t:now() + port.timeout / 2)
+    if event and talk.is_echo(event) then return talk.confirm_echo(port, event) end
+    if event or port.over then break end
+  end
 end
 
-local function state_of(ctx)
-  if ctx.first then return "open", "udp-response" end
-  local reason = ctx.icmp and ctx.icmp.reason
+-- Results ------------------------------------------------------------------------------------------------
+
+local function state_of(port)
+  if port.first then return "open", "udp-response" end
+  local reason = port.icmp and port.icmp.reason
   if reason == "port-unreach" then return "closed", reason end
-  if reason then
-    if reason:find("^error") then
-      note(ctx, reason)
-      return "unknown", "error"
-    end
-    return "filtered", reason
-  end
-  if ctx.failure then
-    note(ctx, ctx.failure)
+  if reason and reason ~= "error" then return "filtered", reason end
+  if port.failure and port.datagrams_sent == 0 then
+    port:note(port.failure)
     return "unknown", "error"
   end
   return "open|filtered", "no-response"
 end
 
-local function totals(ctx)
-  local sent, received = 0, 0
-  for _, x in ipairs(ctx.exchanges) do
-    sent, received = sent + x.sent, received + x.received
-    x:close()
+local function untried_line(port)
+  local count = port.plan:untried()
+  if count > 0 and port.plan.left <= port.plan.reserve then
+    port:note(("%d of %d probes not sent: at most %d datagrams to a port"):format(count, #port.plan.steps, port.plan.most))
   end
-  return sent, received
+end
+
+local function complete(port, found)
+  local result = found or port.guess or {}
+  local event = result.event or port.first
+  result.event = nil
+  result.state, result.reason = state_of(port)
+  result.sent, result.received = port.sent, port.received
+  result.datagrams_sent, result.datagrams_received = port.datagrams_sent, port.datagrams_received
+  result.datagrams_most, result.began = port.plan.most, port.began
+  result.rtt = event and event.rtt
+  result.reply, result.reply_port = event and event.data, event and event.from_port
+  result.confidence = result.confidence or 0
+  if found then return result end
+  untried_line(port)
+  if event and not result.guess then port:note("answered: " .. text.to_hex(event.data:sub(1, 32))) end
+  local lines = result.evidence or {}
+  for _, line in ipairs(port.evidence) do lines[#lines + 1] = line end
+  result.evidence = lines
+  return result
+end
+
+local function ask(port)
+  if #port.plan.steps == 0 then return ask_anything(port) end
+  local found = ask_all(port)
+  if found and found.service ~= "echo" then talk.add_details(port, found) end
+  return found
 end
 
 --- Ask one UDP port what it is. Runs inside a task of the transport.
 -- @param t transport
 -- @param target table: `host` numeric address, `port`
 -- @param sigs set of mynah.signatures
--- @param opts table: `timeout` seconds after which silence is believed (3), `attempts` at each probe before that (3),
--- `public_ip`, `random` (function of n), `unix` (function)
--- @return table with state, reason, rtt (seconds), sent, received (bytes), evidence, reply, reply_port, and where known service,
--- guess, confidence, product, version, extra, probe, fresh_bits, identity_bits
+-- @param opts table: `timeout` seconds after the first round for which silence is listened to (3), `attempts` at each probe
+-- before silence is believed (3), `max_probes` datagrams at the most (200), `public_ip`, `random` (function of n), `unix`
+-- (function), `pace` of mynah.pace, shared by all ports
+-- @return table with state, reason, rtt (seconds), sent, received (bytes), datagrams_sent, datagrams_received, datagrams_most, began
+-- (time),
+-- evidence, reply, reply_port, and where known service, guess, confidence, product, version, extra, cpe, probe, fresh_bits,
+-- identity_bits
 function udp.identify(t, target, sigs, opts)
-  local ctx = {
-    t = t, host = target.host, port = target.port, sigs = sigs, timeout = opts.timeout or 3, public_ip = opts.public_ip,
-    attempts = opts.attempts or ATTEMPTS, random = opts.random, unix = opts.unix, evidence = {}, exchanges = {},
-  }
-  local groups = sigs:probes("udp", target.port)
-  local ok, found
-  if #groups == 0 then
-    ok, found = pcall(bare_probe, ctx)
-  else
-    ok, found = pcall(t.race, t, schedule(ctx, groups))
-  end
-  ctx.over = true
-  local sent, received = totals(ctx)
+  local port = asking.new(t, target, sigs, setmetatable({
+    timeout = opts.timeout or 3, attempts = opts.attempts or ATTEMPTS, pace = opts.pace or pace.new {},
+  }, { __index = opts }))
+  port.next_at, port.foreign, port.seen = t:now(), 0, {}
+  local ok, found = pcall(ask, port)
+  port:close()
   if not ok then error(found, 0) end
-  if found and found.icmp then found = nil end
-  local result = found or ctx.guess or {}
-  local event = result.event or ctx.first
-  result.event = nil
-  result.state, result.reason = state_of(ctx)
-  result.sent, result.received = sent, received
-  result.rtt = event and event.rtt
-  result.reply, result.reply_port = event and event.data, event and event.from_port
-  result.confidence = result.confidence or 0
-  if not found then
-    if event and not result.guess then note(ctx, "answered: " .. text.to_hex(event.data:sub(1, 32))) end
-    local lines = result.evidence or {}
-    for _, line in ipairs(ctx.evidence) do lines[#lines + 1] = line end
-    result.evidence = lines
-  end
-  return result
+  return complete(port, found)
 end
 
 return udp

@@ -206,7 +206,7 @@ end
 local function udp_attempt(engine, x, i, wait)
   local w, o = engine.world, x.options
   if engine.exchanges[x.id] ~= x or x.answered then return end
-  local port, sent_at = w:port(), w.clock
+  local port, sent_at = o.local_port or w:port(), w.clock
   x.attempts[i] = port
   event(engine, x, "sent", { attempt = i, my_port = port })
   w.log[#w.log + 1] = { at = w.clock, bytes = o.payloads[i], my_port = port }
@@ -245,7 +245,7 @@ end
 
 function Engine:udp(o)
   local x = new_exchange(self, o)
-  self.world:after(0, function() udp_attempt(self, x, 1, 1) end)
+  self.world:at(math.max(self.world.clock, (o.start_ns or 0) / 1e9), function() udp_attempt(self, x, 1, 1) end)
   return x.id
 end
 

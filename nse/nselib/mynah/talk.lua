@@ -1,0 +1,243 @@
+--- Conversations with a UDP port that answered: asked on until a verdict is final.
+-- Meanwhile no other probe leaves, and what others still get is kept.
+-- @module mynah.talk
+
+local signatures = require "mynah.signatures"
+
+local talk = {}
+
+local TURNS = 10          -- questions in one conversation, at most
+local AGAIN = 0.35        -- seconds until a question is repeated; doubled each time
+local LAST_WAIT = 1       -- seconds for the answer to its last repetition
+local MORE_WAIT = 0.3     -- seconds for the right datagram after a wrong one (a peer may ask before it answers)
+local CONTROL_AGAIN = 0.15
+local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
+local DETAIL_WAIT = 0.25  -- seconds for the answers that may tell the product
+local OPTIONAL = 2        -- datagrams for a step that can only tell more
+local DETAILS = 4         -- questions for it
+
+local function is_echo(event)
+  return #event.request > 0 and event.data:sub(1, #event.request) == event.request
+end
+
+--- Does a reply begin with the whole request?
+talk.is_echo = is_echo
+
+local function close_all(port, mine)
+  for x in pairs(mine) do port:drop(x) end
+end
+
+local function answer_time(port) return port.slowest or port.rtt or 0 end
+
+-- Ask up to `times` times, until a reply is taken. compose(i) gives the payload; take(event) says whether it will do.
+-- Returns the reply that was taken; else nil and the first that came.
+local function ask(port, times, compose, take, local_port)
+  local mine, wait, first = {}, AGAIN + 3 * answer_time(port), nil
+  for i = 1, times do
+    local payload = compose(i)
+    local x = payload and port.plan:spend() and port:submit(payload, { local_port = local_port })
+    if not x then break end
+    mine[x] = true
+    local till = port.t:now() + (i < times and wait or math.max(LAST_WAIT, 2 * answer_time(port)))
+    wait = 2 * wait
+    while true do
+      local event = port:next_reply_of(mine, till)
+      if not event then break end
+      if take(event) then
+        close_all(port, mine)
+        return event
+      end
+      if not first then till = math.min(till, port.t:now() + MORE_WAIT) end
+      first = first or event
+    end
+    if first or port.over then break end
+  end
+  close_all(port, mine)
+  return nil, first
+end
+
+--- Is it an echo service? One datagram of another kind tells.
+-- @param port of mynah.asking
+-- @param event the reply that began with its request
+-- @return a result where it is
+function talk.confirm_echo(port, event)
+  if port.echo_asked then return nil end
+  port.echo_asked = true
+  port:hold()
+  local other = port.random(24)
+  local second = ask(port, port.attempts, function() return other end, function() return true end)
+  if second and event.data == event.request and second.data == second.request then
+    return { service = "echo", confidence = 0.95, probe = "echo", event = event,
+      evidence = { "all that was sent came back, on two different datagrams" } }
+  end
+  port:note("the request came back, but not so each time")
+  if second and is_echo(second) then
+    port.guess = port.guess or { guess = "echo", confidence = 0.5, event = event, evidence = {} }
+  end
+end
+
+-- The control probe: broken so that the real service does not answer it as it answers the probe. Every reply within the time is
+-- looked at. nil where it cannot be asked.
+local function ask_control(port, name)
+  local mine, control = {}, nil
+  for i = 1, 2 do
+    local probe = port:compose(name)
+    local broken = probe and port.sigs.db:broken(name, probe)
+    local x = broken and port.plan:spend() and port:submit(broken)
+    if not x then break end
+    mine[x], control = true, "silent"
+    local wait = i == 1 and CONTROL_AGAIN or math.max(CONTROL_WAIT - CONTROL_AGAIN, 4 * answer_time(port))
+    local till = port.t:now() + wait
+    while control == "silent" do
+      local event = port:next_reply_of(mine, till)
+      if not event then break end
+      if port.sigs.db:answers_control(name, port:pair_of(event)) then control = "answered" end
+    end
+    if control == "answered" or port.over then break end
+  end
+  close_all(port, mine)
+  return control
+end
+
+-- What is sent next, from which port, and what the pair of its reply says of itself.
+local function next_question(port, pairs_, name, verdict)
+  local last = pairs_[#pairs_]
+  if verdict.want == "step" then
+    -- A cookie is good for the port that it was given to. So that one is closed and taken again.
+    if last.x then port:drop(last.x) end
+    local request = port.sigs:compose_step(name, verdict.step, last)
+    return function() return request end, last.my_port, { step = verdict.step, of = name }
+  elseif verdict.want == "same" then
+    return function() return last.request end, nil, {}
+  end
+  return function() return port:compose(name) end, nil, {}
+end
+
+local function pair_with(port, event, more)
+  local pair = port:pair_of(event)
+  pair.x, pair.step, pair.of = event.x, more.step, more.of
+  return pair
+end
+
+-- The next datagram that a verdict wants, its reply added to the pairs. false where nobody answers.
+local function ask_again(port, group, pairs_, name, verdict)
+  local compose, local_port, more = next_question(port, pairs_, name, verdict)
+  local times = verdict.state == "certain" and math.min(OPTIONAL, port.attempts) or port.attempts
+  local event, other = ask(port, times, compose, function(event)
+    local all = { table.unpack(pairs_) }
+    all[#all + 1] = pair_with(port, event, more)
+    local v = port.sigs:judge(group.names, all)
+    return v ~= nil and v.state ~= "no"
+  end, local_port)
+  event = event or other
+  if not event then return false end
+  pairs_[#pairs_ + 1] = pair_with(port, event, more)
+  return true
+end
+
+--- A verdict as mynah.udp returns it.
+function talk.result(port, verdict, name, event)
+  local info = port.sigs.info[name]
+  return {
+    service = info.service, confidence = verdict.confidence, probe = name, product = verdict.product,
+    version = verdict.version, extra = verdict.extra, cpe = verdict.cpe, fresh_bits = verdict.fresh_bits,
+    identity_bits = verdict.identity_bits, evidence = signatures.evidence(verdict), event = event,
+  }
+end
+
+local function keep_guess(port, result)
+  result.guess, result.service = result.service, nil
+  if (result.confidence or 0) > 0 and (not port.guess or result.confidence > port.guess.confidence) then
+    port.guess = result
+  end
+end
+
+local function note_no(port, name, verdict, control)
+  port:note(verdict.failed and ("%s: %s failed"):format(name, verdict.failed) or name .. ": no match")
+  if control == "answered" then port:note(name .. ": the broken probe was answered too") end
+end
+
+-- A verdict may be certain and want a step all the same, which tells the version.
+local function wants_more(verdict)
+  return verdict.state == "more" or verdict.state == "certain" and verdict.want == "step"
+end
+
+-- Ask until the verdict is final. Returns it, the name of its signature and what the control got.
+local function settle(port, group, pairs_, verdict, name)
+  local control, turns = nil, 0
+  while verdict and wants_more(verdict) and turns < TURNS and not port.over do
+    turns = turns + 1
+    if verdict.want == "control" then
+      control = ask_control(port, name)
+      if not control then break end
+    elseif not ask_again(port, group, pairs_, name, verdict) then
+      if verdict.state == "more" then port:note(name .. ": asked again, and nothing came") end
+      break
+    end
+    verdict, name = port.sigs:judge(group.names, pairs_, control)
+  end
+  return verdict, name, control
+end
+
+--- Go into a reply that may be the right one.
+-- @param port of mynah.asking
+-- @param group of mynah.signatures that was asked
+-- @param event the reply
+-- @param verdict, name what it alone shows, as signatures:judge says it; its state is not "no"
+-- @return a result where it is certain
+function talk.converse(port, group, event, verdict, name)
+  port:hold()
+  local control
+  verdict, name, control = settle(port, group, { pair_with(port, event, {}) }, verdict, name)
+  if not verdict then return nil end
+  if verdict.state == "certain" then return talk.result(port, verdict, name, event) end
+  if verdict.state == "no" then
+    note_no(port, name, verdict, control)
+  else
+    keep_guess(port, talk.result(port, verdict, name, event))
+  end
+end
+
+-- The other questions of the same service that were not asked yet.
+local function detail_questions(port, service)
+  local list = {}
+  for _, step in ipairs(port.plan.steps) do
+    if #list < DETAILS and step.tries == 0 and port.sigs.info[step.group.name].service == service then
+      list[#list + 1] = step
+    end
+  end
+  return list
+end
+
+local function ask_details(port, list)
+  local mine = {}
+  for _, step in ipairs(list) do
+    local probe = port:compose(step.group.name)
+    local x = probe and port.plan:spend() and port:submit(probe)
+    if x then mine[x] = step end
+  end
+  return mine
+end
+
+--- Product and version of a service that is certain, where another of its questions gives them.
+-- @param port of mynah.asking
+-- @param result that is completed
+function talk.add_details(port, result)
+  if result.product or result.version then return end
+  local mine = ask_details(port, detail_questions(port, result.service))
+  local till = port.t:now() + math.max(DETAIL_WAIT, 3 * answer_time(port))
+  while next(mine) and not (result.product or result.version) do
+    local event = port:next_reply_of(mine, till)
+    if not event then break end
+    local verdict, name = port.sigs:judge(mine[event.x].group.names, { port:pair_of(event) })
+    if verdict and verdict.state ~= "no" then
+      for _, key in ipairs { "product", "version", "extra", "cpe" } do result[key] = result[key] or verdict[key] end
+      if verdict.product or verdict.version then table.insert(result.evidence, "product and version by " .. name) end
+    end
+    mine[event.x] = nil
+    port:drop(event.x)
+  end
+  close_all(port, mine)
+end
+
+return talk
