@@ -151,7 +151,9 @@ static bool wants_nonce(const talk *t, const my_verdict *v)
 {
   const my_sig_info *info = &t->sig->info;
   bool control_open = info->has_control && t->control == MY_CONTROL_NOT_ASKED;
+  const my_sig *step = my_sig_step(t->sig, step_behind(t->sig, &v->last));
   double identity = v->identity_bits + (control_open ? CONTROL_BITS : 0);
+  if (step != NULL && !step->optional) identity += step->info.budget.identity_bits;
   if (info->fresh_exempt || info->transport != MY_UDP || v->fresh_bits <= 0) return false;
   return v->fresh_bits < CERTAIN_FRESH_BITS ||
          (identity >= CERTAIN_IDENTITY_BITS && v->fresh_bits + identity < CERTAIN_BITS);
@@ -242,7 +244,10 @@ int my_sig_judge(const my_sig *sig, const my_pair *pairs, size_t count, my_contr
   out->step = step_behind(sig, &out->last);
   if (out->step > 0 && out->want == MY_WANT_NOTHING)
     weigh_step(&t, first < count ? &pairs[count - 1] : NULL, out);
-  if (out->state == MY_NO) return MY_OK;
+  if (out->state == MY_NO) {
+    out->fresh_bits = out->identity_bits = 0;
+    return MY_OK;
+  }
   out->confidence = confidence(out);
   return MY_OK;
 }

@@ -68,7 +68,10 @@ static void choose_branch(const my_sig *sig, my_match *m)
   for (unsigned b = 0; b < sig->branch_count && m->branch == 0; b++)
     if (held_rank((my_held)m->held[sig->branches[b].condition]) >= held_rank(MY_HELD_PRIVATE))
       m->branch = b + 1;
-  if (sig->branch_count > 0 && m->branch == 0) m->first_failed = (int)sig->branches[0].condition;
+  if (sig->branch_count > 0 && m->branch == 0) {
+    m->first_failed = (int)sig->branches[0].condition;
+    return;
+  }
   for (size_t i = 0; i < sig->line_count; i++)
     if (sig->lines[i].branch != 0 && sig->lines[i].branch != m->branch) m->held[i] = MY_SKIPPED;
 }

@@ -44,6 +44,12 @@ typedef struct talk_row {
 /* 16 fresh bits and 22.3 of identity: short of 40 */
 #define SHORT HEAD " send id?2 01\n @0:2 = $id\n @2:3 = a1b2c3\n"
 
+#define STEPPED HEAD " send id?2 01\n @0:2 = $id\n @2:3 = a1b2c3\n step 02 r@2:1\n @0:3 = d4e5f6\n"
+#define EXTRA   HEAD " send id?2 01\n @0:2 = $id\n @2:4 = a1b2c3d4\n soft step 02 r@2:1\n @0 = d4\n"
+#define CASES                                                                                      \
+  HEAD " send id?2 01\n @0:2 = $id\n @2 = a1\n @4 = c3\n case @3 = b2\n @5 = d4\n case @3 = b3\n"  \
+       " step 02\n @0:3 = d4e5f6\n"
+
 #define A    "1111 02 a16665ea0d 0102030405060708090a0b0c0d0e"
 #define B    "2222 02 a16665ea0d 1102030405060708090a0b0c0d0e"
 #define C    "3333 02 a16665ea0d 2102030405060708090a0b0c0d0e"
@@ -302,6 +308,28 @@ static const talk_row talk_rows[] = {
      .confidence = 0.950005},
     {"a guess by its bits, of 60", HEAD " nofresh\n send 02\n @0:2 = a1b2\n", "192.0.2.7", NULL,
      "02>a1b2", 0, MY_GUESS, MY_WANT_NOTHING, .identity = 14, .confidence = 14.0 / 60},
+    {"a step is asked once the rest holds", STEPPED, "192.0.2.7", NULL, "1111 01>1111 a1b2c3", 0,
+     MY_MORE, MY_WANT_STEP},
+    {"… and adds its evidence", STEPPED, "192.0.2.7", NULL, "1111 01>1111 a1b2c3;+02 a1>d4e5f6", 0,
+     MY_CERTAIN, MY_WANT_NOTHING, .identity = 43.3},
+    {"… or refuses", STEPPED, "192.0.2.7", NULL, "1111 01>1111 a1b2c3;+02 a1>d4e5f7", 0, MY_NO,
+     MY_WANT_NOTHING},
+    {"… as an echo does", STEPPED, "192.0.2.7", NULL, "1111 01>1111 a1b2c3;+02 a1>02a1", 0, MY_NO,
+     MY_WANT_NOTHING},
+    {"a step that only tells more: certain before", EXTRA, "192.0.2.7", NULL,
+     "1111 01>1111 a1b2c3d4", 0, MY_CERTAIN, MY_WANT_STEP, .identity = 29.3},
+    {"… and after", EXTRA, "192.0.2.7", NULL, "1111 01>1111 a1b2c3d4;+02 a1>d4", 0, MY_CERTAIN,
+     MY_WANT_NOTHING, .identity = 36.3},
+    {"… and where it says something else", EXTRA, "192.0.2.7", NULL,
+     "1111 01>1111 a1b2c3d4;+02 a1>d5", 0, MY_CERTAIN, MY_WANT_NOTHING, .identity = 29.3},
+    {"the first case that holds counts", CASES, "192.0.2.7", NULL, "1111 01>1111 a1b2c3d4", 0,
+     MY_CERTAIN, MY_WANT_NOTHING, .identity = 29.3},
+    {"… and its lines must hold", CASES, "192.0.2.7", NULL, "1111 01>1111 a1b2c3d5", 0, MY_NO,
+     MY_WANT_NOTHING, .failed = "@5 = d4"},
+    {"… the other's step is its own", CASES, "192.0.2.7", NULL, "1111 01>1111 a1b3c3d4", 0, MY_MORE,
+     MY_WANT_STEP},
+    {"… and none is none", CASES, "192.0.2.7", NULL, "1111 01>1111 a1b4c3d4", 0, MY_NO,
+     MY_WANT_NOTHING, .failed = "case @3 = b2"},
     {"a guess stays below certain",
      HEAD " send id?2 01\n @0:2 = $id\n soft @2:8 = a1b2c3d4e5f1e2d3\n", "192.0.2.7", NULL,
      "1111 01>1111 a1b2c3d4e5f1e2d3;2222 01>2222 a1b2c3d4e5f1e2d3", 0, MY_GUESS, MY_WANT_NOTHING,
@@ -320,11 +348,13 @@ static size_t make_pairs(const talk_row *row, uint8_t bytes[], my_pair pairs[])
     reply = strchr(asked, '>');
     assert_non_null(reply);
     *reply++ = 0;
-    q.len = unhex(asked, bytes);
+    bool step = *asked == '+'; /* behind the first request */
+    q.len = unhex(asked + step, bytes);
     r = (my_span){bytes + q.len, unhex(reply, bytes + q.len)};
     bytes += q.len + r.len;
     assert_true(count < ASKED_MAX);
     pairs[count] = make_pair(q, r);
+    pairs[count].step = step;
     my_endpoint_parse(&pairs[count].my, row->my, 40000);
     if (row->public_ != NULL) my_endpoint_parse(&pairs[count].public_, row->public_, 0);
     count++;
@@ -348,6 +378,8 @@ static const char *odd(const talk_row *row, const my_sig *sig, const my_verdict 
   double sum = info.has_control && row->control == MY_CONTROL_SILENT ? 4 : 0;
   for (size_t i = 0; i < v->last.line_count; i++)
     sum += v->last.line_bits[i];
+  for (size_t i = 0; v->step_held && i < v->step_match.line_count; i++)
+    sum += v->step_match.line_bits[i];
   if (v->state == MY_NO)
     return v->confidence != 0 || v->fresh_bits != 0 || v->identity_bits != 0 ? "a no with bits"
                                                                              : NULL;
