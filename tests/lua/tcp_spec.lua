@@ -46,3 +46,73 @@ describe("tcp " .. with, function()
   end
 end)
 end
+
+-- A conversation of several requests on one connection, in the words of a signature.
+describe("tcp by signature", function()
+  if not paths.has_core then return pending("mynah_core is not built") end
+  local text = [[
+service oracle
+sig oracle
+  over  tcp
+  send  "WHO ARE YOU?\n"
+  until "\n.\n"
+  @ starts "I AM THE ORACLE"
+  soft step "AND HOW OLD ARE " n?8:alnum "?\n"
+  @ starts "VERSION "
+  @ has $n
+  @ ~ m/^VERSION (?<version>[0-9.]+)/
+  version "$version"
+service gate
+sig gate
+  over  tcp
+  send  "KNOCK\n"
+  @ starts "TICKET"
+  case  @6 = " "
+    step "SHOW " r@7:4 "\n"
+    @ starts "COME IN"
+  case  @6 = "/"
+    @7:4 = "FREE"
+]]
+  -- Answers line by line on every connection.
+  local function answering(fn)
+    return function(c)
+      local rest = ""
+      function c:on_data(bytes)
+        rest = rest .. bytes
+        for line in rest:gmatch "([^\n]*)\n" do
+          local answer = fn(line)
+          if answer then self:write(answer) end
+        end
+        rest = rest:match "[^\n]*$"
+      end
+    end
+  end
+  local function oracle(line)
+    local nonce = line:match "^AND HOW OLD ARE (%w+)%?$"
+    if nonce then return "VERSION 1.2 for " .. nonce .. "\n.\n" end
+    return line == "WHO ARE YOU?" and "I AM THE ORACLE\n.\n" or nil
+  end
+  local function mute(line) return line == "WHO ARE YOU?" and "I AM THE ORACLE\n.\n" or nil end
+  local function gate(line)
+    if line == "KNOCK" then return "TICKET 4711 of ours\n" end
+    return line == "SHOW 4711" and "COME IN, STRANGER\n" or "NO\n"
+  end
+  local function locked(line) return line == "KNOCK" and "TICKET 4711 of ours\n" or "GO AWAY\n" end
+  local function free(line) return line == "KNOCK" and "TICKET/FREE\n" or "NO\n" end
+
+  for _, row in ipairs {
+    { "a step tells the version", oracle, service = "oracle", version = "1.2" },
+    { "a step without an answer takes nothing away", mute, service = "oracle" },
+    { "a step carries what the reply before said", gate, service = "gate" },
+    { "a step that must be answered refuses", locked },
+    { "a case of its own", free, service = "gate" },
+  } do
+    it(row[1], function()
+      local db = assert(require "mynah_core".signatures())
+      assert(db:add(text, "text"))
+      local got = ask({ row[1], answering(row[2]) }, db)
+      assert.are.equal(row.service, got.service, table.concat(got.evidence, "; "))
+      assert.are.equal(row.version, got.version)
+    end)
+  end
+end)

@@ -179,38 +179,61 @@ local function is_answered(c, name, conn, bytes, reply)
   return c.sigs.db:answers_control(name, c:pair(conn, bytes, reply)) and "answered" or "silent"
 end
 
+-- The pair of one exchange; step: { step = number, of = name } where it is one.
+local function pair_of(c, conn, step, request, reply, closed)
+  local pair = c:pair(conn, request, reply, closed)
+  if step then pair.step, pair.of = step.step, step.of end
+  return pair
+end
+
+-- What a conversation sends next, nil where it cannot be composed: the probe, once more or drawn anew, broken, or the step
+-- behind it.
+local function next_request(c, name, talk)
+  if talk.want == "step" then return c.sigs:compose_step(name, talk.step.step, talk[#talk]) end
+  if talk.want ~= "same" then talk.request = c.sigs:compose(name, { peer = c.host, peer_port = c.port }) end
+  if talk.want == "control" then return c.sigs.db:broken(name, talk.request) end
+  return talk.request
+end
+
+-- Enough is what ends as the signature says, else what settles the matter.
+local function is_enough(c, names, talk, pair, control)
+  local ends = c.sigs.info[names[1]]["until"]
+  if talk.want == "control" then return false end
+  if ends then return pair.reply:find(ends, 1, true) ~= nil end
+  local all = { table.unpack(talk) }
+  all[#all + 1] = pair
+  local verdict = c.sigs:judge(names, all, control)
+  return verdict ~= nil and verdict.state == "certain"
+end
+
 local function ask_signature(c, key, group)
-  local pairs_, control, request = {}, nil, nil
-  local want, wait = "fresh", HEARD_WAIT
+  local talk = { want = "fresh" }
+  local names, name, wait = group.names, group.name, HEARD_WAIT
+  local control, found
   c.facts[key] = { bytes = "", sent = "", failed = "silent", status = "timeout" }
-  local function is_enough(conn, reply)
-    if want == "control" then return false end
-    local all = { table.unpack(pairs_) }
-    all[#all + 1] = c:pair(conn, request, reply)
-    local verdict = c.sigs:judge(group.names, all, control)
-    return verdict ~= nil and verdict.state == "certain"
-  end
-  for _ = 1, 5 do
-    if want ~= "same" then request = c.sigs:compose(group.name, { peer = c.host, peer_port = c.port }) end
-    local bytes = want == "control" and c.sigs.db:broken(group.name, request) or request
-    if not bytes then return nil end
-    local conn, reply, status = exchange(c, bytes, wait, is_enough)
-    if c.over or not conn then return nil end
-    if want == "control" then
-      control = is_answered(c, group.name, conn, bytes, reply)
+  for _ = 1, 6 do
+    local bytes, step = next_request(c, name, talk), talk.want == "step" and talk.step or nil
+    if not bytes then return found end
+    local conn, reply, status = exchange(c, bytes, wait, function(conn, reply)
+      return is_enough(c, names, talk, pair_of(c, conn, step, bytes, reply), control)
+    end)
+    if c.over or not conn then return found end
+    if talk.want == "control" then
+      control = is_answered(c, name, conn, bytes, reply)
     elseif reply == "" then
-      return nil
+      return found
     else
       c.spoke = true
-      pairs_[#pairs_ + 1] = c:pair(conn, request, reply, not is_open(status))
+      talk[#talk + 1] = pair_of(c, conn, step, bytes, reply, not is_open(status))
       c.facts[key] = { bytes = reply, sent = bytes, status = status }
     end
-    local verdict, name = c.sigs:judge(group.names, pairs_, control)
-    local found = c:named_by(verdict, name)
-    if found then return found end
-    if not verdict or verdict.state ~= "more" then return nil end
-    want, wait = verdict.want, verdict.want == "control" and CONTROL_WAIT or SECOND_WAIT
+    local verdict, by = c.sigs:judge(names, talk, control)
+    found = c:named_by(verdict, by) or found
+    if not verdict or not verdict.want then return found end
+    talk.want, wait = verdict.want, verdict.want == "control" and CONTROL_WAIT or SECOND_WAIT
+    if talk.want == "step" then talk.step, name = { step = verdict.step, of = by }, by end
   end
+  return found
 end
 
 -- A server for one client that hangs up on the second is asked once more, alone.
