@@ -51,6 +51,7 @@ typedef struct my_sig_info {
   size_t probe_len, entropy_len; /* bytes that compose writes, and that it wants; steps want at most
                                     MY_PROBE_MAX */
   my_span until;                 /* TCP: what ends a reply; empty: not said */
+  bool again;                    /* TCP: each request goes over a connection of its own */
   my_budget budget;
 } my_sig_info;
 
@@ -93,5 +94,13 @@ typedef struct my_sample {
 } my_sample;
 size_t my_sig_sample_count(const my_sig *sig);
 const my_sample *my_sig_sample_at(const my_sig *sig, size_t i);
+
+/* The signatures whose probe 'request' can be, whoever sent it: its length, every fixed byte,
+ * classes of drawn bytes and checksums agree. The first ones, in the order of the database, go to
+ * out; returns how many, at most cap and MY_BIND_MAX. What it costs hardly grows with the database.
+ */
+enum { MY_BIND_MAX = 256 };
+size_t my_sigdb_bind(const my_sigdb *db, my_transport transport, my_span request,
+                     const my_sig **out, size_t cap);
 
 #endif

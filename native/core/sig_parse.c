@@ -317,6 +317,14 @@ static int parse_until(parser *p, const token *word)
   return expect_end(p);
 }
 
+static int parse_again(parser *p, const token *word)
+{
+  if (p->sig->info.transport == MY_UDP)
+    return parse_fail(p, word, "`again` over udp: expected `over tcp` or `over tls`");
+  p->sig->info.again = true;
+  return expect_end(p);
+}
+
 static int parse_relation(parser *p, const token *word)
 {
   if (token_is(word, "soft") && token_is(parse_peek(p), "step"))
@@ -350,14 +358,15 @@ static const struct {
     {"nofresh", BEFORE_STEP, parse_nofresh}, {"from-port", BEFORE_STEP, parse_from_port},
     {"case", INSIDE_SIG, parse_case},        {"step", INSIDE_SIG, parse_must_step},
     {"timing", INSIDE_SIG, parse_timing},    {"closes", INSIDE_SIG, parse_closes},
-    {"until", BEFORE_STEP, parse_until},     {"view", INSIDE_SIG, parse_view},
-    {"control", BEFORE_STEP, parse_control}, {"vary", BEFORE_STEP, parse_relation},
-    {"stable", BEFORE_STEP, parse_relation}, {"soft", INSIDE_SIG, parse_relation},
-    {"any", INSIDE_SIG, parse_relation},     {"len", INSIDE_SIG, parse_relation},
-    {"sport", INSIDE_SIG, parse_relation},   {"give", INSIDE_SIG, parse_give},
-    {"product", INSIDE_SIG, parse_template}, {"version", INSIDE_SIG, parse_template},
-    {"extra", INSIDE_SIG, parse_template},   {"cpe", INSIDE_SIG, parse_template},
-    {"match", INSIDE_SIG, parse_sample},     {"nomatch", INSIDE_SIG, parse_sample}};
+    {"until", BEFORE_STEP, parse_until},     {"again", BEFORE_STEP, parse_again},
+    {"view", INSIDE_SIG, parse_view},        {"control", BEFORE_STEP, parse_control},
+    {"vary", BEFORE_STEP, parse_relation},   {"stable", BEFORE_STEP, parse_relation},
+    {"soft", INSIDE_SIG, parse_relation},    {"any", INSIDE_SIG, parse_relation},
+    {"len", INSIDE_SIG, parse_relation},     {"sport", INSIDE_SIG, parse_relation},
+    {"give", INSIDE_SIG, parse_give},        {"product", INSIDE_SIG, parse_template},
+    {"version", INSIDE_SIG, parse_template}, {"extra", INSIDE_SIG, parse_template},
+    {"cpe", INSIDE_SIG, parse_template},     {"match", INSIDE_SIG, parse_sample},
+    {"nomatch", INSIDE_SIG, parse_sample}};
 
 static int check_belongs(parser *p, const token *word, belongs where)
 {

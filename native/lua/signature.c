@@ -104,6 +104,7 @@ static int l_info(lua_State *L) /* db:info(name) -> table | nil */
   set_integer(L, "entropy_len", (lua_Integer)info.entropy_len);
   set_integer(L, "samples", (lua_Integer)my_sig_sample_count(sig));
   set_budget(L, &info.budget);
+  set_boolean(L, "again", info.again);
   if (info.until.len > 0) set_span(L, "until", info.until);
   set_lines(L, sig);
   lua_newtable(L);

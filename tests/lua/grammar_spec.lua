@@ -64,7 +64,7 @@ describe("signatures/README.md", function()
   local words = {
     "service", "title", "ports", "from", "sig", "over", "send", "banner", "nofresh", "from-port", "any", "soft", "vary",
     "stable", "control", "give", "as", "product", "version", "extra", "cpe", "match", "nomatch", "or", "dec", "starts", "has",
-    "digits", "my.ip", "my.port", "peer.ip", "peer.port", "sport", "len", "pad", "now.ntp", "until", "view", "case",
+    "digits", "my.ip", "my.port", "peer.ip", "peer.port", "sport", "len", "pad", "now.ntp", "until", "again", "view", "case",
     "step", "timing", "closes", "then", "tag.0", "h.received", "json.id", "ben./t", "tlv.1[4:4]", "crc32(q@0:8)", "inet(q@0:12)",
     "sum8(q@2:4)", "r@9:4", "my.ip.text", "=", "!=", "<", ">=", "~", "&", "^",
   }

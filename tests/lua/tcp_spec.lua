@@ -65,6 +65,7 @@ sig oracle
 service gate
 sig gate
   over  tcp
+  again
   send  "KNOCK\n"
   @ starts "TICKET"
   case  @6 = " "

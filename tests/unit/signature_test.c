@@ -93,6 +93,7 @@ static const bad_row bad_rows[] = {
     {"a checksum past the end", "service s\nsig a\n send 01 inet(q@0:9)\n @0 = 01\n", 3, 1,
      "past the probe's 3"},
     {"closes over udp", HEAD " closes\n", 4, 2, "over udp"},
+    {"again over udp", HEAD " again\n", 4, 2, "over udp"},
     {"until over udp", HEAD " until \"x\"\n", 4, 2, "over udp"},
     {"until nothing", "service s\nsig a\n over tcp\n until zz\n", 4, 8, "hex or a text"},
     {"a time without an end", HEAD " timing 5\n", 4, 9, "such as 0..500"},

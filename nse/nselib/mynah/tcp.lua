@@ -152,10 +152,14 @@ local function ask_plain(c, key)
   return verdict
 end
 
--- One exchange of a signature's probe: on a connection that answered something before, or on a new one.
-local function exchange(c, bytes, wait, is_enough)
+-- One exchange of a signature's probe: on a connection that answered something before, unless `again` wants a new one.
+local function exchange(c, bytes, wait, again, is_enough)
   local conn = c.spare
   c.spare = nil
+  if again and conn then
+    conn:close()
+    conn = nil
+  end
   if not (conn and conn:send(bytes)) then
     if conn then conn:close() end
     local why
@@ -214,7 +218,7 @@ local function ask_signature(c, key, group)
   for _ = 1, 6 do
     local bytes, step = next_request(c, name, talk), talk.want == "step" and talk.step or nil
     if not bytes then return found end
-    local conn, reply, status = exchange(c, bytes, wait, function(conn, reply)
+    local conn, reply, status = exchange(c, bytes, wait, c.sigs.info[name].again, function(conn, reply)
       return is_enough(c, names, talk, pair_of(c, conn, step, bytes, reply), control)
     end)
     if c.over or not conn then return found end
