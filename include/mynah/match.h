@@ -105,4 +105,12 @@ int my_sig_judge(const my_sig *sig, const my_pair *pairs, size_t count, my_contr
  * none. */
 size_t my_echo_find(my_span request, my_span reply, size_t *request_offset, size_t *reply_offset);
 
+/* The answer that my_sig_match gives in 'matched', without evidence and therefore fast. */
+bool my_sig_holds(const my_sig *sig, const my_pair *pair, my_scratch *scratch);
+
+/* What a pair of somebody else's is: the first signature that its request fits and its reply holds.
+ * NULL: none. */
+const my_sig *my_sigdb_name(const my_sigdb *db, my_transport transport, const my_pair *pair,
+                            my_scratch *scratch);
+
 #endif

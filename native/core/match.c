@@ -126,6 +126,11 @@ static bool comes_from_peer(const my_sig *sig, const my_pair *pair)
   return sig->any_port || pair->from.port == pair->peer.port;
 }
 
+bool reply_is_due(const my_sig *sig, const my_pair *pair)
+{
+  return !begins_with_request(pair) && comes_from_peer(sig, pair);
+}
+
 static int match_pair(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_match *m)
 {
   holding holdings[MY_LINES_MAX];
@@ -140,7 +145,7 @@ static int match_pair(const my_sig *sig, const my_pair *pair, my_scratch *scratc
   choose_branch(sig, m);
   hold_together(sig, m);
   weigh(sig, pair, holdings, m);
-  m->matched = m->first_failed < 0 && !begins_with_request(pair) && comes_from_peer(sig, pair);
+  m->matched = m->first_failed < 0 && reply_is_due(sig, pair);
   return MY_OK;
 }
 

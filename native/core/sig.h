@@ -216,6 +216,8 @@ struct my_sig {
   size_t step_count;
   unsigned step;          /* what follows where there is no case; 0: nothing */
   bool is_step, optional; /* optional: a step that can only tell more */
+
+  const struct programs *programs; /* program.h: the lines once more, for my_sig_holds */
 };
 
 typedef struct port_range {
@@ -240,6 +242,7 @@ struct my_sigdb {
   struct sig_file *files;
   my_sig **all; /* in the order in which they were added */
   size_t count;
+  struct sig_index *index;
 };
 
 struct my_scratch {
@@ -314,6 +317,19 @@ typedef struct holding {
 } holding;
 
 void hold_line(const line *l, const my_pair *pair, my_scratch *scratch, holding *out);
+
+/* Does the reply come from where it should, and not begin with the whole request? */
+bool reply_is_due(const my_sig *sig, const my_pair *pair);
+
+/* Translate the lines of a signature and its steps: sig->programs. MY_OK or MY_ENOMEM. */
+int sig_compile(arena *a, my_sig *sig);
+
+/* By what is sent: which of the signatures does a request fit? MY_OK or MY_ENOMEM. */
+int index_new(struct sig_index **out, my_sig *const *sigs, size_t count);
+void index_free(struct sig_index *x); /* NULL is allowed */
+
+/* Fill in the checksums of a probe whose other bytes stand. */
+void write_sums(const my_sig *sig, uint8_t *probe);
 
 /* What says more: held, a public, a private address, skipped, failed. */
 int held_rank(my_held h);

@@ -106,7 +106,7 @@ size_t sum_width(sum_kind kind)
   return kind == SUM_8 ? 1 : kind == SUM_INET ? 2 : 4;
 }
 
-static void write_sums(const my_sig *sig, uint8_t *probe)
+void write_sums(const my_sig *sig, uint8_t *probe)
 {
   for (size_t i = 0; i < sig->sum_count; i++) {
     const checksum *s = &sig->sums[i];

@@ -75,30 +75,39 @@ void my_sigdb_free(my_sigdb *db)
     next = f->next;
     file_free(f);
   }
+  index_free(db->index);
   free(db->all);
   free(db);
+}
+
+/* Put the signatures of a file behind all others, without counting them yet. */
+static int make_room(my_sigdb *db, const struct sig_file *f)
+{
+  my_sig **all = realloc(db->all, (db->count + f->count + 1) * sizeof *all);
+  if (all == NULL) return MY_ENOMEM;
+  db->all = all;
+  if (f->count > 0) memcpy(all + db->count, f->sigs, f->count * sizeof *all);
+  return MY_OK;
 }
 
 int my_sigdb_add(my_sigdb *db, const char *file, my_span text, my_where *where)
 {
   struct sig_file *f = calloc(1, sizeof *f);
-  my_sig **all = NULL;
+  struct sig_index *index = NULL;
   int rc = MY_ENOMEM;
   *where = (my_where){0};
   if (f != NULL) rc = sig_parse(f, db, file, text, where);
-  if (rc == MY_OK && f->count > 0) {
-    all = realloc(db->all, (db->count + f->count) * sizeof *all);
-    if (all == NULL)
-      rc = MY_ENOMEM;
-    else
-      db->all = all;
-  }
+  for (size_t i = 0; rc == MY_OK && i < f->count; i++)
+    rc = sig_compile(&f->memory, f->sigs[i]);
+  if (rc == MY_OK) rc = make_room(db, f);
+  if (rc == MY_OK) rc = index_new(&index, db->all, db->count + f->count);
   if (rc != MY_OK) {
     if (f != NULL) file_free(f);
     return rc;
   }
-  for (size_t i = 0; i < f->count; i++)
-    db->all[db->count++] = f->sigs[i];
+  index_free(db->index);
+  db->index = index;
+  db->count += f->count;
   f->next = db->files;
   db->files = f;
   return MY_OK;
