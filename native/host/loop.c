@@ -28,9 +28,12 @@ static void on_ready(uv_poll_t *poll, int status, int events)
   ((my_loop *)poll->loop->data)->ready = true;
 }
 
+/* A timer that is due when uv_run begins fires before the files are looked at; without uv_stop that
+ * look would then wait for ever. */
 static void on_time(uv_timer_t *timer)
 {
   ((my_loop *)timer->loop->data)->timed_out = true;
+  uv_stop(timer->loop);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
