@@ -1,0 +1,33 @@
+-- names.lua - what real clients of names, addresses, clocks and management sent, for wire_spec.lua.
+
+return {
+  { sig = "dns", wire = "8fa2010000010000000000000a6162636465666768696a03636f6d0000010001",
+    from = "dig 9.18.49 +noedns +noad abcdefghij.com, captured" },
+  { sig = "dns-version", wire = "90e2010000010000000000000776657273696f6e0462696e640000100003",
+    from = "dig 9.18.49 +noedns +noad CH TXT version.bind, captured" },
+  { sig = "dns-tcp", wire = "0020c999010000010000000000000a6162636465666768696a03636f6d0000010001",
+    from = "dig 9.18.49 +tcp +noedns +noad abcdefghij.com, captured" },
+  { sig = "mdns", wire = "069c00000001000000000000095f7365727669636573075f646e732d7364045f756470056c6f63616c00000c0001",
+    from = "dig 9.18.49 +norecurse +noedns +noad PTR _services._dns-sd._udp.local, captured" },
+  { sig = "netbios-ns", from = "nmblookup 4.17.12 -A, captured",
+    wire = "330b0000000100000000000020434b4141414141414141414141414141414141414141414141414141414141410000210001" },
+  { sig = "ntp", wire = "e3" .. ("00"):rep(39) .. "eead9658d9e80800", from = "ntpdig 1.2.2, captured",
+    except = { { 0, 1, "its clock is not synchronised, ours may be" } } },
+  { sig = "ntp-control", wire = "d6020002000000000000000776657273696f6e00", from = "ntpq 1.2.2 -c 'rv 0 version', captured",
+    except = { { 0, 1, "as above" } } },
+  { sig = "chrony", wire = "06010000000e0000a161257c" .. ("00"):rep(20), from = "chronyc 4.3 sources, captured" },
+  { sig = "snmp-v3", from = "snmpget 5.9.3 -v3 -l noAuthNoPriv, captured",
+    wire = "303e0201033011020449a838ca020300ffe30401040201030410300e0400020100020100040004000400301404000400a00e0204"
+      .. "53daa43d0201000201003000" },
+  { sig = "snmp-v2c", from = "snmpget 5.9.3 -v2c -c public 1.3.6.1.2.1.1.1.0, captured",
+    wire = "302902010104067075626c6963a01c020462ab2acd020100020100300e300c06082b060102010101000500" },
+  { sig = "snmp-v1", from = "snmpget 5.9.3 -v1 -c public 1.3.6.1.2.1.1.1.0, captured",
+    wire = "302902010004067075626c6963a01c02042174fb72020100020100300e300c06082b060102010101000500" },
+  { sig = "ipmi", wire = "0600ff07000000000000000000092018c88104380e0431", from = "ipmitool 1.8.19 -I lan mc info, captured",
+    except = { { 22, 1, "a checksum over the sequence number" } } },
+  { sig = "rmcp-ping", wire = "0600ff06000011be80000000", from = "ipmitool 1.8.19 -I lan mc info, captured" },
+  { sig = "radius", wire = "01e2001b629bd07b7797433d7e9a4a8aa3db4e4001076d796e6168", from = "radclient 3.2.1, captured" },
+  { sig = "xdmcp", wire = "00010002000100",
+    from = "XDMCP 1.1, section Packet Formats: Query with an empty list of authentication names" },
+  { sig = "tftp", wire = "00016162636465666768696a006f6374657400", from = "tftp 5.2 -m octet get abcdefghij, captured" },
+}
