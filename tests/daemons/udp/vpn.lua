@@ -1,0 +1,171 @@
+-- Key exchange, tunnels, DTLS, QUIC, CoAP, mobile networks and buildings: see ../daemons.lua for what a row says.
+
+-- A certificate of our own, made in the jail.
+local CERTIFICATE = "printf '[req]\\ndistinguished_name=dn\\n[dn]\\n' > /run/req.cnf; openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 30 "
+  .. "-keyout /run/key.pem -out /run/cert.pem 2>/dev/null"
+
+-- For servers whose port is fixed: they listen on an address of loopback that is theirs, and each datagram to our port is handed on.
+local function relay(port, address, to, command)
+  return { "sh", "-c", ("socat UDP4-RECVFROM:%d,bind=127.0.0.1,fork UDP4-SENDTO:%s:%d & exec %s"):format(port, address, to, command) }
+end
+
+local function ggsn(service, last, to)
+  local address = "127.0.0." .. last
+  return { service = service,
+    files = function() return { ["ggsn.cfg"] = "ggsn ggsn0\n gtp state-dir /run\n gtp bind-ip " .. address .. "\n no shutdown ggsn\n"
+      .. "line vty\n bind " .. address .. "\nctrl\n bind " .. address .. "\n" } end,
+    command = function(port) return relay(port, address, to, "osmo-ggsn -c /mynah/ggsn.cfg") end }
+end
+
+local servers = {
+  strongswan = { service = "isakmp",
+    files = function(port) return { ["etc/strongswan.conf"] = ([[
+charon {
+  port = %d
+  port_nat_t = %d
+  load = random nonce aes sha1 sha2 hmac kdf gmp pem pubkey kernel-netlink socket-default vici
+  install_routes = no
+  install_virtual_ip = no
+  user = root
+  group = root
+  plugins { socket-default { use_ipv6 = no } }
+  filelog { stderr { default = 1 } }
+}
+]]):format(port, port + 1) } end,
+    command = function() return { "/usr/lib/ipsec/charon" } end },
+
+  openvpn = { service = "openvpn",
+    prepare = CERTIFICATE,
+    command = function(port) return { "openvpn", "--tls-server", "--dev", "null", "--proto", "udp4",
+      "--local", "127.0.0.1", "--port", port, "--dh", "none", "--ca", "/run/cert.pem", "--cert", "/run/cert.pem",
+      "--key", "/run/key.pem", "--verb", "3" } end },
+
+  xl2tpd = { service = "l2tp",
+    files = function(port) return { ["xl2tpd.conf"] = ([[
+[global]
+listen-addr = 127.0.0.1
+port = %d
+[lns default]
+ip range = 10.9.9.2-10.9.9.9
+local ip = 10.9.9.1
+]]):format(port), ["secrets"] = "" } end,
+    prepare = "mkdir -p /run/xl2tpd",
+    command = function() return { "xl2tpd", "-D", "-c", "/mynah/xl2tpd.conf", "-s", "/mynah/secrets", "-p", "/run/xl2tpd.pid",
+      "-C", "/run/xl2tpd/control" } end },
+
+  ["openssl-dtls"] = { service = "dtls",
+    prepare = CERTIFICATE,
+    command = function(port) return { "sh", "-c", "sleep 9999 | exec openssl s_server -dtls -listen -4 -accept 127.0.0.1:" .. port
+      .. " -cert /run/cert.pem -key /run/key.pem" } end },
+
+  ["openssl-dtls-at-once"] = { service = "dtls",
+    prepare = CERTIFICATE,
+    command = function(port) return { "sh", "-c", "sleep 9999 | exec openssl s_server -dtls1_2 -4 -accept 127.0.0.1:" .. port
+      .. " -cert /run/cert.pem -key /run/key.pem" } end },
+
+  ["gnutls-serv"] = { service = "dtls",
+    prepare = CERTIFICATE,
+    command = function(port) return { "gnutls-serv", "--udp", "--echo", "--port", port, "--x509certfile", "/run/cert.pem",
+      "--x509keyfile", "/run/key.pem" } end },
+
+  ["coap-server"] = { service = "coap",
+    command = function(port) return { "coap-server-notls", "-A", "127.0.0.1", "-p", port } end },
+
+  ["coap-rd"] = { service = "coap",
+    command = function(port) return { "coap-rd-notls", "-A", "127.0.0.1", "-p", port } end },
+
+  caddy = { service = "quic",
+    files = function(port) return { ["Caddyfile"] = ([[
+{
+  admin off
+  auto_https off
+}
+https://127.0.0.1:%d {
+  bind 127.0.0.1
+  tls /run/cert.pem /run/key.pem
+  respond "mynah"
+}
+]]):format(port) } end,
+    prepare = CERTIFICATE,
+    env = { HOME = "/run", XDG_DATA_HOME = "/run", XDG_CONFIG_HOME = "/run" },
+    command = function() return { "caddy", "run", "--config", "/mynah/Caddyfile", "--adapter", "caddyfile" } end },
+
+  gtlsserver = { service = "quic",
+    prepare = CERTIFICATE,
+    command = function(port) return { "gtlsserver", "-q", "127.0.0.1", port, "/run/key.pem", "/run/cert.pem" } end },
+
+  fastd = { service = "fastd",
+    files = function(port) return { ["fastd.conf"] = ([[
+mode tap;
+interface "none";
+method "null";
+bind 127.0.0.1:%d;
+secret "40b2d6a0c4bfbf0a11fbf0e0d8bb4f4c3a3a9e2d8a3f5a5d0f3f3a7b1c2d3e4f";
+on verify "false";
+]]):format(port) } end,
+    command = function() return { "fastd", "-c", "/mynah/fastd.conf" } end },
+
+  nebula = { service = "nebula",
+    files = function(port) return { ["nebula.yml"] = ([[
+pki: { ca: /run/ca.crt, cert: /run/host.crt, key: /run/host.key }
+static_host_map: {}
+lighthouse: { am_lighthouse: true }
+listen: { host: 127.0.0.1, port: %d }
+tun: { disabled: true }
+firewall: { outbound: [], inbound: [] }
+]]):format(port) } end,
+    prepare = "cd /run && nebula-cert ca -name mynah && nebula-cert sign -name host -ip 10.9.9.1/24",
+    command = function() return { "nebula", "-config", "/mynah/nebula.yml" } end },
+
+  n2n = { service = "n2n",
+    command = function(port) return { "supernode", "-f", "-l", port } end },
+
+  ["miredo-server"] = { service = "teredo",
+    files = function() return { ["miredo.conf"] = "ServerBindAddress 127.0.0.5\nServerBindAddress2 127.0.0.6\n" } end,
+    command = function() return { "miredo-server", "-f", "-c", "/mynah/miredo.conf", "-u", "daemon" } end },
+
+  ["coturn-dtls"] = { service = "dtls",
+    prepare = CERTIFICATE,
+    command = function(port) return { "turnserver", "-n", "-L", "127.0.0.1", "-p", port, "--tls-listening-port", port, "--no-udp",
+      "--no-tcp", "--no-tls", "--cert", "/run/cert.pem", "--pkey", "/run/key.pem", "--no-cli", "--log-file", "stdout",
+      "--pidfile", "/run/turn.pid", "--userdb", "/run/turndb" } end },
+
+  libreswan = { service = "isakmp",
+    files = function(port) return { ["etc/ipsec.conf"] = ([[
+config setup
+  listen=127.0.0.1
+conn any
+  left=127.0.0.1
+  leftikeport=%d
+  right=%%any
+  authby=secret
+  auto=add
+]]):format(port), ["etc/ipsec.secrets"] = ": PSK \"mynah\"\n" } end,
+    prepare = "mkdir -p /run/pluto /var/lib/ipsec/nss; certutil -N -d sql:/var/lib/ipsec/nss --empty-password",
+    command = function() return { "/usr/libexec/ipsec/pluto", "--nofork", "--stderrlog", "--config", "/etc/ipsec.conf",
+      "--rundir", "/run/pluto" } end },
+
+  openiked = { service = "isakmp",
+    files = function() return { ["iked.conf"] = 'ikev2 "any" passive esp from any to any local 127.0.0.1 peer any psk "mynah"\n' } end,
+    prepare = "mkdir -p /etc/iked/private /etc/iked/certs /etc/iked/ca /etc/iked/crls; chmod 600 /mynah/iked.conf",
+    command = function(port) return { "iked", "-d", "-t", "-p", port, "-f", "/mynah/iked.conf" } end },
+
+  ["osmo-ggsn"] = ggsn("gtp-control", 7, 2123),
+  ["osmo-ggsn-user"] = ggsn("gtp-user", 8, 2152),
+  ["osmo-ggsn-v0"] = ggsn("gprs-data", 9, 3386),
+
+  bird = { service = "bfd-control",
+    files = function() return { ["bird.conf"] = [[
+router id 127.0.0.1;
+protocol device { }
+protocol bfd { neighbor 127.0.0.1 dev "lo" local 127.0.0.1; }
+]] } end,
+    prepare = "mkdir -p /run/bird",
+    command = function() return { "bird", "-f", "-c", "/mynah/bird.conf" } end },
+
+  knxd = { service = "knxnet-ip",
+    command = function(port) return { "knxd", "-e", "1.1.1", "-E", "1.1.2:4", "-n", "mynah", "-D", "-T", "-S", "224.0.23.12:" .. port,
+      "-b", "dummy:" } end },
+}
+
+return { users = { { "openvpn", 560 }, { "_iked", 561 }, { "turnserver", 562 } }, servers = servers }
