@@ -6,7 +6,8 @@
 -- one JSON line for each port once it listens:
 --   {"name":"vsftpd","host":"127.0.0.1","port":24123,"transport":"tcp","service":"ftp","product":"vsftpd","pid":77}
 -- then {"ready":N}, and runs until its standard input ends or SIGINT, SIGTERM comes; then every server is gone. A server that
--- does not start ends everything; with --each it is tried once more, then said in a line {"name":"…","failed":"why"}.
+-- does not start ends everything; with --each it is tried once more, then said in a line {"name":"…","failed":"why"}. One that
+-- ends later is said in a line {"name":"…","ended":"what it printed"}; the line `again NAME` on standard input starts it anew.
 -- As a module: daemons.start(name, dir) -> server | nil, message; server:stop().
 --
 -- To try one by hand:
@@ -52,6 +53,7 @@ end
 --   settle            milliseconds from the bound port to the first answer
 --   host              the address it listens on where 127.0.0.1 is none for it: "10.77.0.1", which there is in `netns` only
 --   netns             true: it may only run in `netns`
+--   mortal            "why": strangers' datagrams end it, and that is no fault of ours
 -- /dev/null, /dev/urandom, /proc, /tmp, /run, /var/{lib,log,cache,spool,tmp}, localhost in /etc/hosts are there for all.
 local SERVERS = {
   vsftpd = { service = "ftp", product = "vsftpd",
@@ -491,7 +493,7 @@ local function main()
   local names = #words > 0 and expand(words) or daemons.names
   for _, message in ipairs(BROKEN) do io.stderr:write("tests/daemons: ", message, "\n") end
 
-  local over = false
+  local over, input = false, ""
   local function finish() over = true end
   -- Kept: luv closes a handle that Lua lets go of.
   local handles = {}
@@ -502,7 +504,9 @@ local function main()
   if uv.guess_handle(0) == "pipe" or uv.guess_handle(0) == "tty" then
     handles[0] = uv.guess_handle(0) == "tty" and uv.new_tty(0, true) or uv.new_pipe(false)
     if handles[0].open then handles[0]:open(0) end
-    handles[0]:read_start(function(err, data) if err or not data then finish() end end)
+    handles[0]:read_start(function(err, data)
+      if err or not data then finish() else input = input .. data end
+    end)
   end
 
   local servers, failed, ready = {}, false, 0
@@ -527,7 +531,23 @@ local function main()
     -- The second and last time.
     start_all(again, dir, servers, on_ready, function(name, message) say { name = name, failed = message } end)
     say { ready = ready }
-    while not over do uv.run("once") end
+    local gone = {}
+    for _, server in ipairs(servers) do gone[server] = server.process.exit ~= nil end
+    while not over do
+      uv.run("once")
+      for _, server in ipairs(servers) do
+        if server.process.exit and not gone[server] and not over then
+          gone[server] = true
+          say { name = server.name, ended = server.process.errors .. table.concat(server.process.lines, "\n") }
+        end
+      end
+      local line, rest = input:match("^([^\n]*)\n(.*)$")
+      if line then
+        input = rest
+        start_all({ line:match("^again (%S+)$") }, dir, servers, on_ready,
+          function(name, message) say { name = name, failed = message } end)
+      end
+    end
   end
   local ok, message = xpcall(all, function(m) return tostring(m) end)
   if not ok and not over then failed = true io.stderr:write("tests/daemons: ", message, "\n") end
