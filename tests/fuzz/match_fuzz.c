@@ -1,8 +1,8 @@
 /* match_fuzz.c - any bytes as requests and replies against every kind of line. The first byte
  * chooses the signature, the second the addresses and the control; then come pairs: how long the
  * request and the reply are, and their bytes. A request of length 255 is a probe of the signature's
- * own, drawn from what follows. All is copied to the heap, so that the sanitizer sees a byte too
- * far. */
+ * own, drawn from what follows; one of 254 is its step, behind the pair before. All is copied to
+ * the heap, so that the sanitizer sees a byte too far. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PAIRS_MAX = 9, OWN_PROBE = 255 };
+enum { PAIRS_MAX = 9, OWN_STEP = 254, OWN_PROBE = 255 };
 
 static const char signatures[] =
     "service skype\nsig skype\n send id?2 02 a16665ea0d x?14\n len = 11\n @0:2 = $id\n @2 = "
@@ -26,7 +26,17 @@ static const char signatures[] =
     " product \"$product\"\n give @ as \"all\"\n"
     "service banner\nsig banner\n over tcp\n banner\n @ ~ m/^([A-Z]+)-(\\d+)/\n version \"$1$2\"\n"
     "service easy\nsig easy\n send n?2 01\n @0:2 = $n\n soft @2:3 = a1b2c3\n @2:2 != 0000\n vary "
-    "@4\n stable @2\n";
+    "@4\n stable @2\n"
+    "service views\nsig views\n send n?2 \"\\r\\nvia: nm\\r\\n\"\n view tlv 2 1 2 le 4\n soft w1 ~ "
+    "digits\n soft h.via starts q.h.via\n soft len.h.b < 9\n soft ber.0.1.0 = $n\n soft tag.0.1 = "
+    "a2\n soft ben./a/1/b has \"x\"\n soft len.ben./c = 20\n soft json.a.1.b = \"x\"\n soft "
+    "json.c[-2:2] = $n\n soft tlv.7[1:2] = $n\n soft h.a has my.ip.text\n soft w0 = my.port.text\n"
+    " soft ber.1 < 0102\n  soft w3 = fold(q@0:2)\n any @0 < 80\n any @0 >= 80\n give w1 as "
+    "\"one\"\n"
+    "service steps\nsig steps\n send n?2 crc32(q@0:2)\n @0:2 = $n\n @2:3 = a1b2c3\n case @5 = 01\n"
+    " @6 = 02\n step m?1 r@6:2 q@0:2 inet(q@0:4)\n @0 = $m\n @1:3 = d4e5f6\n case @5 = 02\n"
+    " soft step 01 r@-2:2\n @0:2 = q@1:2\n @2:2 = 0708\n version \"x\"\n case @5 > 02\n"
+    " timing 0..9\n";
 
 static my_sigdb *db;
 static my_scratch *scratch;
@@ -64,6 +74,16 @@ static my_span own_probe(const my_sig *sig, const my_pair *p, input *in)
   return (my_span){probe, n > 0 ? (size_t)n : 0};
 }
 
+static my_span own_step(const my_sig *sig, my_pair *p, const my_pair *before)
+{
+  uint8_t entropy[MY_PROBE_MAX] = {0x5a}, *probe = malloc(MY_PROBE_MAX);
+  if (probe == NULL) abort();
+  p->step = 1 + (before->reply.len & 1);
+  int n = my_sig_compose_step(sig, p->step, before, (my_span){entropy, sizeof entropy}, probe,
+                              MY_PROBE_MAX);
+  return (my_span){probe, n > 0 ? (size_t)n : 0};
+}
+
 static void set_addresses(my_pair *p, unsigned choice)
 {
   static const char *const mine[] = {"192.0.2.7", "192.168.0.19", "2001:db8::7", "8.8.8.8"};
@@ -83,8 +103,11 @@ static size_t take_pairs(const my_sig *sig, input *in, unsigned choice, my_pair 
     *p = (my_pair){0};
     set_addresses(p, choice);
     size_t asked = take(in), answered = take(in);
-    p->request = asked == OWN_PROBE ? own_probe(sig, p, in) : copy(in, asked);
-    p->reply = copy(in, answered | (size_t)(asked == OWN_PROBE ? 0 : take(in) & 3) << 8);
+    bool step = asked == OWN_STEP && count > 1;
+    p->request = step                 ? own_step(sig, p, p - 1)
+                 : asked == OWN_PROBE ? own_probe(sig, p, in)
+                                      : copy(in, asked);
+    p->reply = copy(in, answered | (size_t)(asked >= OWN_STEP ? 0 : take(in) & 3) << 8);
   } while (in->s < in->end && count < PAIRS_MAX);
   return count;
 }
@@ -94,11 +117,12 @@ static void check_verdict(const my_sig *sig, const my_verdict *v)
   my_sig_info info;
   double sum = 0;
   my_sig_get_info(sig, &info);
+  bool more = v->state == MY_CERTAIN && v->want == MY_WANT_STEP; /* it can only tell more */
   for (size_t i = 0; i < v->last.line_count; i++)
     sum += v->last.line_bits[i];
   if ((v->confidence >= 0.9) != (v->state == MY_CERTAIN)) abort();
   if (v->state == MY_CERTAIN && (!info.budget.enough || v->identity_bits < 16)) abort();
-  if ((v->want != MY_WANT_NOTHING) != (v->state == MY_MORE)) abort();
+  if (!more && (v->want != MY_WANT_NOTHING) != (v->state == MY_MORE)) abort();
   if (v->state != MY_NO && (sum < -0.001 || sum > v->identity_bits + 0.001)) abort();
   for (size_t i = 0; i < v->give_count; i++)
     if (memchr(v->give[i].value, 0, sizeof v->give[i].value) == NULL) abort();
