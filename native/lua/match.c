@@ -5,7 +5,7 @@
 
 /* The pair in the table at 'arg' (an absolute index). Its bytes live as long as the table: one that
  * computes its fields would give bytes that nobody holds. */
-static my_pair check_pair(lua_State *L, int arg)
+my_pair check_pair(lua_State *L, int arg)
 {
   if (lua_getmetatable(L, arg)) luaL_argerror(L, arg, "a plain table expected, without metatable");
   my_pair p = {.request = opt_span_field(L, arg, "request"),

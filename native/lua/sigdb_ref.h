@@ -1,5 +1,5 @@
-/* sigdb_ref.h - the userdata that owns a database of signatures, used by signature.c and match.c.
- */
+/* sigdb_ref.h - the userdata that owns a database of signatures, used by signature.c, match.c and
+ * classify.c. */
 #ifndef MYNAH_LUA_SIGDB_REF_H
 #define MYNAH_LUA_SIGDB_REF_H
 
@@ -31,5 +31,8 @@ static inline const my_sig *check_sig(lua_State *L, const sigdb_ref *r, int arg)
   if (sig == NULL) luaL_argerror(L, arg, lua_pushfstring(L, "no signature '%s'", name));
   return sig;
 }
+
+/* The pair in the table at 'arg' (an absolute index); in match.c. */
+my_pair check_pair(lua_State *L, int arg);
 
 #endif

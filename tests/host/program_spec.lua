@@ -15,7 +15,7 @@ end
 
 describe("help and version", function()
   for _, words in ipairs { "--help", "-h", "identify --help", "replay --help", "demo --help", "sig --help",
-    "sig check --help", "sig list --help", "sig show --help" } do
+    "sig check --help", "sig list --help", "sig show --help", "sig match --help" } do
     it("mynah " .. words, function()
       local p = run(words)
       assert.equal(0, p.status)

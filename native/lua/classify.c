@@ -1,0 +1,62 @@
+/* classify.c - somebody else's traffic in Lua: whose probe a request is, and what a pair is. */
+#include "sigdb_ref.h"
+
+static my_transport check_transport(lua_State *L, int arg)
+{
+  static const char *const names[] = {"udp", "tcp", "tls", NULL};
+  static const my_transport transports[] = {MY_UDP, MY_TCP, MY_TLS};
+  return transports[luaL_checkoption(L, arg, "udp", names)];
+}
+
+static void push_name(lua_State *L, const my_sig *sig)
+{
+  my_sig_info info;
+  my_sig_get_info(sig, &info);
+  lua_pushstring(L, info.name);
+}
+
+static int l_bind(lua_State *L) /* db:bind(request [, transport]) -> names, in file order */
+{
+  sigdb_ref *r = check_sigdb(L, 1);
+  my_span request = check_span(L, 2);
+  const my_sig *found[MY_BIND_MAX];
+  size_t count = my_sigdb_bind(r->db, check_transport(L, 3), request, found, MY_BIND_MAX);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    push_name(L, found[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+static int l_holds(lua_State *L) /* db:holds(name, pair) -> boolean */
+{
+  sigdb_ref *r = check_sigdb(L, 1);
+  const my_sig *sig = check_sig(L, r, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  my_pair pair = check_pair(L, 3);
+  lua_pushboolean(L, my_sig_holds(sig, &pair, r->scratch));
+  return 1;
+}
+
+static int l_name(lua_State *L) /* db:name(pair [, transport]) -> name | nil */
+{
+  sigdb_ref *r = check_sigdb(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  my_transport transport = check_transport(L, 3);
+  my_pair pair = check_pair(L, 2);
+  const my_sig *sig = my_sigdb_name(r->db, transport, &pair, r->scratch);
+  if (sig == NULL) return 0;
+  push_name(L, sig);
+  return 1;
+}
+
+void my_lua_open_classify(lua_State *L)
+{
+  static const luaL_Reg methods[] = {
+      {"bind", l_bind}, {"holds", l_holds}, {"name", l_name}, {NULL, NULL}};
+  luaL_getmetatable(L, SIGDB_CLASS); /* made by my_lua_open_signature */
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, methods, 0);
+  lua_pop(L, 2);
+}
