@@ -100,7 +100,7 @@ local function ask_control(port, name)
 end
 
 -- What is sent next, from which port, and what the pair of its reply says of itself.
-local function next_question(port, pairs_, name, verdict)
+local function next_question(port, group, pairs_, name, verdict)
   local last = pairs_[#pairs_]
   if verdict.want == "step" then
     -- A cookie is good for the port that it was given to. So that one is closed and taken again.
@@ -110,7 +110,9 @@ local function next_question(port, pairs_, name, verdict)
   elseif verdict.want == "same" then
     return function() return last.request end, nil, {}
   end
-  return function() return port:compose(name) end, nil, {}
+  -- As in mynah.udp: a port that the datagram names must be known before.
+  local local_port = group.tells_port and math.random(20000, 32000) or nil
+  return function() return port:compose(name, local_port) end, local_port, {}
 end
 
 local function pair_with(port, event, more)
@@ -121,7 +123,7 @@ end
 
 -- The next datagram that a verdict wants, its reply added to the pairs. false where nobody answers.
 local function ask_again(port, group, pairs_, name, verdict)
-  local compose, local_port, more = next_question(port, pairs_, name, verdict)
+  local compose, local_port, more = next_question(port, group, pairs_, name, verdict)
   local times = verdict.state == "certain" and math.min(OPTIONAL, port.attempts) or port.attempts
   local event, other = ask(port, times, compose, function(event)
     local all = { table.unpack(pairs_) }
