@@ -128,6 +128,22 @@ static void check_verdict(const my_sig *sig, const my_verdict *v)
     if (memchr(v->give[i].value, 0, sizeof v->give[i].value) == NULL) abort();
 }
 
+/* The fast answer is the one with evidence; what a request fits has a name where it holds. */
+static void check_fast(const my_sig *sig, const my_pair *p)
+{
+  const my_sig *found[MY_BIND_MAX];
+  my_match m;
+  my_sig_info info;
+  my_sig_match(sig, p, scratch, &m);
+  if (my_sig_holds(sig, p, scratch) != m.matched) abort();
+  my_sig_get_info(sig, &info);
+  bool named = my_sigdb_name(db, info.transport, p, scratch) != NULL, holds = false;
+  size_t n = my_sigdb_bind(db, info.transport, p->request, found, MY_BIND_MAX);
+  for (size_t i = 0; i < n; i++)
+    holds = holds || my_sig_holds(found[i], p, scratch);
+  if (named != holds) abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   my_pair pairs[PAIRS_MAX];
@@ -148,6 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   my_sig_answers_control(sig, &pairs[0], scratch);
   my_echo_find(pairs[0].request, pairs[0].reply, &from, &to);
   for (size_t i = 0; i < count; i++) {
+    check_fast(sig, &pairs[i]);
     free((void *)pairs[i].request.data);
     free((void *)pairs[i].reply.data);
   }

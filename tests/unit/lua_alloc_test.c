@@ -107,6 +107,7 @@ static const char *const scenarios[][2] = {
      "local q = assert(db:compose('a', { my = '192.0.2.1', peer = '192.0.2.2' }))\n"
      "local pair = { request = q, reply = q:sub(1, 4) .. 'bc', my = '192.0.2.1', time = 1.5 }\n"
      "assert(db:match('a', pair).matched)\n"
+     "assert(#db:bind(pair.request) == 1 and db:name(pair) == 'a' and db:holds('a', pair))\n"
      "assert(db:judge('a', { pair, pair }).state)\n"
      "assert(db:info('a').lines[1]); assert(db:names()[1] == 'a'); assert(db:rank('a', 53) == 2)\n"
      "assert(db:check()[1].name == 'a')\n"
