@@ -42,3 +42,24 @@ sig redis
   match   "*1\r\n$4\r\nPING\r\n" > "+PONG\r\n"
   match   "*1\r\n$4\r\nPING\r\n" > "-NOAUTH Authentication required.\r\n"
   nomatch "*1\r\n$4\r\nPING\r\n" > "PONG\r\n"
+
+service afs
+  title "AFS server (Rx)"
+  ports udp 7000-7009,7021,7025
+  from  "Rx protocol, appendix of OpenAFS's doc/txt/rx-debug.txt; observed on openafs-fileserver 1.8.9 (fileserver, bosserver)"
+
+# What `rxdebug -version` asks.
+sig afs-rx-version
+  send  epoch?4 cid?4 call?4 00*4 00*4 0d 05 00 00 0000 0000
+  len   = 93                         # a text in 65 bytes
+  @0:12 = q@0:12
+  @20   = 0d                         # the version, …
+  @21   & fb = 00                    # … said by the server; perhaps its last packet
+  @22:2 = 0000
+  @28   = 20..7e
+  soft @28 ~ m/^ ?(?<product>[A-Za-z]+) (?<version>[0-9][^ \x00]*)/
+  product "$product"
+  version "$version"
+  control q@21 ^ 01                  # without the client's bit it is an answer, and gets none
+  match   11223344 a1a2a3a4 00000001 00*8 0d 05 00*6 > 11223344a1a2a3a400000001000000000000000d0d040000000000004f70656e41465320312e382e392d312b646562313275312d64656269616e20323032342d31322d3235000000000000000000000000000000000000000000000000
+  nomatch 11223344 a1a2a3a4 00000001 00*8 0d 05 00*6 > 11223344a1a2a3a400000001000000000000000d0d050000000000004f70656e41465320312e382e392d312b646562313275312d64656269616e20323032342d31322d3235000000000000000000000000000000000000000000000000
