@@ -312,6 +312,11 @@ local function answers_in_text(c)
   end)
 end
 
+-- A line protocol that knows no GET says so in its first word, as redis and memcached do.
+local function answers_with_error(c)
+  return any_fact(c, function(fact) return fact.bytes:find "^%-?ERR" ~= nil end)
+end
+
 local function answers_in_bytes(c)
   return any_fact(c, function(fact) return fact.bytes ~= "" and not text.is_text(fact.bytes) end)
 end
@@ -348,6 +353,7 @@ local function plan(c)
   add_signatures(c, list, 2, 2)
   list[#list + 1] = "get11"
   if c.hangs_up and c.listener then list[#list + 1] = "alone" end
+  if answers_with_error(c) then add_signatures(c, list, 0, 1, "text") end
   -- Who hangs up on one GET hangs up on the other; garbage may still get an answer, if only to say that it is none.
   list[#list + 1] = hung_up(c, "get11") and not answers_in_bytes(c) and "garbage" or "get10"
   if answers_in_text(c) then
