@@ -1,8 +1,16 @@
 -- names.lua - what real clients of names, addresses, clocks and management sent, for wire_spec.lua.
 
+local function hex(text)
+  return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
 return {
   { sig = "dns", wire = "8fa2010000010000000000000a6162636465666768696a03636f6d0000010001",
     from = "dig 9.18.49 +noedns +noad abcdefghij.com, captured" },
+  { sig = "dns", step = 1, wire = "90e2010000010000000000000776657273696f6e0462696e640000100003",
+    before = { "8fa2010000010000000000000a6162636465666768696a03636f6d0000010001",
+      "8fa2818500010000000000000a6162636465666768696a03636f6d0000010001" },
+    from = "dig 9.18.49 +noedns +noad CH TXT version.bind, captured" },
   { sig = "dns-version", wire = "90e2010000010000000000000776657273696f6e0462696e640000100003",
     from = "dig 9.18.49 +noedns +noad CH TXT version.bind, captured" },
   { sig = "dns-tcp", wire = "0020c999010000010000000000000a6162636465666768696a03636f6d0000010001",
@@ -30,4 +38,18 @@ return {
   { sig = "xdmcp", wire = "00010002000100",
     from = "XDMCP 1.1, section Packet Formats: Query with an empty list of authentication names" },
   { sig = "tftp", wire = "00016162636465666768696a006f6374657400", from = "tftp 5.2 -m octet get abcdefghij, captured" },
+  { sig = "ssdp", from = "UPnP Device Architecture 1.1, section 1.3.2: the format of M-SEARCH, with MX 1 and a root device",
+    wire = hex("M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\n"
+      .. "ST: upnp:rootdevice\r\n\r\n") },
+  { sig = "ws-discovery", none = "XML can be written in many ways, and the standard's example asks for a printer" },
+  { sig = "nat-pmp", wire = "0000", from = "natpmpc 20150609 -g 127.0.0.1, captured; RFC 6886 section 3.2" },
+  { sig = "pcp", from = "RFC 6887 figures 2 and 9, filled in: MAP, lifetime 0, UDP, port 9, no suggestion",
+    wire = "0201" .. "0000" .. "00000000" .. "00000000000000000000ffffc0000201" .. ("00"):rep(12) .. "11000000" .. "0009"
+      .. "0000" .. "00000000000000000000ffff00000000" },
+  { sig = "dhcp", from = "RFC 2131 figure 1 and section 3.4, RFC 2132 section 9.6, filled in: DHCPINFORM",
+    wire = "01010600" .. "00000000" .. "0000" .. "0000" .. "c0000201" .. ("00"):rep(12) .. "02" .. ("00"):rep(15)
+      .. ("00"):rep(64) .. ("00"):rep(128) .. "63825363" .. "350108" .. "ff" },
+  { sig = "cldap", from = "RFC 4511 section 4.5.1 in the BER of section 5.1: of the root, (objectClass=*), one attribute",
+    wire = "303e" .. "020400000000" .. "6336" .. "0400" .. "0a0100" .. "0a0100" .. "020100" .. "020100" .. "010100"
+      .. "870b" .. hex "objectclass" .. "3016" .. "0414" .. hex "supportedLDAPVersion" },
 }
