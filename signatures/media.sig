@@ -27,7 +27,6 @@ sig rtpproxy
   @12:9 = " 20040107"
   @21   = 0a or 0d
   len   = 22..23
-  control q@13 ^ 01
   match   "abcdefghij12 V\n" > "abcdefghij12 20040107\n"
   nomatch "abcdefghij12 V\n" > "abcdefghij12 20040108\n"
   nomatch "abcdefghij12 V\n" > "abcdefghij12 E8\n"

@@ -12,7 +12,7 @@ sig bittorrent-dht
   ben./y = "r"
   len.ben./r/id = 20
   soft  ben./v ~ m/^(?<client>[A-Za-z][A-Za-z0-9])/
-  extra "client $client"
+  extra "$client"
   control q@36 ^ 20                  # a key in capitals is none that they know
   match   "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t4:abcd1:y1:qe" > "d1:rd2:id20:mnopqrstuvwxyz123456e1:t4:abcd1:y1:re"
   match   "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t4:abcd1:y1:qe" > "d2:ip6:" 7f000001ad94 "1:rd2:id20:" 640304002bd67163fdc4abec5a84e9b19f47c3bd "1:pi44436ee1:t4:abcd1:v4:LT" 0208 "1:y1:re"
@@ -155,7 +155,6 @@ sig tox
   len   = 6..261
   @0:4  = f03b9acd..f03b9ad5         # 1000001000 is version 0.1.0
   @-1   = 00
-  stable @0:5
   control q@0 ^ 80                   # 70: no packet of Tox
   @5    ~ m/^(?<motd>[\x20-\x7e]+)/
   extra "$motd"

@@ -14,7 +14,7 @@ sig stun
   any   tlv.20[4:4] = my.ip ^ 2112a442
   any   tlv.1[4:4]  = my.ip
   any   tlv.8020[4:4] = my.ip ^ 2112a442
-  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z._]*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
+  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z0-9._]*(?: [A-Za-z]+)*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
   product "$product"
   version "$version"
   control q@0 ^ 80                   # the first two bits of every STUN message are zero
@@ -35,7 +35,7 @@ sig stun-nat
   any   tlv.20[0:2] = 0001
   any   tlv.20[0:2] = 0002
   any   tlv.1[0:2]  = 0001
-  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z._]*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
+  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z0-9._]*(?: [A-Za-z]+)*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
   product "$product"
   version "$version"
   control q@0 ^ 80
@@ -53,7 +53,7 @@ sig stun-error
   @4:16 = q@4:16
   tlv.9[0:2] = 0000
   tlv.9[2] = 03..06
-  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z._]*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
+  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z0-9._]*(?: [A-Za-z]+)*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
   product "$product"
   version "$version"
   control q@0 ^ 80
@@ -75,7 +75,7 @@ sig turn
   @4:16 = q@4:16
   tlv.9[0:2] = 0000
   tlv.9[2] = 03..06
-  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z._]*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
+  soft  tlv.8022 ~ m/^(?<product>[A-Za-z][A-Za-z0-9._]*(?: [A-Za-z]+)*)(?:[- \/]v?(?<version>[0-9][0-9A-Za-z.]*))?/
   product "$product"
   version "$version"
   control q@0 ^ 80
@@ -188,7 +188,7 @@ sig jamulus
   @5    = len-9
   @6:2  = 0000..0004                 # length, high byte; operating system
   @9    = 00
-  @10   ~ m/^(?<version>[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*)/
+  @10   ~ m/^(?<version>[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.-]*)[\x00-\xff]{2}\z/
   version "$version"
   product "Jamulus"
   control q@2 ^ 10
@@ -196,13 +196,13 @@ sig jamulus
   nomatch 0000f403000000bd23 > 0000 f303 00 0900 02 0500 "3.9.1" 673c
   nomatch 0000f403000000bd23 > 0000 f703 00 0100 f0 c1a1
 
-service teamspeak
+service teamspeak3
   title "TeamSpeak 3 server"
   ports udp 9987
   from  "ts3protocol.md of TS3AudioBot and ReSpeak, sections 1.1 and 2"
 
 # The first packet of the handshake; a server keeps nothing before the third.
-sig teamspeak
+sig teamspeak3
   send  "TS3INIT1" 0065 0000 88 063bece9 00 ts?4 a?4 00*8
   @0:8  = "TS3INIT1"
   @8:2  = 0065
