@@ -89,11 +89,14 @@ sig chargen
   send  "\r\n"
   @1    = add(@0,01)
   @2    = add(@1,01)
+  @3    = add(@2,01)
   @4    = add(@3,01)
+  @5    = add(@4,01)
+  @6    = add(@5,01)
+  @7    = add(@6,01)
   @8    = add(@7,01)
-  @11   = add(@10,01)
-  @12   = add(@11,01)
-  @13   = add(@12,01)
+  @9    = add(@8,01)
+  @10   = add(@9,01)
   len   >= 16
   match   "\r\n" > " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n"
   nomatch "\r\n" > " !\"#%%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefg\r\n"
@@ -103,11 +106,14 @@ sig chargen-closing
   send  "\r\n"
   @21   = add(@20,01)
   @22   = add(@21,01)
+  @23   = add(@22,01)
   @24   = add(@23,01)
+  @25   = add(@24,01)
+  @26   = add(@25,01)
+  @27   = add(@26,01)
   @28   = add(@27,01)
-  @31   = add(@30,01)
-  @32   = add(@31,01)
-  @33   = add(@32,01)
+  @29   = add(@28,01)
+  @30   = add(@29,01)
   len   >= 36
   match   "\r\n" > "{|}~ !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abc\r\n"
   nomatch "\r\n" > "{|}~ !\"#$%&'()*+,-./012355789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abc\r\n"
@@ -230,6 +236,7 @@ sig udt
   @12:4 = $sock
   @16:4 = 00000004
   @20:4 = 00000001                   # a stream, as was asked
+  @28:4 = 00000060..00002328
   @25:3 = $sn
   @36:4 = 00000001
   @44:4 != 00000000
