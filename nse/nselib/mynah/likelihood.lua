@@ -10,14 +10,14 @@ local ORDER = [[
   bittorrent-dht source quake3 raknet teamspeak3 mumble-voip mumble skype minetest
   memcached memcache tftp radius l2tp l2f openvpn-tls-auth iax iax2 mgcp mgcp-gateway utp bittorrent-tracker
   mdns llmnr ssdp upnp ws-discovery nat-pmp pcp netbios-ns sunrpc rpcbind kerberos xdmcp echo
-  opendht emule-kad kad enet openttd teeworlds ddnet jamulus osc luanti xonotic quake quake2 quakeworld unreal doom
+  opendht emule-kad kad enet openttd teeworlds ddnet osc jamulus luanti xonotic quake quake2 quakeworld unreal doom
   armagetron bzflag chocolate-doom memberlist n2n fastd nebula tinc vpncloud zerotier
   asf-rmcp ipmi dhcp bootps dhcpv6 icp squid-icp htcp rx afs afs3 rtpengine rtpproxy rtcp rtp iperf2 iperf chrony chronyc
   syslog ptp tracker pyzor dcc statsd
   *
   daytime time chargen quote qotd discard systat talk ntalk rip bfd
-  knx knxnet knxnetip bacnet ethernet-ip ethernetip modbus dnp3 opcua hart-ip profinet
-  gtp gtp-c gtp-u gtp-control gtp-user gtp-prime pfcp frame-relay-ns ns gb megaco m3ua sctp
+  knxnet-ip bacnet ethernet-ip ethernetip modbus dnp3 opcua hart-ip profinet
+  gtp-user gtp-control gprs-data gtp pfcp frame-relay-ns ns gb megaco m3ua sctp
 ]]
 
 local place, rest = {}, nil

@@ -63,10 +63,7 @@ local ip = 10.9.9.1
     command = function(port) return { "sh", "-c", "sleep 9999 | exec openssl s_server -dtls1_2 -4 -accept 127.0.0.1:" .. port
       .. " -cert /run/cert.pem -key /run/key.pem" } end },
 
-  ["gnutls-serv"] = { service = "dtls",
-    prepare = CERTIFICATE,
-    command = function(port) return { "gnutls-serv", "--udp", "--echo", "--port", port, "--x509certfile", "/run/cert.pem",
-      "--x509keyfile", "/run/key.pem" } end },
+  -- gnutls-serv is left out: the first datagram that is no ClientHello wedges it.
 
   ["coap-server"] = { service = "coap",
     command = function(port) return { "coap-server-notls", "-A", "127.0.0.1", "-p", port } end },
