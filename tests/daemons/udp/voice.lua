@@ -17,10 +17,27 @@ modules: %s
 ]]):format(port, listener, modules) } end
 end
 
-local ERLANG = { "/bin/sh", "-c", "export HOME=/run; exec erl -noinput -pa /usr/lib/x86_64-linux-gnu/ejabberd-*/ebin -mnesia dir '\"/run/mnesia\"' "
-  .. "-ejabberd config '\"/mynah/ejabberd.yml\"' -ejabberd log_path '\"/run/ejabberd.log\"' -s ejabberd" }
+local ERLANG = { "/bin/sh", "-c", "export HOME=/run; exec erl -noinput -pa /usr/lib/x86_64-linux-gnu/ejabberd-*/ebin "
+  .. "-mnesia dir '\"/run/mnesia\"' -ejabberd config '\"/mynah/ejabberd.yml\"' -ejabberd log_path '\"/run/ejabberd.log\"' "
+  .. "-s ejabberd" }
 
 local function erlang() return ERLANG end
+
+local function transmission(service, address)
+  return { service = service, host = address ~= "127.0.0.1" and address or nil, env = { HOME = "/run" },
+    files = function() return { ["transmission/settings.json"] = '{ "rpc-enabled": false, "lpd-enabled": false }' } end,
+    command = function(port) return { "transmission-daemon", "-f", "-g", "/mynah/transmission", "-P", port, "-i", address,
+      "-M", "--utp", "--dht", "-w", "/run" } end }
+end
+
+local function deluged(service, dht)
+  return { service = service, env = { HOME = "/run" },
+    files = function(port) return { ["deluge/core.conf"] = ([[{"file": 1, "format": 1}{"listen_ports": [%d, %d],
+"random_port": false, "dht": %s, "lsd": false, "upnp": false, "natpmp": false, "listen_interface": "127.0.0.1",
+"daemon_port": %d}]]):format(port, port, dht, port + 1) } end,
+    command = function(port) return { "deluged", "-d", "-c", "/mynah/deluge", "-u", "127.0.0.1", "-i", "127.0.0.1",
+      "-p", port + 1 } end }
+end
 
 local servers = {
   ["coturn-stun"] = { service = "stun", product = "coturn",
@@ -67,10 +84,13 @@ module_app account.so
     command = function() return { "baresip", "-4", "-f", "/mynah/baresip" } end },
 
   sipp = { service = "sip",
-    command = function(port) return { "sipp", "-sn", "uas", "-aa", "-i", "127.0.0.1", "-p", port, "-nostdin", "-cp", port + 2 } end },
+    command = function(port) return { "sipp", "-sn", "uas", "-aa", "-i", "127.0.0.1", "-p", port, "-nostdin",
+      "-cp", port + 2 } end },
 
-  ["ejabberd-sip"] = { service = "sip", product = "ejabberd", files = ejabberd("ejabberd_sip", "{ mod_sip: {} }"), command = erlang },
-  ["ejabberd-stun"] = { service = "stun", product = "p1 stun", files = ejabberd("ejabberd_stun", "{}"), command = erlang },
+  ["ejabberd-sip"] = { service = "sip", product = "ejabberd", command = erlang,
+    files = ejabberd("ejabberd_sip", "{ mod_sip: {} }") },
+  ["ejabberd-stun"] = { service = "stun", product = "p1 stun", command = erlang,
+    files = ejabberd("ejabberd_stun", "{}") },
 
   rtpengine = { service = "rtpengine",
     command = function(port) return { "rtpengine", "--foreground", "--table=-1", "--interface=127.0.0.1", "--log-stderr",
@@ -105,21 +125,14 @@ mgcp
     env = { HOME = "/run" },
     command = function(port) return { "Jamulus", "-s", "-n", "-p", port } end },
 
-  transmission = { service = "utp",
-    files = function() return { ["transmission/settings.json"] = '{ "rpc-enabled": false, "utp-enabled": true, "dht-enabled": true }' } end,
-    env = { HOME = "/run" },
-    command = function(port) return { "transmission-daemon", "-f", "-g", "/mynah/transmission", "-P", port, "-i", "127.0.0.1",
-      "-M", "--utp", "--dht", "-w", "/run" } end },
-
-  ["transmission-dht"] = { service = "bittorrent-dht", host = "10.77.0.1",
-    files = function() return { ["transmission/settings.json"] = '{ "rpc-enabled": false, "utp-enabled": true, "dht-enabled": true }' } end,
-    env = { HOME = "/run" },
-    command = function(port) return { "transmission-daemon", "-f", "-g", "/mynah/transmission", "-P", port, "-i", "10.77.0.1",
-      "-M", "--utp", "--dht", "-w", "/run" } end },
+  -- Its DHT keeps silent towards 127.0.0.1, so there it is known by uTP alone.
+  transmission = transmission("utp", "127.0.0.1"),
+  ["transmission-dht"] = transmission("bittorrent-dht", "10.77.0.1"),
 
   rtorrent = { service = "bittorrent-dht",
     command = function(port) return { "rtorrent", "-n", "-o", ("system.daemon.set=true,dht.mode.set=on,dht.port.set=%d,"
-      .. "network.port_range.set=%d-%d,network.bind_address.set=127.0.0.1,session.path.set=/run"):format(port, port, port) } end },
+      .. "network.port_range.set=%d-%d,network.bind_address.set=127.0.0.1,session.path.set=/run"):format(port, port, port) }
+    end },
 
   aria2 = { service = "bittorrent-dht",
     env = { HOME = "/run" },
@@ -127,11 +140,8 @@ mgcp
       "--listen-port=" .. port, "--dht-file-path=/run/dht.dat", "--quiet",
       "magnet:?xt=urn:btih:6d796e616820616e64206f7468657220626972" .. "64" } end },
 
-  deluged = { service = "bittorrent-dht",
-    files = function(port) return { ["deluge/core.conf"] = ('{"file": 1, "format": 1}{"listen_ports": [%d, %d], "random_port": false, "dht": true, "lsd": false, '
-      .. '"upnp": false, "natpmp": false, "listen_interface": "127.0.0.1", "daemon_port": %d}'):format(port, port, port + 1) } end,
-    env = { HOME = "/run" },
-    command = function(port) return { "deluged", "-d", "-c", "/mynah/deluge", "-u", "127.0.0.1", "-i", "127.0.0.1", "-p", port + 1 } end },
+  deluged = deluged("bittorrent-dht", "true"),
+  ["deluged-utp"] = deluged("utp", "false"),
 
   qbittorrent = { service = "bittorrent-dht",
     files = function(port) return { ["qb/qBittorrent/config/qBittorrent.conf"] = ([[
@@ -202,11 +212,13 @@ tcp_relay_ports = [ %d ]
 enable_motd = true
 motd = "birds of a feather"
 ]]):format(port, port) } end,
-    command = function() return { "tox-bootstrapd", "--config=/mynah/tox.conf", "--foreground", "--log-backend=stdout" } end },
+    command = function() return { "tox-bootstrapd", "--config=/mynah/tox.conf", "--foreground",
+      "--log-backend=stdout" } end },
 
   iaxmodem = { service = "iax",
     files = function(port) return { ["etc/iaxmodem/bird"] = ("device\t/run/ttyIAX0\nowner\troot:root\nmode\t660\nport\t%d\n"
-      .. "refresh\t0\nserver\t127.0.0.1\npeername\tbird\nsecret\tnone\ncidname\tbird\ncidnumber\t1\ncodec\tslinear\n"):format(port) } end,
+      .. "refresh\t0\nserver\t127.0.0.1\npeername\tbird\nsecret\tnone\ncidname\tbird\ncidnumber\t1\ncodec\tslinear\n"):format(port) }
+    end,
     command = function() return { "iaxmodem", "bird" } end },
 
   -- It wants a sound card: jackd's dummy, with shared memory of its own.
