@@ -58,7 +58,9 @@ end
 function Pace:slot(now, want)
   forget(self, now)
   want = math.max(now, want)
-  local i = math.ceil(want / self.spacing - 1e-6)
+  -- A slow pace is kept to the beat, a fast one on the average.
+  local i = want / self.spacing
+  i = self.spacing > pace.GAP and math.ceil(i - 1e-6) or math.floor(i)
   while (self.taken[i] or 0) >= self.each do i = i + 1 end
   self.taken[i] = (self.taken[i] or 0) + 1
   return math.max(want, i * self.spacing)

@@ -26,7 +26,7 @@ end
 -- @param db of mynah_core.signatures, with what it shall hold already added
 -- @return the set
 function signatures.new(db)
-  local self = setmetatable({ db = db, info = {}, banners = {}, binding = {}, groups = { udp = {}, tcp = {} } }, S)
+  local self = setmetatable({ db = db, info = {}, banners = {}, groups = { udp = {}, tcp = {} } }, S)
   local by_key = {}
   for _, name in ipairs(db:names()) do
     local info = db:info(name)
@@ -134,43 +134,6 @@ function S:judge(names, pairs_, control)
     if v and better(v, best) then best, best_name = v, name end
   end
   return best, best_name
-end
-
--- Lines that say something of the request, or of us, cannot hold under a probe of another kind.
-local function binds(line)
-  return line:find("$", 1, true) or line:find("q%.?@") or line:find("q%.%l") or line:find("my%.") or line:find("peer%.")
-end
-
-local HINT_BITS = 12
-
--- Does a reply look like one of this signature's, apart from what would bind it to our probe?
-local function looks_like(self, name, pair)
-  local own = self.binding[name]
-  if not own then
-    own = {}
-    for i, line in ipairs(self.info[name].lines) do own[i] = binds(line) and true or false end
-    self.binding[name] = own
-  end
-  local bits = 0
-  for i, e in ipairs(self.db:match(name, pair).evidence) do
-    if not own[i] and e.held == "no" and not e.line:find("^%s*any%s") and not e.line:find("^%s*soft%s") then return false end
-    if not own[i] and e.held == "yes" then bits = bits + e.bits end
-  end
-  return bits >= HINT_BITS
-end
-
---- Signatures that a reply to another's probe looks like: a hint at what to ask next, and no verdict.
--- @param transport "udp" or "tcp"
--- @param pair as mynah_core takes it
--- @return array of names
-function S:hints(transport, pair)
-  local found = {}
-  for _, group in ipairs(self.groups[transport]) do
-    for _, name in ipairs(group.names) do
-      if looks_like(self, name, pair) then found[#found + 1] = name end
-    end
-  end
-  return found
 end
 
 --- Judge what a peer said first.

@@ -28,7 +28,13 @@ local function port_for(group)
   return group.tells_port and math.random(20000, 32000) or nil
 end
 
-local function send_probe(port, step, at)
+-- Lateness is made good, but not by a burst.
+local function gap_after(port, step, slot, at)
+  local gap = step.group.rank == 2 and step.tries == 1 and LIKELY_GAP or pace.GAP
+  port.next_at = math.max(slot + gap, at + gap / 2)
+end
+
+local function send_probe(port, step, slot, at)
   local group = step.group
   local local_port = port_for(group)
   local probe = port:compose(group.name, local_port)
@@ -41,7 +47,7 @@ local function send_probe(port, step, at)
   end
   x.step = step
   port:schedule(x)
-  port.next_at = at + (group.rank == 2 and step.tries == 1 and LIKELY_GAP or pace.GAP)
+  gap_after(port, step, slot, at)
 end
 
 -- The time from which the next probe may leave; nil: none will.
@@ -65,9 +71,9 @@ local function send_due(port)
     if port.slot > now + ahead then return port.slot - ahead / 2 end
     local wait = port.pace:wait_for_room(now)
     if wait then return now + wait end
-    local at = math.max(port.slot, now)
+    local slot = port.slot
     port.slot = nil
-    send_probe(port, step, at)
+    send_probe(port, step, slot, math.max(slot, now))
   end
 end
 
@@ -78,7 +84,7 @@ local function follow_hints(port, pair)
   if port.foreign >= FOREIGN or port.seen[pair.reply] then return end
   port.foreign, port.seen[pair.reply] = port.foreign + 1, true
   local wanted = {}
-  for _, name in ipairs(port.sigs:hints("udp", pair)) do wanted[name] = true end
+  for _, name in ipairs(port.sigs.db:hints(pair)) do wanted[name] = true end
   for _, service in ipairs(hints.services(pair.request, pair.reply)) do wanted[service] = true end
   if not next(wanted) then return end
   port.plan:promote(function(group)
@@ -191,10 +197,9 @@ end
 -- @param opts table: `timeout` seconds after the first round for which silence is listened to (3), `attempts` at each probe
 -- before silence is believed (3), `max_probes` datagrams at the most (200), `public_ip`, `random` (function of n), `unix`
 -- (function), `pace` of mynah.pace, shared by all ports
--- @return table with state, reason, rtt (seconds), sent, received (bytes), datagrams_sent, datagrams_received, datagrams_most, began
--- (time),
--- evidence, reply, reply_port, and where known service, guess, confidence, product, version, extra, cpe, probe, fresh_bits,
--- identity_bits
+-- @return table with state, reason, rtt (seconds), sent, received (bytes), datagrams_sent, datagrams_received, datagrams_most,
+-- began (time), evidence, reply, reply_port, and where known service, guess, confidence, product, version, extra, cpe, probe,
+-- fresh_bits, identity_bits
 function udp.identify(t, target, sigs, opts)
   local port = asking.new(t, target, sigs, setmetatable({
     timeout = opts.timeout or 3, attempts = opts.attempts or ATTEMPTS, pace = opts.pace or pace.new {},
