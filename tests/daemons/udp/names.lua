@@ -318,6 +318,104 @@ set_working_mc 0x20
   command = function() return { "ipmi_sim", "-n", "-p", "-c", "/mynah/lan.conf", "-f", "/mynah/sim.emu", "-s",
     "/run/ipmi_sim" } end }
 
+-- It looks its port up in /etc/services.
+servers.openntpd = { service = "ntp",
+  files = function(port) return { ["etc/services"] = ("ntp %d/udp\n"):format(port),
+    ["ntpd.conf"] = "listen on 127.0.0.1\n" } end,
+  prepare = "mkdir -p /var/lib/openntpd/run /var/lib/openntpd/db /run/openntpd",
+  command = function() return { "openntpd", "-d", "-f", "/mynah/ntpd.conf" } end }
+
+servers.xdm = { service = "xdmcp",
+  files = function(port) return { ["xdm-config"] = ([[
+DisplayManager.requestPort: %d
+DisplayManager.errorLogFile: /dev/stderr
+DisplayManager.pidFile: /run/xdm.pid
+DisplayManager.servers: /mynah/Xservers
+DisplayManager.accessFile: /mynah/Xaccess
+DisplayManager.authDir: /run
+]]):format(port), Xservers = "", Xaccess = "*\n" } end,
+  command = function() return { "xdm", "-nodaemon", "-config", "/mynah/xdm-config" } end }
+
+-- What follows wants an address that is not 127.0.0.1, and a network where nobody else hears it.
+servers.nmbd = { service = "netbios-ns", host = "10.77.0.1", netns = true,
+  files = function() return { ["smb.conf"] = [[
+[global]
+netbios name = MYNAH
+workgroup = BIRDS
+interfaces = 10.77.0.1/24
+bind interfaces only = yes
+lock directory = /run/samba
+state directory = /run/samba
+cache directory = /run/samba
+pid directory = /run/samba
+private dir = /run/samba
+log file = /run/samba/log
+]] } end,
+  prepare = "mkdir -p /run/samba/nmbd /var/log/samba && ip route add broadcast 10.77.0.255 dev lo table local",
+  command = function(port) return { "nmbd", "-F", "--no-process-group", "--debug-stdout", "-s", "/mynah/smb.conf", "-p",
+    tostring(port) } end }
+
+servers["dnsmasq-dhcp"] = { service = "bootps", host = "10.77.0.1", netns = true,
+  files = function(port) return { ["dnsmasq.conf"] = ([[
+port=0
+dhcp-alternate-port=%d
+interface=lo
+bind-interfaces
+dhcp-range=10.77.0.50,10.77.0.99,1h
+dhcp-leasefile=/run/leases
+user=root
+]]):format(port) } end,
+  command = function() return { "dnsmasq", "-k", "-C", "/mynah/dnsmasq.conf", "--log-facility=-" } end }
+
+-- The port of these is fixed; a relay gives it another number.
+local function relayed(port, fixed, server)
+  return { "sh", "-c", ("%s & exec socat -T 5 UDP4-RECVFROM:%d,bind=10.77.0.1,fork UDP4-SENDTO:10.77.0.1:%d")
+    :format(server, port, fixed) }
+end
+
+servers.tinydns = { service = "domain", host = "10.77.0.1", netns = true, settle = 500,
+  files = function() return { ["data"] = ".example:127.0.0.1:a\n+www.example:127.0.0.2\n" } end,
+  prepare = "mkdir -p /run/tinydns && cp /mynah/data /run/tinydns && cd /run/tinydns && tinydns-data && cd /mynah",
+  command = function(port)
+    return relayed(port, 53, "env IP=10.77.0.1 ROOT=/run/tinydns UID=0 GID=0 tinydns")
+  end }
+
+servers["avahi-daemon"] = { service = "mdns", host = "10.77.0.1", netns = true, settle = 3000,
+  files = function() return { ["avahi.conf"] = [[
+[server]
+use-ipv6=no
+enable-dbus=no
+host-name=mynah
+[publish]
+publish-workstation=yes
+]] } end,
+  prepare = "mkdir -p /run/avahi-daemon",
+  command = function(port)
+    return relayed(port, 5353, "avahi-daemon -f /mynah/avahi.conf --no-drop-root --no-rlimits --no-chroot")
+  end }
+
+local function upnp(port, fixed, text)
+  return { files = { ["upnp.conf"] = text }, command = relayed(port, fixed, "miniupnpd -d -f /mynah/upnp.conf") }
+end
+
+local UPNP = [[
+ext_ifname=lo
+ext_ip=93.184.216.34
+listening_ip=10.77.0.1/24
+http_port=0
+enable_natpmp=%s
+enable_upnp=%s
+uuid=00000000-0000-0000-0000-000000000001
+]]
+
+servers["miniupnpd-ssdp"] = { service = "ssdp", product = "miniupnpd", host = "10.77.0.1", netns = true, settle = 1000,
+  files = function(port) return upnp(port, 1900, UPNP:format("no", "yes")).files end,
+  command = function(port) return upnp(port, 1900, UPNP).command end }
+
+servers["miniupnpd-natpmp"] = { service = "nat-pmp", host = "10.77.0.1", netns = true, settle = 1000,
+  files = function(port) return upnp(port, 5351, UPNP:format("yes", "no")).files end,
+  command = function(port) return upnp(port, 5351, UPNP).command end }
+
 return { users = { { "snmp", 520 }, { "unbound", 521 }, { "knot", 522 }, { "nsd", 523 }, { "pdns", 524 },
   { "_dnsdist", 525 }, { "yadifa", 526 }, { "gdnsd", 527 }, { "knot-resolver", 528 }, { "systemd-resolve", 529 },
   { "_chrony", 530 }, { "ntpd", 531 }, { "ntpsec", 532 }, { "tftp", 533 }, { "freerad", 534 }, { "rbldns", 535 },
