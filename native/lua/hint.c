@@ -1,7 +1,7 @@
 /* hint.c - what a reply to the probe of one signature looks like to the others. */
 #include "sigdb_ref.h"
 
-/* Bits that lines must show which bind the reply to nothing that was sent. */
+/* Bits that the lines that hold must show. */
 static const double HINT_BITS = 12;
 
 static bool starts_with_word(const char *line, const char *const *words)
@@ -11,7 +11,7 @@ static bool starts_with_word(const char *line, const char *const *words)
   return false;
 }
 
-/* Lines that speak of the request or of us cannot hold under a probe of another kind. */
+/* Lines that speak of the request or of us need not hold under a probe of another kind. */
 static bool binds(const char *line)
 {
   static const char *const signs[] = {"$", "q@", "q.", "my.", "peer.", NULL};
@@ -30,7 +30,7 @@ static bool looks_like(const my_sig *sig, const my_pair *pair, my_scratch *scrat
     const char *line = my_sig_line_text(sig, i);
     if (m.held[i] == MY_FAILED && !binds(line) && !starts_with_word(line, free_to_fail))
       return false;
-    if (m.held[i] == MY_HELD && !binds(line)) bits += m.line_bits[i];
+    bits += m.line_bits[i];
   }
   return bits >= HINT_BITS;
 }

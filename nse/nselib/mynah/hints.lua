@@ -12,11 +12,11 @@ end
 
 -- { services, test(request, reply) }: short, and rather one too many.
 local ROWS = {
-  { { "domain", "llmnr", "mdns" }, function(q, r) -- our id, a response, no name repeated: FORMERR, NOTIMP, REFUSED
+  { { "domain", "mdns" }, function(q, r) -- our id, a response, no name repeated: FORMERR, NOTIMP, REFUSED
     return #r >= 12 and same_start(q, r, 2) and r:byte(3) & 0x80 ~= 0 and r:byte(4) & 0x0f <= 5 and r:byte(4) & 0x0f > 0
   end },
   { { "sip" }, function(_, r) return r:find("^SIP/2%.0 %d") ~= nil end },
-  { { "ssdp", "upnp" }, function(_, r) return r:find("^HTTP/1%.[01] %d") ~= nil or r:find("^NOTIFY %* HTTP") ~= nil end },
+  { { "ssdp" }, function(_, r) return r:find("^HTTP/1%.[01] %d") ~= nil or r:find("^NOTIFY %* HTTP") ~= nil end },
   { { "stun", "turn" }, function(_, r)
     return #r >= 20 and r:byte(1) & 0xc0 == 0 and (r:sub(5, 8) == "\x21\x12\xa4\x42" or r:sub(1, 2) == "\1\x11")
   end },
@@ -27,22 +27,28 @@ local ROWS = {
     return r:find("^\x30.\x02\x01[\0\1\3]") ~= nil or r:find("^\x30\x81.\x02\x01[\0\1\3]") ~= nil
   end },
   { { "isakmp" }, function(_, r) return has_own_length(r, 25) or has_own_length(r, 29) and r:sub(1, 4) == "\0\0\0\0" end },
-  { { "memcached", "memcache" }, function(_, r)
+  { { "memcached" }, function(_, r)
     return r:find("^........ERROR\r\n") ~= nil or r:find("^........CLIENT_ERROR ") ~= nil
   end },
   { { "tftp" }, function(_, r) return r:find("^\0\5\0[\0-\8]") ~= nil end },
-  { { "quake3", "source", "quake2", "quakeworld" }, function(_, r) return r:find("^\xff\xff\xff\xff") ~= nil end },
+  { { "quake3", "source-engine", "quake2", "quakeworld", "doom3", "quake3-master" }, function(_, r)
+    return r:find("^\xff\xff\xff\xff") ~= nil
+  end },
   { { "bittorrent-dht", "opendht" }, function(_, r) return r:find("^d1:[a-z]") ~= nil or r:find("^d%d:.*e$") ~= nil end },
-  { { "bittorrent-tracker", "tracker" }, function(_, r) return r:find("^\0\0\0\3") ~= nil end },
+  { { "bittorrent-tracker" }, function(_, r) return r:find("^\0\0\0\3") ~= nil end },
   { { "dtls" }, function(_, r) return r:find("^[\x15\x16]\xfe[\xfd\xff]") ~= nil end },
   { { "quic" }, function(_, r) return r:find("^[\x80-\xff]\0\0\0\0") ~= nil end },
-  { { "sunrpc", "rpcbind" }, function(q, r) return same_start(q, r, 4) and r:sub(5, 8) == "\0\0\0\1" end },
+  { { "sunrpc", "nfs", "mountd", "nlockmgr", "status", "rpc" }, function(q, r)
+    return same_start(q, r, 4) and r:sub(5, 8) == "\0\0\0\1"
+  end },
   { { "openvpn" }, function(_, r) return #r >= 14 and r:byte(1) & 0xf8 == 0x40 end },
-  { { "mgcp", "mgcp-gateway" }, function(_, r) return r:find("^[2-5]%d%d %w+") ~= nil end },
-  { { "raknet" }, function(_, r) return r:find("\0\xff\xff\0\xfe\xfe\xfe\xfe\xfd\xfd\xfd\xfd\x124Vx", 1, true) ~= nil end },
-  { { "knxnet", "knxnetip", "knx" }, function(_, r) return r:find("^\6\x10") ~= nil end },
+  { { "mgcp" }, function(_, r) return r:find("^[2-5]%d%d %w+") ~= nil end },
+  { { "raknet", "minecraft" }, function(_, r)
+    return r:find("\0\xff\xff\0\xfe\xfe\xfe\xfe\xfd\xfd\xfd\xfd\x124Vx", 1, true) ~= nil
+  end },
+  { { "knxnet-ip" }, function(_, r) return r:find("^\6\x10") ~= nil end },
   { { "bacnet" }, function(_, r) return r:find("^\x81[\0-\x0b]\0") ~= nil end },
-  { { "asf-rmcp", "ipmi" }, function(_, r) return r:find("^\6\0") ~= nil end },
+  { { "asf-rmcp" }, function(_, r) return r:find("^\6\0") ~= nil end },
   { { "teamspeak3" }, function(_, r) return r:find("^TS3INIT1") ~= nil end },
 }
 

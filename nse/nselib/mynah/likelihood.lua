@@ -6,18 +6,17 @@
 local likelihood = {}
 
 local ORDER = [[
-  domain sip ntp snmp stun turn isakmp openvpn wireguard quic dtls coap
-  bittorrent-dht source quake3 raknet teamspeak3 mumble-voip mumble skype minetest
-  memcached memcache tftp radius l2tp l2f openvpn-tls-auth iax iax2 mgcp mgcp-gateway utp bittorrent-tracker
-  mdns llmnr ssdp upnp ws-discovery nat-pmp pcp netbios-ns sunrpc rpcbind kerberos xdmcp echo
-  opendht emule-kad kad enet openttd teeworlds ddnet osc jamulus luanti xonotic quake quake2 quakeworld unreal doom
-  armagetron bzflag chocolate-doom memberlist n2n fastd nebula tinc vpncloud zerotier
-  asf-rmcp ipmi dhcp bootps dhcpv6 icp squid-icp htcp rx afs afs3 rtpengine rtpproxy rtcp rtp iperf2 iperf chrony chronyc
-  syslog ptp tracker pyzor dcc statsd
+  domain sip ntp snmp stun turn isakmp openvpn quic dtls coap
+  bittorrent-dht source-engine quake3 raknet minecraft minetest teamspeak3 mumble skype
+  memcached tftp radius l2tp iax mgcp utp bittorrent-tracker tox emule-kad opendht
+  mdns ssdp ws-discovery nat-pmp pcp netbios-ns sunrpc kerberos xdmcp ldap srt echo
+  enet openttd teeworlds jamulus osc gamespy ase quakeworld quake2 quake doom3 armagetron bzflag chocolate-doom quake3-master
+  memberlist n2n fastd nebula asf-rmcp bootps kpasswd icp afs rtpengine rtpproxy iperf sockperf chrony pyzor
   *
-  daytime time chargen quote qotd discard systat talk ntalk rip bfd
-  knxnet-ip bacnet ethernet-ip ethernetip modbus dnp3 opcua hart-ip profinet
-  gtp-user gtp-control gprs-data gtp pfcp frame-relay-ns ns gb megaco m3ua sctp
+  daytime time chargen quote qotd talk bfd lbcd
+  nfs mountd nlockmgr status rquotad ypserv rpc
+  knxnet-ip bacnet ethernet-ip modbus fins
+  gtp gtp-control gtp-user gprs-data pfcp gprs-ns
 ]]
 
 local place, rest = {}, nil

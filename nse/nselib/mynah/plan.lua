@@ -20,7 +20,7 @@ local ROUND = 0.8  -- seconds from one round to the next, at least
 function plan.new(groups, config)
   local most = config.most or plan.MOST
   local self = setmetatable({
-    steps = {}, front = {}, cursor = 1, round = 1, left = most, most = most, attempts = config.attempts,
+    steps = {}, front = {}, favoured = {}, cursor = 1, round = 1, left = most, most = most, attempts = config.attempts,
     reserve = math.min(RESERVE, most // 3), gap = math.min(ROUND, config.timeout * 0.9 / config.attempts),
   }, Plan)
   for i, group in ipairs(groups) do self.steps[i] = { group = group, tries = 0 } end
@@ -39,6 +39,19 @@ local function is_open(self, step)
   return not step.answered and not step.finished and step.tries < self.round
 end
 
+-- After the first round those that are likelier than all others are asked as often as anything is, before the budget ends.
+-- Returns the one that may leave first, and when.
+local function next_favoured(self)
+  local found, when
+  for _, step in ipairs(self.round > 1 and self.favoured or {}) do
+    local time = (step.last or 0) + self.gap
+    if step.tries < self.attempts and not step.answered and not step.finished and (not when or time < when) then
+      found, when = step, time
+    end
+  end
+  return found, when
+end
+
 local function next_of_round(self)
   while self.front[1] do
     if is_open(self, self.front[1]) then return self.front[1] end
@@ -50,22 +63,26 @@ local function next_of_round(self)
   end
 end
 
--- Those that something pointed at lead the next round too.
+-- Those that a reply pointed at, or the port, are favoured.
 local function begin_round(self)
   self.round, self.cursor = self.round + 1, 1
+  if self.round ~= 2 then return end
   for _, step in ipairs(self.steps) do
-    if step.hinted then self.front[#self.front + 1] = step end
+    if not step.hinted and step.group.rank == 2 then self.favoured[#self.favoured + 1] = step end
   end
 end
 
 --- The next probe.
+-- @param now
 -- @return step { group, tries } and the time before which it should not leave (0: at once); nil when there is none
-function Plan:next()
+function Plan:next(now)
   if self.left <= self.reserve then return nil end
+  local favoured, when = next_favoured(self)
+  if favoured and when <= now then return favoured, when end
   while true do
     local step = next_of_round(self)
     if step then return step, step.last and step.last + self.gap or 0 end
-    if self.round >= self.attempts then return nil end
+    if self.round >= self.attempts then return favoured, when end
     if self.round == 1 then self.first_round_over = true end
     begin_round(self)
   end
@@ -96,6 +113,7 @@ function Plan:promote(wanted)
   for _, step in ipairs(self.steps) do
     if not step.hinted and not step.finished and wanted(step.group) then
       step.hinted = true
+      self.favoured[#self.favoured + 1] = step
       if is_open(self, step) then
         moved = moved + 1
         table.insert(self.front, moved, step)

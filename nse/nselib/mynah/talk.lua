@@ -56,7 +56,11 @@ local function ask(port, times, compose, take, local_port)
   return nil, first
 end
 
---- Is it an echo service? One datagram of another kind tells.
+local function complement(bytes)
+  return (bytes:gsub(".", function(c) return string.char(c:byte() ~ 0xff) end))
+end
+
+--- Is it an echo service? Two datagrams of another kind tell: whatever changes some bits changes one of these.
 -- @param port of mynah.asking
 -- @param event the reply that began with its request
 -- @return a result where it is
@@ -64,16 +68,19 @@ function talk.confirm_echo(port, event)
   if port.echo_asked then return nil end
   port.echo_asked = true
   port:hold()
-  local other = port.random(24)
-  local second = ask(port, port.attempts, function() return other end, function() return true end)
-  if second and event.data == event.request and second.data == second.request then
+  local other, exact, alike = port.random(24), event.data == event.request, true
+  for _, payload in ipairs { other, complement(other) .. port.random(9) } do
+    local reply = ask(port, port.attempts, function() return payload end, function() return true end)
+    exact = exact and reply ~= nil and reply.data == reply.request
+    alike = alike and reply ~= nil and is_echo(reply)
+    if not alike then break end
+  end
+  if exact and not port.answered_otherwise then
     return { service = "echo", confidence = 0.95, probe = "echo", event = event,
-      evidence = { "all that was sent came back, on two different datagrams" } }
+      evidence = { "all that was sent came back, on three different datagrams" } }
   end
   port:note("the request came back, but not so each time")
-  if second and is_echo(second) then
-    port.guess = port.guess or { guess = "echo", confidence = 0.5, event = event, evidence = {} }
-  end
+  if alike then port.guess = port.guess or { guess = "echo", confidence = 0.5, event = event, evidence = {} } end
 end
 
 -- The control probe: broken so that the real service does not answer it as it answers the probe. Every reply within the time is

@@ -52,7 +52,7 @@ end
 
 -- The time from which the next probe may leave; nil: none will.
 local function next_time(port)
-  local step, not_before = port.plan:next()
+  local step, not_before = port.plan:next(port.t:now())
   if not step then return nil end
   local want = math.max(port.next_at, port.rest_until, not_before)
   if step.tries > 0 and port.deadline and want > port.deadline - 0.05 then return nil end
@@ -100,6 +100,7 @@ local function judge_reply(port, event)
   if not step then return nil end -- to a question of a conversation that is over
   step.answered = true
   if talk.is_echo(event) then return talk.confirm_echo(port, event) end
+  port.answered_otherwise = true
   if step.finished then return nil end
   local pair = port:pair_of(event)
   local verdict, name = port.sigs:judge(step.group.names, { pair })
