@@ -6,30 +6,31 @@ service rtpengine
   from  "rtpengine's documentation of the ng control protocol; observed on 10.5.3"
 
 sig rtpengine
-  send  c?12:alnum " d7:command4:pinge"
-  @0:12 = $c
-  @12:2 = " d"
-  @14 has "6:result4:pong"
-  control q@23 ^ 01
-  match   "abcdefghij12 d7:command4:pinge" > "abcdefghij12 d6:result4:ponge"
-  nomatch "abcdefghij12 d7:command4:pinge" > "abcdefghij13 d6:result4:ponge"
-  nomatch "abcdefghij12 d7:command4:pinge" > "abcdefghij12 d7:command4:ponge"
+  send  c?6:alnum " d7:command4:pinge"
+  @0:6  = $c
+  @6:2  = " d"
+  @8 has "6:result4:pong"
+  control q@17 ^ 01
+  match   "0a13b0 d7:command4:pinge" > "0a13b0 d6:result4:ponge"
+  nomatch "0a13b0 d7:command4:pinge" > "0a13b1 d6:result4:ponge"
+  nomatch "0a13b0 d7:command4:pinge" > "0a13b0 d7:command4:ponge"
 
 service rtpproxy
   title "RTPproxy control"
   ports udp 22222,7722
   from  "RTPproxy command protocol 20040107; observed on rtpengine 10.5.3, which speaks it too"
 
-# Which version of the protocol: all say that of 2004, and of what they know besides only when asked for it by name.
+# Which version of the protocol: all say that of 2004, and of what they know besides only when asked for it by name. No
+# control: a refusal differs from this request in one letter.
 sig rtpproxy
-  send  c?12:alnum " V\n"
-  @0:12 = $c
-  @12:9 = " 20040107"
-  @21   = 0a or 0d
-  len   = 22..23
-  match   "abcdefghij12 V\n" > "abcdefghij12 20040107\n"
-  nomatch "abcdefghij12 V\n" > "abcdefghij12 20040108\n"
-  nomatch "abcdefghij12 V\n" > "abcdefghij12 E8\n"
+  send  c?4:alnum " V"
+  @0:4  = $c
+  @4:9  = " 20040107"
+  @13   = 0a or 0d
+  len   = 14..15
+  match   "14a0 V" > "14a0 20040107\n"
+  nomatch "14a0 V" > "14a0 20040108\n"
+  nomatch "14a0 V" > "14a0 E8\n"
 
 service osc
   title "Open Sound Control"

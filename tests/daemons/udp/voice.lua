@@ -217,7 +217,8 @@ motd = "birds of a feather"
 
   iaxmodem = { service = "iax",
     files = function(port) return { ["etc/iaxmodem/bird"] = ("device\t/run/ttyIAX0\nowner\troot:root\nmode\t660\nport\t%d\n"
-      .. "refresh\t0\nserver\t127.0.0.1\npeername\tbird\nsecret\tnone\ncidname\tbird\ncidnumber\t1\ncodec\tslinear\n"):format(port) }
+      .. "refresh\t0\nserver\t127.0.0.1\npeername\tbird\nsecret\tnone\ncidname\tbird\ncidnumber\t1\n"
+      .. "codec\tslinear\n"):format(port) }
     end,
     command = function() return { "iaxmodem", "bird" } end },
 
