@@ -50,6 +50,9 @@ local ROWS = {
   { { "bacnet" }, function(_, r) return r:find("^\x81[\0-\x0b]\0") ~= nil end },
   { { "asf-rmcp" }, function(_, r) return r:find("^\6\0") ~= nil end },
   { { "teamspeak3" }, function(_, r) return r:find("^TS3INIT1") ~= nil end },
+  -- It ends what it takes for a test, and does not live long under such.
+  { { "iperf" }, function(_, r) return #r >= 64 and r:sub(1, 16) == ("\0"):rep(16) and r:byte(17) & 0x88 == 0x88 end },
+  { { "gprs-ns" }, function(_, r) return r:find("^\8\0\x81.\2") ~= nil end },
 }
 
 --- Services whose error a reply looks like.
