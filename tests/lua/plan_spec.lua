@@ -285,6 +285,11 @@ sig domain-version
     assert.equal("domain", got.service)
     assert.equal("9.18", got.version)
     assert.equal(2, #w.log)
+    local far = ask(db_of(text .. many.text(COUNT)), function(u)
+      local reply = server(u.data)
+      if reply then u:after(0.05, function() u:reply(reply) end) end
+    end)
+    assert.equal("9.18", far.version)
     local mute = ask(db_of(text .. many.text(COUNT)), answer(function(d)
       return d:sub(9) == "name" and d:sub(1, 8) .. "answers name"
     end))

@@ -207,13 +207,15 @@ function talk.converse(port, group, event, verdict, name)
   end
 end
 
--- The other questions of the same service that were not asked yet.
+local function is_of(port, step, service)
+  return step ~= nil and port.sigs.info[step.group.name].service == service
+end
+
+-- The other questions of the same service, unless one led nowhere already.
 local function detail_questions(port, service)
   local list = {}
   for _, step in ipairs(port.plan.steps) do
-    if #list < DETAILS and step.tries == 0 and port.sigs.info[step.group.name].service == service then
-      list[#list + 1] = step
-    end
+    if #list < DETAILS and not step.finished and not step.answered and is_of(port, step, service) then list[#list + 1] = step end
   end
   return list
 end
@@ -228,21 +230,33 @@ local function ask_details(port, list)
   return mine
 end
 
+-- What an answer to another question of the service tells.
+local function take_details(port, result, step, event)
+  local verdict, name = port.sigs:judge(step.group.names, { port:pair_of(event) })
+  if not verdict or verdict.state == "no" then return end
+  for _, key in ipairs { "product", "version", "extra", "cpe" } do result[key] = result[key] or verdict[key] end
+  if verdict.product or verdict.version then table.insert(result.evidence, "product and version by " .. name) end
+end
+
 --- Product and version of a service that is certain, where another of its questions gives them.
 -- @param port of mynah.asking
 -- @param result that is completed
 function talk.add_details(port, result)
+  for _, event in ipairs(port.waiting) do
+    local step = event.x.step
+    if result.product or result.version then return end
+    if is_of(port, step, result.service) and not step.finished then
+      step.answered = true
+      take_details(port, result, step, event)
+    end
+  end
   if result.product or result.version then return end
   local mine = ask_details(port, detail_questions(port, result.service))
   local till = port.t:now() + math.max(DETAIL_WAIT, 3 * answer_time(port))
   while next(mine) and not (result.product or result.version) do
     local event = port:next_reply_of(mine, till)
     if not event then break end
-    local verdict, name = port.sigs:judge(mine[event.x].group.names, { port:pair_of(event) })
-    if verdict and verdict.state ~= "no" then
-      for _, key in ipairs { "product", "version", "extra", "cpe" } do result[key] = result[key] or verdict[key] end
-      if verdict.product or verdict.version then table.insert(result.evidence, "product and version by " .. name) end
-    end
+    take_details(port, result, mine[event.x], event)
     mine[event.x] = nil
     port:drop(event.x)
   end
