@@ -52,6 +52,9 @@ local ROWS = {
   { { "teamspeak3" }, function(_, r) return r:find("^TS3INIT1") ~= nil end },
   -- It ends what it takes for a test, and does not live long under such.
   { { "iperf" }, function(_, r) return #r >= 64 and r:sub(1, 16) == ("\0"):rep(16) and r:byte(17) & 0x88 == 0x88 end },
+  { { "osc" }, function(_, r) return r:find("^/fail\0\0\0,") ~= nil end },
+  -- A stranger is taken for a new musician and gets the beginning of a session.
+  { { "jamulus" }, function(_, r) return #r == 10 and r:find("^\0\0[\x20\xf7][\0\3].\1\0") ~= nil end },
   { { "gprs-ns" }, function(_, r) return r:find("^\8\0\x81.\2") ~= nil end },
 }
 

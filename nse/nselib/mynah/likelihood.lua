@@ -10,7 +10,7 @@ local ORDER = [[
   bittorrent-dht source-engine quake3 raknet minecraft minetest teamspeak3 mumble skype
   memcached tftp radius l2tp iax mgcp utp bittorrent-tracker tox emule-kad opendht
   mdns ssdp ws-discovery nat-pmp pcp netbios-ns sunrpc kerberos xdmcp ldap srt echo
-  enet openttd teeworlds jamulus osc gamespy ase quakeworld quake2 quake doom3 armagetron bzflag chocolate-doom quake3-master
+  enet openttd teeworlds osc jamulus gamespy ase quakeworld quake2 quake doom3 armagetron bzflag chocolate-doom quake3-master
   memberlist n2n fastd nebula asf-rmcp bootps kpasswd icp afs rtpengine rtpproxy iperf sockperf chrony pyzor
   *
   daytime time chargen quote qotd talk bfd lbcd
