@@ -3,21 +3,22 @@
 
 local naming = {}
 
-local function flow_key(from, from_port, to, to_port) return ("%s %d %s %d"):format(from, from_port, to, to_port) end
+-- Within one client: short keys, since Lua 5.3 leaves out every other character of longer ones when it hashes them.
+local function flow_key(port, peer, peer_port) return port .. " " .. peer .. " " .. peer_port end
 
 -- Some servers answer from another port: then who asked that host last.
-local function host_key(client, client_port, server) return ("%s %d %s"):format(client, client_port, server) end
+local function host_key(port, peer) return port .. " " .. peer end
 
 local Naming = {}
 Naming.__index = Naming
 
 function Naming:note(p, bound, doubtful)
-  local key = flow_key(p.from, p.from_port, p.to, p.to_port)
-  local before = self.asked[key]
-  if before and before.bound and not bound then return end -- the latest request that a signature could have sent
-  local asked = { payload = p, bound = bound, doubtful = doubtful }
-  self.asked[key] = asked
-  self.asked[host_key(p.from, p.from_port, p.to)] = asked
+  local mine = self.asked[p.from] or {}
+  self.asked[p.from] = mine
+  local key = flow_key(p.from_port, p.to, p.to_port)
+  if mine[key] and mine[key].bound and not bound then return end -- the latest that a signature could have sent
+  mine[key] = { payload = p, bound = bound, doubtful = doubtful }
+  mine[host_key(p.from_port, p.to)] = mine[key]
 end
 
 local function pair_of(asked, p)
@@ -30,28 +31,29 @@ end
 
 -- Tell of a pair. A request answers nobody's: it is one unless it holds as a reply, or nothing was answered yet.
 function Naming:take(p)
-  local asked = self.asked[flow_key(p.to, p.to_port, p.from, p.from_port)]
-    or self.asked[host_key(p.to, p.to_port, p.from)]
+  local theirs = self.asked[p.to]
+  local asked = theirs and (theirs[flow_key(p.to_port, p.from, p.from_port)] or theirs[host_key(p.to_port, p.from)])
   local pair = asked and pair_of(asked, p)
-  local name = pair and self.db:name(pair)
-  if name then
-    asked.answered = true
-    return self.on_pair(asked.payload, p, name, self.db:match(name, pair))
+  if pair then
+    local name, service, bits = self.db:name(pair)
+    if name then
+      asked.answered = true
+      return self.on_pair(asked.payload, service, bits)
+    end
   end
   local bound = #self.db:bind(p.data) > 0
   local reply = asked and not asked.doubtful and not (bound and asked.answered)
   if bound or not reply then self:note(p, bound, reply) end
   if reply then
     asked.answered = true
-    self.on_pair(asked.payload, p)
+    self.on_pair(asked.payload)
   end
 end
 
 --- Go through a capture.
 -- @param db signatures
 -- @param capture as core.capture gives it
--- @param on_pair function called with each pair in turn: the request's payload, the reply's, and where it has one its
--- signature's name and what db:match says of it
+-- @param on_pair function called with each pair in turn: the request's payload, and where it has a name its service and bits
 -- @return count of TCP payloads left out; a message where the capture is damaged
 function naming.run(db, capture, on_pair)
   local self = setmetatable({ db = db, asked = {}, on_pair = on_pair }, Naming)

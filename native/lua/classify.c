@@ -39,7 +39,8 @@ static int l_holds(lua_State *L) /* db:holds(name, pair) -> boolean */
   return 1;
 }
 
-static int l_name(lua_State *L) /* db:name(pair [, transport]) -> name | nil */
+/* db:name(pair [, transport]) -> name, service, bits of both kinds | nil */
+static int l_name(lua_State *L)
 {
   sigdb_ref *r = check_sigdb(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -47,8 +48,14 @@ static int l_name(lua_State *L) /* db:name(pair [, transport]) -> name | nil */
   my_pair pair = check_pair(L, 2);
   const my_sig *sig = my_sigdb_name(r->db, transport, &pair, r->scratch);
   if (sig == NULL) return 0;
-  push_name(L, sig);
-  return 1;
+  my_match shown;
+  my_sig_info info;
+  my_sig_match(sig, &pair, r->scratch, &shown);
+  my_sig_get_info(sig, &info);
+  lua_pushstring(L, info.name);
+  lua_pushstring(L, info.service);
+  lua_pushnumber(L, shown.fresh_bits + shown.identity_bits);
+  return 3;
 }
 
 void my_lua_open_classify(lua_State *L)

@@ -242,12 +242,11 @@ local function run_capture(args)
   local capture, message = core.capture(args.what[2])
   if not capture then fail.input("%s", message) end
   local pairs_seen, named = 0, 0
-  local tcp, damaged = naming.run(db, capture, function(request, _, name, shown)
+  local tcp, damaged = naming.run(db, capture, function(request, service, bits)
     pairs_seen = pairs_seen + 1
-    if name then named = named + 1 end
+    if service then named = named + 1 end
     out.line(ROW:format(pairs_seen, targets.format(request.from, request.from_port),
-      targets.format(request.to, request.to_port), name and db:info(name).service or "-",
-      name and shown.fresh_bits + shown.identity_bits or 0))
+      targets.format(request.to, request.to_port), service or "-", bits or 0))
   end)
   capture:close()
   if tcp > 0 then out.note(("%s left out: only UDP is named"):format(plural(tcp, "TCP payload"))) end
