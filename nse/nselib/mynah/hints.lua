@@ -38,7 +38,7 @@ local ROWS = {
   { { "bittorrent-tracker" }, function(_, r) return r:find("^\0\0\0\3") ~= nil end },
   { { "dtls" }, function(_, r) return r:find("^[\x15\x16]\xfe[\xfd\xff]") ~= nil end },
   { { "quic" }, function(_, r) return r:find("^[\x80-\xff]\0\0\0\0") ~= nil end },
-  { { "sunrpc", "nfs", "mountd", "nlockmgr", "status", "rpc" }, function(q, r)
+  { { "sunrpc", "nfs", "mountd", "nlockmgr", "status", "rquotad", "ypserv", "rpc" }, function(q, r)
     return same_start(q, r, 4) and r:sub(5, 8) == "\0\0\0\1"
   end },
   { { "openvpn" }, function(_, r) return #r >= 14 and r:byte(1) & 0xf8 == 0x40 end },
