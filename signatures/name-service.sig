@@ -31,21 +31,22 @@ sig dns
   version "$version"
   nomatch beef 0100 0001 0000 0000 0000 0a "abcdefghij" 03 "com" 00 0001 0001 > beef 8100 0001 0000 0000 0000 0a "abcdefghij" 03 "com" 00 0001 0001    # the query, one bit turned
 
-# For servers that keep silent about names that are not theirs, or think long about them: what every server knows of itself.
+# For servers that keep silent about names that are not theirs, think long about them, or answer to responses too: what every
+# server knows of itself.
 sig dns-version
-  from  "RFC 4892 section 3; observed on tinydns 1.05, unbound 1.17"
+  from  "RFC 4892 section 3; observed on tinydns 1.05, dnslib 0.9, unbound 1.17"
   send  id?2 0100 0001 0000 0000 0000 07 "version" 04 "bind" 00 0010 0003
   len   >= 12
   @0:2  = $id
   @2    = b10000.0.
   @3    = b.0......
-  @2:2  != 8400
+  @2:2  != 8400 or 8101
   @4:2  = 0001
   @12:18 = q@12:18
   any   @2 & 04 = 04
   any   @3 & 8f != 00
   any   @6:6 != 000000000000
-  control q@2 ^ 80
+  control q@12 ^ 40                  # a name that cannot be read
   soft @30 ~ m/^(?:\xc0\x0c|\x07version\x04bind\x00)\x00\x10\x00\x03[\x00-\xff]{7}(?:(?<product>[A-Za-z][A-Za-z .]*?)[ \/-])?v?(?<version>[0-9][0-9A-Za-z.~+_-]*)/
   product "$product"
   version "$version"
