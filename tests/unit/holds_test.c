@@ -273,6 +273,14 @@ static const char *const lines[] = {
     "@0:2 = 0000..01ff",
     "@1:3 = 000000..02ffff",
     "@0:8 >= 0102030400000001",
+    "@0:3 = 000000..010203",
+    "@0:3 < 010204",
+    "@0:5 >= 0102030400",
+    "@1:3 = q@0:3",
+    "@0:3 = q@1:3",
+    "@13:3 = q@13:3",
+    "@-16:3 = q@0:3",
+    "@0:3 & 00ff00 = 000000..000200",
     "@0 < 02",
     "@0 > 00",
     "@0 <= 01",
@@ -499,6 +507,35 @@ static void test_many(void **state)
   my_sigdb_free(db);
 }
 
+/* What is found behind different bytes comes in file order all the same, and the first of many. */
+static void test_order(void **state)
+{
+  static const char text[] = "service s\nsig a\n send x?1 02 03\n @0 = 01\n"
+                             "sig b\n send 01 02 03\n @0 = 01\nsig c\n send 01 x?1 03\n @0 = 01\n"
+                             "sig d\n send 04 02 03\n @0 = 01\nsig e\n send 01 02 x?1\n @0 = 01\n"
+                             "sig f\n send 01 02 03\n @0 = 01\nsig g\n send x?3\n @0 = 01\n"
+                             "sig h\n send 01 05 03\n @0 = 01\n";
+  const my_sig *found[MY_BIND_MAX];
+  my_sigdb *db;
+  my_where where;
+  char names[20] = "";
+  (void)state;
+  assert_int_equal(my_sigdb_new(&db), MY_OK);
+  assert_int_equal(my_sigdb_add(db, "t", (my_span){(const uint8_t *)text, sizeof text - 1}, &where),
+                   MY_OK);
+  my_span request = {(const uint8_t *)"\1\2\3", 3};
+  size_t n = my_sigdb_bind(db, MY_UDP, request, found, MY_BIND_MAX);
+  for (size_t i = 0; i < n; i++) {
+    my_sig_info info;
+    my_sig_get_info(found[i], &info);
+    strcat(names, info.name);
+  }
+  assert_string_equal(names, "abcefg");
+  assert_int_equal(my_sigdb_bind(db, MY_UDP, request, found, 2), 2);
+  assert_ptr_equal(found[0], my_sigdb_at(db, 0));
+  my_sigdb_free(db);
+}
+
 /* Classes, checksums and nibbles of somebody else's request. */
 static const struct {
   const char *send, *request;
@@ -580,7 +617,8 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lines), cmocka_unit_test(test_library),  cmocka_unit_test(test_bind),
-      cmocka_unit_test(test_many),  cmocka_unit_test(test_requests), cmocka_unit_test(test_name),
+      cmocka_unit_test(test_many),  cmocka_unit_test(test_requests), cmocka_unit_test(test_order),
+      cmocka_unit_test(test_name),
   };
   return cmocka_run_group_tests_name("holds", tests, load_library, free_library);
 }
