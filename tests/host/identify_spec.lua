@@ -145,6 +145,31 @@ describe("identify of what is not there", function()
   end)
 end)
 
+describe("what UDP costs", function()
+  local uv = require "luv"
+
+  -- Datagrams that a silent port gets.
+  local function count(...)
+    local socket, n = uv.new_udp(), 0
+    socket:bind("127.0.0.1", 0)
+    socket:recv_start(function(_, data) n = n + (data and 1 or 0) end)
+    local p = run { "identify", "-sU", "--timeout", "1", "-v", "127.0.0.1:" .. socket:getsockname().port, ... }
+    socket:close()
+    support.sleep(0.01)
+    return n, p
+  end
+
+  it("is at most 200 datagrams to a port, or what --max-probes says, and -v shows it", function()
+    local all, p = count()
+    assert.truthy(all >= 5 and all <= 200, all)
+    assert.truthy(p.out:find(("sent %d datagrams of "):format(all), 1, true), p.out)
+    assert.truthy(p.out:find("(at most 200), received 0 datagrams of 0 bytes", 1, true), p.out)
+    local three, q = count("--max-probes", "3")
+    assert.equal(2, three) -- one is kept for a conversation
+    assert.truthy(q.out:find("(at most 3)", 1, true), q.out)
+  end)
+end)
+
 describe("hostile peers", function()
   -- What the program prints of a peer that does `act` on each connection.
   local function against(act)

@@ -91,6 +91,7 @@ describe("input errors", function()
     { "identify --timeout -1 127.0.0.1:1", "'-1'" },
     { "identify --patience x 127.0.0.1:1", "--patience", '"x"' },
     { "identify --rate 0 127.0.0.1:1", "--rate" },
+    { "identify --max-probes 0 127.0.0.1:1", "--max-probes", '"0"' },
     { "identify --public-ip ::1 127.0.0.1:1", "--public-ip", "IPv4" },
     { "identify --sig /nonexistent.sig 127.0.0.1:1", "/nonexistent.sig", "No such file" },
     { "identify --sig /proc/1/mem 127.0.0.1:1", "/proc/1/mem" },

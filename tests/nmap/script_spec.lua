@@ -3,6 +3,7 @@
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 package.path = here .. "?.lua;" .. here .. "../host/?.lua;" .. package.path
 local support = require "support"
+local many = dofile(here .. "../lua/support/many.lua")
 local capture = require "capture"
 local child, uv, xml = support.child, support.uv, support.xml
 
@@ -195,18 +196,28 @@ describe("script argument", function()
     return table.unpack(list)
   end
 
-  udp_it("mynah.timeout, mynah.retries: how long and how often a silent UDP port is asked", function()
-    local short, long, none, four = ask_silent("mynah.timeout=900ms", "mynah.timeout=4s", "mynah.retries=0", "mynah.retries=4")
+  udp_it("mynah.timeout, mynah.retries, mynah.max-probes: how long and how often a silent UDP port is asked", function()
+    local few = "mynah.signatures=" .. support.write(support.temp ".sig", many.text(6))
+    local short, long, none, four, most = ask_silent(few .. ",mynah.timeout=900ms", few .. ",mynah.timeout=4s",
+      few .. ",mynah.retries=0", few .. ",mynah.retries=4", few .. ",mynah.max-probes=6")
     assert(short.span < 0.9 and long.span > 1.2, short.span .. " and " .. long.span)
     assert(long.seconds - short.seconds > 2, short.seconds .. " and " .. long.seconds)
-    assert(none.count >= 4, none.count)
-    assert.equal(3 * none.count, long.count)
-    assert.equal(5 * none.count, four.count)
+    assert.equal(6, none.count)
+    assert.equal(18, long.count)
+    assert.equal(30, four.count)
+    assert.equal(4, most.count) -- two are kept for conversations
+  end)
+
+  udp_it("mynah.max-probes: 200 unless told otherwise, with all that is installed", function()
+    local all, some = ask_silent("mynah.timeout=1s", "mynah.timeout=1s,mynah.max-probes=30")
+    assert(all.count > 30 and all.count <= 200, all.count)
+    assert(some.count > 15 and some.count <= 30, some.count)
   end)
 
   udp_it("mynah.rate: no more UDP datagrams a second", function()
     local peer = support.udp()
-    udp_scan({ peer }, "mynah.rate=8,mynah.timeout=2s,mynah.retries=1")
+    local few = support.write(support.temp ".sig", many.text(6))
+    udp_scan({ peer }, "mynah.rate=8,mynah.timeout=2s,mynah.retries=1,mynah.signatures=" .. few)
     peer.close()
     local ours = {}
     for _, entry in ipairs(peer.log) do if #entry.bytes > 0 then ours[#ours + 1] = entry.time end end
@@ -255,6 +266,7 @@ describe("script argument", function()
     { "mynah.patience=-1s", 'mynah.patience "-1s"' },
     { "mynah.retries=2.5", 'mynah.retries "2.5": expected a whole number from 0 to 20' },
     { "mynah.rate=0", 'mynah.rate "0": expected a whole number from 1' },
+    { "mynah.max-probes=0", 'mynah.max-probes "0": expected a whole number from 1 to 10000' },
     { "mynah.public-ip=::1", 'mynah.public-ip "::1": expected an IPv4 address' },
     { "mynah.signatures=/nonexistent", "/nonexistent: No such file" },
     { "mynah.tiemout=3s", "mynah.tiemout: no such script argument" },

@@ -64,7 +64,7 @@ local function send_due(port)
   local now, ahead = port.t:now(), port.t.lookahead or 0
   while true do
     local want, step = next_time(port)
-    port.pace:sends(port, want and want < now + SOON and want or nil)
+    port.pace:sends(port, want and want < now + ahead + SOON and want or nil)
     if not want then return nil end
     if want > now + ahead then return want - ahead / 2 end
     port.slot = port.slot or port.pace:slot(now, want)
