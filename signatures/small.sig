@@ -211,7 +211,7 @@ service srt
   from  "draft-sharabayko-srt section 3.2.1 and 4.3.1; observed on srt-live-transmit 1.5.1"
 
 sig srt
-  send  80000000 00000000 t?4 00000000 00000004 00000002 ?0 sn?3 000005dc 00002000 00000001 sock?4 00000000 my.ip 00*12
+  send  80000000 00000000 t?4 00000000 00000004 00000002 2b sn?3 000005dc 00002000 00000001 sock?4 00000000 my.ip 00*12
   len   >= 64
   @0:4  = 80000000                   # a handshake
   @12:4 = $sock                      # for our socket

@@ -93,7 +93,7 @@ service htcp
   from  "RFC 2756 sections 2.4, 2.6 and 6.2; observed on squid 5.7"
 
 sig htcp
-  send  be16(len) 0001 be16(len-6) 10 02 id?4 0003 "GET" 0018 "http://" h?8:alpha ".invalid/" 0008 "HTTP/1.1" 0000 0002
+  send  be16(len) 0001 be16(len-6) 10 02 id?4 0003 "GET" 0018 "http://" h?8:alpha ".invalid/" 0003 "1/1" 0000 0002
   len   >= 14
   @0:2  = len
   @2    = 00                         # major version
@@ -103,8 +103,8 @@ sig htcp
   @8:4  = $id
   @-2:2 = 0002                       # no signature
   control q@7 ^ 02                   # no answer is wanted
-  match   0043 0001 003d 10 02 11223344 0003 "GET" 0018 "http://abcdefgh.invalid/" 0008 "HTTP/1.1" 0000 0002 > 00140001000e1101112233440000000000000002
-  nomatch 0043 0001 003d 10 02 11223344 0003 "GET" 0018 "http://abcdefgh.invalid/" 0008 "HTTP/1.1" 0000 0002 > 00140001000e1101112233450000000000000002
+  match   0034 0001 002e 10 02 11223344 0003 "GET" 0018 "http://abcdefgh.invalid/" 0003 "1/1" 0000 0002 > 00140001000e1101112233440000000000000002
+  nomatch 0034 0001 002e 10 02 11223344 0003 "GET" 0018 "http://abcdefgh.invalid/" 0003 "1/1" 0000 0002 > 00140001000e1101112233450000000000000002
 
 service amanda
   title "Amanda, backups"
