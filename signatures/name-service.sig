@@ -86,6 +86,7 @@ sig mdns
   @4:2  = 0001
   @6:2  >= 0001
   @12:34 = q@12:34
+  control q@2 ^ 80                   # a response from such a port is not heard (section 11)
   match   beef 0000 0001 0000 0000 0000 09 "_services" 07 "_dns-sd" 04 "_udp" 05 "local" 00 000c 0001 > beef 8400 0001 0001 0000 0000 09 "_services" 07 "_dns-sd" 04 "_udp" 05 "local" 00 000c 0001 c00c 000c 0001 0000000a 000c 05 "_http" 04 "_tcp" c023
   nomatch beef 0000 0001 0000 0000 0000 09 "_services" 07 "_dns-sd" 04 "_udp" 05 "local" 00 000c 0001 > beef 8183 0001 0000 0000 0000 09 "_services" 07 "_dns-sd" 04 "_udp" 05 "local" 00 000c 0001    # a DNS server that knows no such name
 

@@ -25,7 +25,7 @@ sig ntp-control
   @1    = 82                         # the response to what we asked, no error, no more to come
   @2:2  = $seq
   @6:4  = 00000000
-  @12   ~ m/^version="(?:(?<product>[A-Za-z]+) )?(?<version>[^ "]+)/
+  @12   ~ m/^version="(?:ntpd )?(?<product>[A-Za-z]+)[ -](?<version>[0-9][^ "]*)/
   product "$product"
   version "$version"
   control q@1 ^ 80                   # a response is not answered
