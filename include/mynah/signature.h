@@ -102,5 +102,7 @@ const my_sample *my_sig_sample_at(const my_sig *sig, size_t i);
 enum { MY_BIND_MAX = 256 };
 size_t my_sigdb_bind(const my_sigdb *db, my_transport transport, my_span request,
                      const my_sig **out, size_t cap);
+/* The same asked of one signature or step; bytes that a step carries may be any. */
+bool my_sig_fits(const my_sig *sig, my_span request);
 
 #endif

@@ -340,6 +340,15 @@ static void find(finding *f, uint32_t at)
   }
 }
 
+bool my_sig_fits(const my_sig *sig, my_span request)
+{
+  uint8_t room[2 * MY_PROBE_MAX];
+  shape s;
+  if (request.len != sig->info.probe_len || request.len == 0) return false;
+  make_shape(&s, sig, room);
+  return fits(&s, request);
+}
+
 static void find_all(finding *f, const my_sigdb *db, my_transport transport, my_span request)
 {
   f->index = db->index;

@@ -29,6 +29,18 @@ static int l_bind(lua_State *L) /* db:bind(request [, transport]) -> names, in f
   return 1;
 }
 
+/* db:fits(name, request [, step]) -> boolean: can it have sent this? */
+static int l_fits(lua_State *L)
+{
+  sigdb_ref *r = check_sigdb(L, 1);
+  const my_sig *sig = check_sig(L, r, 2);
+  my_span request = check_span(L, 3);
+  lua_Integer step = luaL_optinteger(L, 4, 0);
+  if (step != 0) sig = step > 0 && step <= UINT16_MAX ? my_sig_step(sig, (unsigned)step) : NULL;
+  lua_pushboolean(L, sig != NULL && my_sig_fits(sig, request));
+  return 1;
+}
+
 static int l_holds(lua_State *L) /* db:holds(name, pair) -> boolean */
 {
   sigdb_ref *r = check_sigdb(L, 1);
@@ -61,7 +73,7 @@ static int l_name(lua_State *L)
 void my_lua_open_classify(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-      {"bind", l_bind}, {"holds", l_holds}, {"name", l_name}, {NULL, NULL}};
+      {"bind", l_bind}, {"fits", l_fits}, {"holds", l_holds}, {"name", l_name}, {NULL, NULL}};
   luaL_getmetatable(L, SIGDB_CLASS); /* made by my_lua_open_signature */
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, methods, 0);

@@ -159,6 +159,28 @@ describe("sig match with a capture", function()
     assert.equal("oracle", rows[#rows - 1][3])
   end)
 
+  it("the answer to a step, behind a pair that has a name", function()
+    local path = support.file([[
+service gate
+sig gate
+  send  id?4 "KNOCK"
+  @0:4  = $id
+  @4:4  = "WHO?"
+  step  r@8:4 "ME" n?4
+  @0:4  = $n
+  @4:4  = "COME"
+]], ".sig")
+    local knock, who = "\1\2\3\4KNOCK", "\1\2\3\4WHO?cook"
+    local rows = name({ ask(1, knock), answer(1, who), ask(1, "cookMEabcd"), answer(1, "abcdCOME") }, path)
+    assert.same({ "gate", "gate" }, { rows[1][3], rows[2][3] })
+    rows = name({ ask(1, knock), answer(1, who), ask(1, "cookMEabcd"), answer(1, "abcxCOME") }, path)
+    assert.same({ "gate", "-" }, { rows[1][3], rows[2][3] })
+    rows = name({ ask(1, knock), answer(1, who), ask(1, "cookYOabcd"), answer(1, "abcdCOME") }, path)
+    assert.same({ "gate", "-" }, { rows[1][3], rows[2][3] })
+    rows = name({ ask(1, "cookMEabcd"), answer(1, "abcdCOME") }, path) -- a step alone is none
+    assert.same({ "-" }, { rows[1][3] })
+  end)
+
   it("a reply from another port: only where the signature says so", function()
     local rows = name { ask(1, Q), answer(1, R, { from_port = 9 }) }
     assert.same({ "10.9.0.1:1", "10.9.0.2:7000", "-", 0 }, rows[1])

@@ -433,6 +433,7 @@ static bool is_bound(const my_sigdb *db, const my_sig *sig, my_span request)
   bool here = false;
   for (size_t i = 0; i < n; i++)
     here = here || found[i] == sig;
+  assert_int_equal(here, my_sig_fits(sig, guarded_request));
   return here;
 }
 

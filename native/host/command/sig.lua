@@ -205,9 +205,7 @@ end
 
 local function fits(db, info, request)
   if info.banner then return request == "" and "the peer speaks first" or "ignored: the peer speaks first" end
-  for _, name in ipairs(db:bind(request, info.transport)) do
-    if name == info.name then return "fits the probe" end
-  end
+  if db:fits(info.name, request) then return "fits the probe" end
   if #request ~= info.probe_len then return ("not the probe, which has %d bytes"):format(info.probe_len) end
   return "not the probe: other fixed bytes, or bytes of another class"
 end
