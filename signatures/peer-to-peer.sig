@@ -161,3 +161,22 @@ sig tox
   match   f0 00*77 > f03b9ad1e2 "birds of a feather" 00
   nomatch f0 00*77 > f0019ad1e2 "birds of a feather" 00
   nomatch f0 00*77 > f03b9ad1e2
+
+service edonkey
+  title "eDonkey server"
+  ports udp 4665,4246,4665-4672,5004
+  from  "eMule's opcodes.h: OP_GLOBSERVSTATREQ and its answer; The eMule Protocol Specification, 2005, section 7.1"
+
+# How many are here? The number that is asked with comes back; its upper half is that of eMule.
+sig edonkey-server
+  send  e3 96 c?2 aa55
+  len   = 14..64
+  @0    = e3
+  @1    = 97
+  @2:4  = q@2:4
+  @8:2  != ffff                      # users
+  @9    = 00                         # … fewer than 16 million
+  @13   = 00
+  control q@0 ^ 40
+  match   e396 0102 aa55 > e397 0102aa55 3a020000 c1a40100 a0860100 64000000 d0070000 fb010000 05000000
+  nomatch e396 0102 aa55 > e397 0103aa55 3a020000 c1a40100 a0860100 64000000 d0070000 fb010000 05000000
