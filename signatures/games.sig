@@ -4,27 +4,22 @@
 service minetest
   title "Minetest or Luanti server"
   ports udp 30000-30010
-  from  "Minetest's src/network/connection.h; observed on Debian's 5.6.1"
+  from  "Minetest's src/network/connection.h, its list of servers (serverlist's server.py); observed on Debian's 5.6.1"
 
-# The first packet of a client: from peer 0, reliable, with a number, holding an empty message. The server sets our peer id
-# and acknowledges the number, in this order. It repeats the first for half a minute, faster and faster (2.6 kB for our 12
-# bytes), unless told that we are gone: that is the last step, which nothing answers.
+# What the game's list of servers asks: an empty message from nobody. The server sets a peer id for us, and repeats that for half
+# a minute, faster and faster (2.6 kB for our 8 bytes), unless told that we are gone: the last step, which nothing answers.
 sig minetest
   nofresh
-  send  4f457403 0000 00 03 seq?2:pos 01 00
+  send  4f457403 0000 00 01
+  len   = 14
   @0:6  = 4f4574030001               # from the server, peer 1
-  case  @6:6 = 0003ffdc0001          # channel 0, reliable, the first number of all: set peer id
-    len   = 14
-    soft step 4f457403 r@12:2 00 0003
-    len   = 0
-  case  @6:3 = 000000                # channel 0, control, acknowledges …
-    len   = 11
-    @9:2  = $seq                     # … our number
+  @6:6  = 0003ffdc0001               # channel 0, reliable, the first number of all: set peer id
   control q@0 ^ 80
-  match   4f457403 0000 00 03 1234 01 00 > 4f45740300010003ffdc00010002
-  match   4f457403 0000 00 03 1234 01 00 > 4f45740300010000001234
-  nomatch 4f457403 0000 00 03 1234 01 00 > 4f45740300010000001235
-  nomatch 4f457403 0000 00 03 1234 01 00 > 4f45740300010003ffdc00000002
+  soft step 4f457403 r@12:2 00 0003
+  len   = 0
+  match   4f457403 0000 00 01 > 4f45740300010003ffdc00010002
+  nomatch 4f457403 0000 00 01 > 4f45740300010003ffdc00000002
+  nomatch 4f457403 0000 00 01 > 4f45740300010000001234
 
 service teeworlds
   title "Teeworlds or DDNet server"
@@ -191,7 +186,7 @@ service enet
 # A connection's first packet. The answer verifies our choices: the channels, how packets are throttled, our connection's
 # number. Nothing is connected before that is acknowledged: the host repeats it for some seconds, then forgets us.
 sig enet
-  send  8fff time?2 82ff 0001 00 peer?1 ffff 00000578 00008000 00000001 00*8 00001388 00000002 00000002 id?4 00*4
+  send  8fff time?2 82ff 0001 00 peer?1 ffff 00000578 00010000 00000001 00*8 00001388 00000002 00000002 id?4 00*4
   len   = 48
   @0    = 80 or 90 or a0 or b0       # its time follows; a session's number; our peer, below 256
   @1    = $peer
@@ -210,29 +205,29 @@ service quake3
   ports udp 27960-27970,27950,26000-26010,44400,20000
   from  "id Software's and ioquake3's code/server/sv_main.c; observed on ioquake3 1.36 with OpenArena's game"
 
-# The question of the game's list of servers: the challenge comes back, at the end or in the middle. 28 bytes get some 180; who
+# The question of the game's list of servers: the challenge comes back, at the end or in the middle. 23 bytes get some 170; who
 # is named is asked once for its status, which may be 1.4 kB.
 sig quake3
-  send  ffffffff "getinfo " c?16:alnum
+  send  ffffffff "getinfo " c?11:alnum
   @0:4  = ffffffff
   @4:13 = "infoResponse\n"
   @17   = 5c
   @18 has "challenge\\"
   @18 has $c
-  soft @18 ~ m/\\gamename\\(?<product>[^\\]+)/
+  soft @18 ~ m/(?:^|\\)gamename\\(?<product>[^\\]+)/
   control q@4 ^ 01
   product "$product"
-  soft step ffffffff "getstatus " c?16:alnum
+  soft step ffffffff "getstatus " c?11:alnum
   @0:4  = ffffffff
   @4:15 = "statusResponse\n"
   @19 has $c
   @19   ~ m/\\version\\(?<version>[^\\ ]+(?: [^\\ ]+)?)/
   version "$version"
-  match   ffffffff "getinfo abcdefghijklmnop" > ffffffff "infoResponse\n\\voip\\opus\\g_needpass\\0\\pure\\0\\gametype\\0\\sv_maxclients\\8\\g_humanplayers\\0\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68\\gamename\\Quake3Arena\\challenge\\abcdefghijklmnop"
-  match   ffffffff "getinfo abcdefghijklmnop" > ffffffff "infoResponse\n\\challenge\\abcdefghijklmnop\\sv_maxclients\\8\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68"
-  match   ffffffff "getinfo abcdefghijklmnop" > ffffffff "infoResponse\n\\gamename\\Xonotic\\modname\\data\\gameversion\\800\\sv_maxclients\\24\\clients\\4\\bots\\2\\mapname\\stormkeep\\hostname\\a server\\protocol\\3\\challenge\\abcdefghijklmnop"
-  nomatch ffffffff "getinfo abcdefghijklmnop" > ffffffff "infoResponse\n\\challenge\\abcdefghijklmnoq\\sv_maxclients\\8\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68"
-  nomatch ffffffff "getinfo abcdefghijklmnop" > ffffffff "statusResponse\n\\challenge\\abcdefghijklmnop\\sv_maxclients\\8\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68"
+  match   ffffffff "getinfo abcdefghijk" > ffffffff "infoResponse\n\\voip\\opus\\g_needpass\\0\\pure\\0\\gametype\\0\\sv_maxclients\\8\\g_humanplayers\\0\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68\\gamename\\Quake3Arena\\challenge\\abcdefghijk"
+  match   ffffffff "getinfo abcdefghijk" > ffffffff "infoResponse\n\\challenge\\abcdefghijk\\sv_maxclients\\8\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68"
+  match   ffffffff "getinfo abcdefghijk" > ffffffff "infoResponse\n\\gamename\\Xonotic\\modname\\data\\gameversion\\800\\sv_maxclients\\24\\clients\\4\\bots\\2\\mapname\\stormkeep\\hostname\\a server\\protocol\\3\\challenge\\abcdefghijk"
+  nomatch ffffffff "getinfo abcdefghijk" > ffffffff "infoResponse\n\\challenge\\abcdefghijl\\sv_maxclients\\8\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68"
+  nomatch ffffffff "getinfo abcdefghijk" > ffffffff "statusResponse\n\\challenge\\abcdefghijk\\sv_maxclients\\8\\clients\\0\\mapname\\nm\\hostname\\noname\\protocol\\68"
 
 service doom3
   title "Doom 3, Quake 4 or another id Tech 4 game"
@@ -258,27 +253,27 @@ service quake3-master
   ports udp 27950
   from  "dpmaster's doc/techinfo.txt; no server tried"
 
-# Asked for the servers of a game that nobody plays, it sends an empty list: 43 bytes get 30.
+# Asked for the servers of a game that nobody plays, it sends an empty list: 39 bytes get 29.
 sig quake3-master
   nofresh
-  send  ffffffff "getservers " g?16:alpha " 3 empty full"
+  send  ffffffff "getservers " g?11:alpha " 3 empty full"
   @0:4  = ffffffff
   @4:18 = "getserversResponse"
   @22   = 5c
   @-7:7 = "\\EOT\0\0\0"
   control q@4 ^ 80
-  match   ffffffff "getservers abcdefghijklmnop 3 empty full" > ffffffff "getserversResponse\\EOT" 000000
-  nomatch ffffffff "getservers abcdefghijklmnop 3 empty full" > ffffffff "getserversRespond\\EOT" 000000
+  match   ffffffff "getservers abcdefghijk 3 empty full" > ffffffff "getserversResponse\\EOT" 000000
+  nomatch ffffffff "getservers abcdefghijk 3 empty full" > ffffffff "getserversRespond\\EOT" 000000
 
 service quake2
   title "Quake II or a descendant"
   ports udp 27910-27930
   from  "id Software's Quake II server/sv_main.c, SVC_Status; no server tried"
 
-# 11 bytes get some 300, and 30 for each player.
+# 14 bytes get some 300, and 30 for each player.
 sig quake2
   nofresh
-  send  ffffffff "status\n"
+  send  ffffffff "status 01\n"
   @0:4  = ffffffff
   @4:7  = "print\n\\"
   @11   ~ m/^(?:[^\n]*\\)?mapname\\[^\n]*\n/
@@ -287,26 +282,26 @@ sig quake2
   control q@4 ^ 80
   product "$product"
   version "$version"
-  match   ffffffff "status\n" > ffffffff "print\n\\mapname\\q2dm1\\needpass\\0\\gamedate\\Nov 30 2001\\gamename\\baseq2\\maxspectators\\4\\maxclients\\8\\protocol\\34\\cheats\\0\\timelimit\\0\\fraglimit\\0\\dmflags\\16\\deathmatch\\1\\version\\3.21 x86 Jan 1 2002 Linux\\hostname\\noname\n"
-  nomatch ffffffff "status\n" > ffffffff "prind\n\\mapname\\q2dm1\\needpass\\0\n"
+  match   ffffffff "status 01\n" > ffffffff "print\n\\mapname\\q2dm1\\needpass\\0\\gamedate\\Nov 30 2001\\gamename\\baseq2\\maxspectators\\4\\maxclients\\8\\protocol\\34\\cheats\\0\\timelimit\\0\\fraglimit\\0\\dmflags\\16\\deathmatch\\1\\version\\3.21 x86 Jan 1 2002 Linux\\hostname\\noname\n"
+  nomatch ffffffff "status 01\n" > ffffffff "prind\n\\mapname\\q2dm1\\needpass\\0\n"
 
 service quakeworld
   title "QuakeWorld server"
   ports udp 27500-27510
   from  "id Software's QuakeWorld server/sv_main.c, SVC_Status; observed on mvdsv 0.35"
 
-# 11 bytes get some 300, and 40 for each player.
+# 14 bytes get some 300; 1, for servers that understand it: without the players, who are 40 each.
 sig quakeworld
   nofresh
-  send  ffffffff "status\n"
+  send  ffffffff "status 01\n"
   @0:4  = ffffffff
   @4:2  = "n\\"
   @5    ~ m/^(?:[^\n]*\\)?\*version\\(?:(?<product>[A-Za-z]+) )?(?<version>[^\\\n]+)/
   control q@4 ^ 80
   product "$product"
   version "$version"
-  match   ffffffff "status\n" > ffffffff "n\\*version\\MVDSV 0.35\\maxfps\\77\\pm_ktjump\\1\\*gamedir\\qw\\map\\start\\hostname\\unnamed\n" 00
-  nomatch ffffffff "status\n" > ffffffff "m\\*version\\MVDSV 0.35\\maxfps\\77\\pm_ktjump\\1\\*gamedir\\qw\\map\\start\\hostname\\unnamed\n" 00
+  match   ffffffff "status 01\n" > ffffffff "n\\*version\\MVDSV 0.35\\maxfps\\77\\pm_ktjump\\1\\*gamedir\\qw\\map\\start\\hostname\\unnamed\n" 00
+  nomatch ffffffff "status 01\n" > ffffffff "m\\*version\\MVDSV 0.35\\maxfps\\77\\pm_ktjump\\1\\*gamedir\\qw\\map\\start\\hostname\\unnamed\n" 00
 
 service quake
   title "Quake server (NetQuake)"

@@ -55,6 +55,68 @@ local function quake3_map()
   }, 17)
 end
 
+local function shorts(...)
+  local out = {}
+  for i, n in ipairs { ... } do out[i] = long(n):sub(1, 2) end
+  return table.concat(out)
+end
+
+-- Quake's map with nothing in it: one plane, solid behind it.
+local function quake_map()
+  local box = shorts(-512, -512, -512, 512, 512, 512)
+  local one, low, high = "\0\0\128\63", ("\0\0\0\196"):rep(3), ("\0\0\0\68"):rep(3)
+  return lumped(longs(29), {
+    '{\n"classname" "worldspawn"\n}\n\0',
+    one .. longs(0, 0, 0, 0), longs(0), "", "",
+    longs(0) .. shorts(-2, -1) .. box .. shorts(0, 0), "", "", "",
+    longs(0) .. shorts(-1, -1),
+    longs(-2, -1) .. box .. shorts(0, 0) .. longs(0) .. longs(-1, -1) .. box .. shorts(0, 0) .. longs(0), "", "", "",
+    low .. high .. longs(0, 0, 0) .. longs(0, 0, 0, 0, 1, 0, 0),
+  }, 15)
+end
+
+-- What the engine calls, besides the function of the map itself; found by its name, or by its number in a global.
+local CALLED = { "main", "StartFrame", "PlayerPreThink", "PlayerPostThink", "ClientKill", "ClientConnect",
+  "PutClientInServer", "ClientDisconnect", "SetNewParms", "SetChangeParms" }
+
+-- A game in which nothing happens, as compiled QuakeC: the map's function precaches one model, all others return at once.
+-- crc: which layout of globals and fields it was made for; classname: where that field stands; fields: how many there are.
+local function quake_progs(crc, classname, fields)
+  local texts, length = { "\0" }, 1
+  local function text(s)
+    local at = length
+    texts[#texts + 1], length = s .. "\0", length + #s + 1
+    return at
+  end
+  local class, player = text "classname", text "progs/player.mdl"
+  local functions = { ("\0"):rep(36) }
+  local function define(first, name)
+    functions[#functions + 1] = longs(first, 28, 0, 0, text(name), 0, 0) .. ("\0"):rep(8)
+    return #functions - 1
+  end
+  local globals = {}
+  for i = 0, 127 do globals[i] = 0 end
+  define(1, "worldspawn")
+  for i, name in ipairs(CALLED) do
+    local n = define(4, name)
+    globals[79 + i], globals[81 + i] = n, n
+  end
+  globals[100], globals[101] = player, define(-20, "precache_model")
+  local statements = ("\0"):rep(8) .. shorts(33, 100, 4, 0, 52, 101, 0, 0) .. ("\0"):rep(16)
+  local words = {}
+  for i = 0, 127 do words[i + 1] = long(globals[i]) end
+  local parts = { statements, ("\0"):rep(8), ("\0"):rep(8) .. shorts(1, classname) .. long(class), table.concat(functions),
+    table.concat(texts), table.concat(words) }
+  local counts = { 5, 1, 2, #functions, length, 128 }
+  local head, at = { longs(6, crc) }, 60
+  for i, part in ipairs(parts) do
+    head[#head + 1] = longs(at, counts[i])
+    parts[i] = padded(part, #part + -#part % 4)
+    at = at + #parts[i]
+  end
+  return table.concat(head) .. long(fields) .. table.concat(parts)
+end
+
 return {
   users = {},
   servers = {
@@ -98,6 +160,18 @@ return {
     sauerbraten = { service = "enet",
       files = function() return { ["data/server-init.cfg"] = "updatemaster 0\n" } end,
       command = run("cube2-server", "-q/mynah/data", "-jPORT", "-i127.0.0.1", "-mlocalhost", "-d0") },
+
+    mvdsv = { service = "quakeworld", product = "mvdsv",
+      files = function() return { ["id1/maps/start.bsp"] = quake_map(), ["qw/server.cfg"] = "//\n",
+        ["qw/qwprogs.dat"] = quake_progs(54730, 26, 130) } end,
+      command = run("mvdsv", "-basedir", "/mynah", "-ip", "127.0.0.1", "-port", "PORT", "+map", "start"),
+      settle = 1000 },
+
+    darkplaces = { service = "quake3", product = "darkplaces",
+      files = function() return { ["id1/maps/start.bsp"] = quake_map(), ["id1/progs.dat"] = quake_progs(5927, 28, 105) } end,
+      command = run("darkplaces-server", "-basedir", "/mynah", "-userdir", "/tmp/darkplaces", "-ip", "127.0.0.1", "-port",
+        "PORT", "+sv_public", "0", "+map", "start"),
+      settle = 1000 },
 
     -- The engine of Quake III with the rules of OpenArena, whose data (400 MB) a server that nobody joins does not need.
     openarena = { service = "quake3", product = "quake3arena",
