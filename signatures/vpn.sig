@@ -217,7 +217,7 @@ sig ikev1-nat-t
 service openvpn
   title "OpenVPN"
   ports udp 1194
-  from  "OpenVPN's doxygen, network protocol; observed on 2.6.14"
+  from  "OpenVPN's doxygen, network protocol; observed on 2.6.14, SoftEther 5.01"
 
 # Asks for a session, as a client does first; without a TLS handshake it is forgotten within a minute. A server that waits for the end of
 # another session acknowledges, and no more. A shared secret around it (tls-auth, tls-crypt) means silence.
@@ -242,7 +242,7 @@ service l2tp
 # The last attribute is one that nobody knows and that must be understood: the tunnel ends before it begins, with StopCCN. Some acknowledge first,
 # with a header alone.
 sig l2tp
-  from  "observed on xl2tpd 1.3.18"
+  from  "observed on xl2tpd 1.3.18, SoftEther 5.01"
   send  c802 be16(len) 0000 0000 0000 0000
   send  8008 0000 0000 0001          # SCCRQ
   send  8008 0000 0002 0100  800a 0000 0003 00000003  8008 0000 0007 "nm"
@@ -254,9 +254,22 @@ sig l2tp
   @4:2  = $tid
   @6:4  = 00000000                   # no session; its first message
   @10:2 = 0001                       # and it expects our second
+  case  @18:2 = 0004                 # StopCCN
+    @12:2 & fc00 = 8000
+    @14:4 = 00000000
+    @20   & 3c = 00
+    len   >= 36
+  case  @18:2 = 0002                 # SCCRP: it minds nothing
+    @12:2 & fc00 = 8000
+    @14:4 = 00000000
+    @20   & 3c = 00
+    len   >= 36
+  case  len = 12                     # an acknowledgement
+    @2:2  = 000c
   control q@1 ^ 04                   # version 6
   match   c802 003c 00*8 800800000000 0001 800800000002 0100 800a00000003 00000003 800800000007 "nm" 800800000009 3a7d 800600000fff > c802000c3a7d000000000001
   match   c802 003c 00*8 800800000000 0001 800800000002 0100 800a00000003 00000003 800800000007 "nm" 800800000009 3a7d 800600000fff > c80200503a7d00000000000180080000000000048008000000091d8b803400000001000200066d616e6461746f72792061747472696275746520343039352063616e6e6f742062652068616e646c6564
+  match   c802 003c 00*8 800800000000 0001 800800000002 0100 800a00000003 00000003 800800000007 "nm" 800800000009 3a7d 800600000fff > c80200523a7d00000000000180080000000000028008000000020100000a0000000300000003000a0000000400000003800800000007766d000a000000084c325450800800000009000100080000000a0010
   nomatch c802 003c 00*8 800800000000 0001 800800000002 0100 800a00000003 00000003 800800000007 "nm" 800800000009 3a7d 800600000fff > c802000c3a7e000000000001
 
 service nebula
@@ -310,3 +323,25 @@ sig n2n-v1
   @27:5 = $mac                       # turned round
   match   01 01 02 00 "mynahmynahmynah" 00 0255555555aa 00*6 02 00*19 02 00*19 01 00*8 110000 > 01040001 "mynahmynahmynah" 00 0000000000000255555555aa020000000000000000000000000000000000000002007caf0000000000000000000000000000000000000000000000000016036b110000
   nomatch 01 01 02 00 "mynahmynahmynah" 00 0255555555aa 00*6 02 00*19 02 00*19 01 00*8 110000 > 01040001 "mynahmynahmynai" 00 0000000000000255555555aa020000000000000000000000000000000000000002007caf0000000000000000000000000000000000000000000000000016036b110000
+
+service teredo
+  title "Teredo server"
+  ports udp 3544
+  from  "RFC 4380 sections 5.1.1 and 5.3.1; observed on miredo 1.2.6"
+
+# A router solicitation from behind an ordinary NAT: the advertisement says which address and port we have, each bit turned.
+sig teredo
+  send  0001 0000 nonce?8 00
+  send  60000000 0008 3a ff fe800000000000000000ffffffffffff ff020000000000000000000000000002 8500 7d37 00000000
+  len   >= 69
+  @0:4  = 00010000                   # the authentication comes back
+  @4:8  = $nonce
+  @12:3 = 000000                     # confirmed; an origin indication follows
+  soft  @17:4 = my.ip ^ ffffffff
+  @21   & f0 = 60                    # IPv6 …
+  @27:2 = 3aff
+  @45:16 = q@21:16                   # … to where the question came from
+  @61   = 86                         # a router advertisement
+  control q@19 ^ 40                  # another protocol than ICMPv6
+  match   0001 0000 96415464cc852159 00 60000000 0008 3a ff fe800000000000000000ffffffffffff ff020000000000000000000000000002 8500 7d37 00000000 > 0001000096415464cc85215900000065a4f4fffffc6000000000383afffe800000000000008000f227f4fffffefe800000000000000000ffffffffffff8600954c0000000000000000000007d003044040ffffffffffffffff00000000200100000b00000100000000000000000501000000000500
+  nomatch 0001 0000 96415464cc852159 00 60000000 0008 3a ff fe800000000000000000ffffffffffff ff020000000000000000000000000002 8500 7d37 00000000 > 0001000096415464cc85215800000065a4f4fffffc6000000000383afffe800000000000008000f227f4fffffefe800000000000000000ffffffffffff8600954c0000000000000000000007d003044040ffffffffffffffff00000000200100000b00000100000000000000000501000000000500

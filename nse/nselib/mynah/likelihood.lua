@@ -16,7 +16,7 @@ local ORDER = [[
   daytime time chargen quote qotd talk bfd lbcd
   nfs mountd nlockmgr status rquotad ypserv rpc
   knxnet-ip bacnet ethernet-ip modbus fins
-  gtp gtp-control gtp-user gprs-data pfcp gprs-ns
+  gtp-user gtp-control gtp gprs-data pfcp gprs-ns
 ]]
 
 local place, rest = {}, nil

@@ -1,19 +1,32 @@
 -- Key exchange, tunnels, DTLS, QUIC, CoAP, mobile networks and buildings: see ../daemons.lua for what a row says.
 
 -- A certificate of our own, made in the jail.
-local CERTIFICATE = "printf '[req]\\ndistinguished_name=dn\\n[dn]\\n' > /run/req.cnf; openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 30 "
-  .. "-keyout /run/key.pem -out /run/cert.pem 2>/dev/null"
+local CERTIFICATE = [[
+printf '[req]\ndistinguished_name=dn\n[dn]\n' > /run/req.cnf
+openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 30 \
+  -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
+]]
 
--- For servers whose port is fixed: they listen on an address of loopback that is theirs, and each datagram to our port is handed on.
+-- For servers whose port is fixed: they listen on an address that is theirs, and each datagram to our port is handed on.
 local function relay(port, address, to, command)
-  return { "sh", "-c", ("socat UDP4-RECVFROM:%d,bind=127.0.0.1,fork UDP4-SENDTO:%s:%d & exec %s"):format(port, address, to, command) }
+  local words = "socat UDP4-RECVFROM:%d,bind=127.0.0.1,fork UDP4-SENDTO:%s:%d & exec %s"
+  return { "sh", "-c", words:format(port, address, to, command) }
 end
 
+-- One program, three protocols: each row asks for another.
 local function ggsn(service, last, to)
   local address = "127.0.0." .. last
   return { service = service,
-    files = function() return { ["ggsn.cfg"] = "ggsn ggsn0\n gtp state-dir /run\n gtp bind-ip " .. address .. "\n no shutdown ggsn\n"
-      .. "line vty\n bind " .. address .. "\nctrl\n bind " .. address .. "\n" } end,
+    files = function() return { ["ggsn.cfg"] = ([[
+ggsn ggsn0
+ gtp state-dir /run
+ gtp bind-ip ADDRESS
+ no shutdown ggsn
+line vty
+ bind ADDRESS
+ctrl
+ bind ADDRESS
+]]):gsub("ADDRESS", address) } end,
     command = function(port) return relay(port, address, to, "osmo-ggsn -c /mynah/ggsn.cfg") end }
 end
 
@@ -58,12 +71,7 @@ local ip = 10.9.9.1
     command = function(port) return { "sh", "-c", "sleep 9999 | exec openssl s_server -dtls -listen -4 -accept 127.0.0.1:" .. port
       .. " -cert /run/cert.pem -key /run/key.pem" } end },
 
-  ["openssl-dtls-at-once"] = { service = "dtls",
-    prepare = CERTIFICATE,
-    command = function(port) return { "sh", "-c", "sleep 9999 | exec openssl s_server -dtls1_2 -4 -accept 127.0.0.1:" .. port
-      .. " -cert /run/cert.pem -key /run/key.pem" } end },
-
-  -- gnutls-serv is left out: the first datagram that is no ClientHello wedges it.
+  -- gnutls-serv is left out: the first datagram that is no ClientHello wedges it. coturn speaks DTLS too, and is called STUN.
 
   ["coap-server"] = { service = "coap",
     command = function(port) return { "coap-server-notls", "-A", "127.0.0.1", "-p", port } end },
@@ -117,15 +125,12 @@ firewall: { outbound: [], inbound: [] }
   n2n = { service = "n2n",
     command = function(port) return { "supernode", "-f", "-l", port } end },
 
-  ["miredo-server"] = { service = "teredo",
-    files = function() return { ["miredo.conf"] = "ServerBindAddress 127.0.0.5\nServerBindAddress2 127.0.0.6\n" } end,
-    command = function() return { "miredo-server", "-f", "-c", "/mynah/miredo.conf", "-u", "daemon" } end },
-
-  ["coturn-dtls"] = { service = "dtls",
-    prepare = CERTIFICATE,
-    command = function(port) return { "turnserver", "-n", "-L", "127.0.0.1", "-p", port, "--tls-listening-port", port, "--no-udp",
-      "--no-tcp", "--no-tls", "--cert", "/run/cert.pem", "--pkey", "/run/key.pem", "--no-cli", "--log-file", "stdout",
-      "--pidfile", "/run/turn.pid", "--userdb", "/run/turndb" } end },
+  -- Its addresses must look global, so the namespace gets two; its port is fixed.
+  ["miredo-server"] = { service = "teredo", netns = true,
+    files = function() return { ["miredo.conf"] = "ServerBindAddress 11.0.0.1\nServerBindAddress2 11.0.0.2\n" } end,
+    prepare = "mkdir -p /run/miredo; ip addr add 11.0.0.1/32 dev lo; ip addr add 11.0.0.2/32 dev lo",
+    command = function(port) return relay(port, "11.0.0.1", 3544,
+      "miredo-server -f -c /mynah/miredo.conf -u daemon -p /run/miredo/pid") end },
 
   libreswan = { service = "isakmp",
     files = function(port) return { ["etc/ipsec.conf"] = ([[
@@ -142,27 +147,15 @@ conn any
     command = function() return { "/usr/libexec/ipsec/pluto", "--nofork", "--stderrlog", "--config", "/etc/ipsec.conf",
       "--rundir", "/run/pluto" } end },
 
-  openiked = { service = "isakmp",
-    files = function() return { ["iked.conf"] = 'ikev2 "any" passive esp from any to any local 127.0.0.1 peer any psk "mynah"\n' } end,
-    prepare = "mkdir -p /etc/iked/private /etc/iked/certs /etc/iked/ca /etc/iked/crls; chmod 600 /mynah/iked.conf",
-    command = function(port) return { "iked", "-d", "-t", "-p", port, "-f", "/mynah/iked.conf" } end },
+  -- openiked is left out: it wants PF_KEY sockets, which most kernels no longer have.
 
   ["osmo-ggsn"] = ggsn("gtp-control", 7, 2123),
   ["osmo-ggsn-user"] = ggsn("gtp-user", 8, 2152),
   ["osmo-ggsn-v0"] = ggsn("gprs-data", 9, 3386),
 
-  bird = { service = "bfd-control",
-    files = function() return { ["bird.conf"] = [[
-router id 127.0.0.1;
-protocol device { }
-protocol bfd { neighbor 127.0.0.1 dev "lo" local 127.0.0.1; }
-]] } end,
-    prepare = "mkdir -p /run/bird",
-    command = function() return { "bird", "-f", "-c", "/mynah/bird.conf" } end },
-
   knxd = { service = "knxnet-ip",
-    command = function(port) return { "knxd", "-e", "1.1.1", "-E", "1.1.2:4", "-n", "mynah", "-D", "-T", "-S", "224.0.23.12:" .. port,
-      "-b", "dummy:" } end },
+    command = function(port) return { "knxd", "-e", "1.1.1", "-E", "1.1.2:4", "-n", "mynah", "-D", "-T", "-S",
+      "224.0.23.12:" .. port, "-b", "dummy:" } end },
 }
 
-return { users = { { "openvpn", 560 }, { "_iked", 561 }, { "turnserver", 562 } }, servers = servers }
+return { users = {}, servers = servers }
