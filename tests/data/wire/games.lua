@@ -11,6 +11,7 @@ return {
   { sig = "bzflag", none = "its client wants a display; laid out as in include/Protocol.h and src/net/Ping.cxx" },
   { sig = "armagetron", none = "its client wants a display; laid out as in src/network/nNetwork.cpp" },
   { sig = "armagetron-large", none = "its client wants a display; laid out as in src/network/nNetwork.cpp" },
+  { sig = "armagetron-denied", none = "no client sends what makes no sense" },
   { sig = "openttd", from = "qstat 2.17 -ottds, captured", wire = "030000",
     except = { { 0, 1, "its length" }, { 3, 8, "more, which nobody reads" } } },
   { sig = "openttd-11", from = "qstat 2.17 -ottds, captured", wire = "030000",
