@@ -281,14 +281,15 @@ local function as_pair(request, reply, opts)
   return {
     request = request, reply = reply, my = opts.my or "0.0.0.0", my_port = opts.my_port or 0, peer = opts.peer or "0.0.0.0",
     peer_port = opts.peer_port or 0, from = opts.from or opts.peer or "0.0.0.0",
-    from_port = opts.from_port or opts.peer_port or 0, public_ip = opts.public_ip, time = opts.time,
+    from_port = opts.from_port or opts.peer_port or 0, public_ip = opts.public_ip, time = opts.time or core.unix(),
   }
 end
 
 --- Hold a reply against the request that caused it, by every signature that fits.
 -- @param request bytes
 -- @param reply bytes
--- @param opts table: `my`, `my_port`, `peer`, `peer_port`, `from`, `from_port` (as replay gives them), `public_ip`, `signatures`
+-- @param opts table: `my`, `my_port`, `peer`, `peer_port`, `from`, `from_port` (as replay gives them), `public_ip`, `time` (unix
+-- seconds of the reply; now), `signatures`
 -- @return array, best first, of { name, service, fresh_bits, identity_bits, evidence } for the signatures of which every line
 -- holds; empty where none does. Or nil and a message
 -- @usage
