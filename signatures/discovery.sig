@@ -44,7 +44,7 @@ sig ws-discovery
 
 # A gateway that opens ports. Its answers hold nothing of the question, but it tells the address that the world sees.
 service nat-pmp
-  title "NAT port mapping"
+  title "NAT port mapping: NAT-PMP, PCP"
   ports udp 5351
   from  "RFC 6886 sections 3.2 and 3.5; observed on miniupnpd 2.3.1"
 
@@ -53,28 +53,30 @@ sig nat-pmp
   send  0000
   len   = 12
   @0:2  = 0080                       # version 0, the answer to operation 0
-  @2:2  = 0000                       # done
   @4    = 00..03                     # running for less than two years
-  @8:4  != 00000000
   control q@1 ^ 40                   # no operation
-  give  @8:4 as "external address"
   match   0000 > 00800000000000145db8d822
+  match   0000 > 008000030000001400000000
   nomatch 0000 > 00800003000000145db8d822
   nomatch 0000 > 008000000000001400000000
+  case @2:2 = 0000                   # done
+    @8:4 != 00000000
+    give @8:4 as "external address"
+  case @2:2 = 0002..0004             # not allowed, or it has no address itself
+    @8:4 = 00000000
 
-# Its successor says the nonce again. What is asked to be closed was never open: nothing changes.
-service pcp
-  title "Port Control Protocol"
-  ports udp 5351
-  from  "RFC 6887 sections 7.1, 7.2, 11.1 and 15; observed on miniupnpd 2.3.1"
-
+# Its successor on the same port, spoken by the same gateways, says the nonce again. What is asked to be closed was never
+# open: nothing changes.
 sig pcp
+  from  "RFC 6887 sections 7.1, 7.2, 11.1 and 15; observed on miniupnpd 2.3.1"
+  extra "PCP"
   send  02 01 0000 00000000 00000000 00000000 0000 ffff my.ip
   send  n?12 11 000000 0009 0000 00000000 00000000 0000 ffff 00000000
   len   = 60
   @0    = 02
   @1    = 81                         # the answer to MAP
   @3    < 20
+  @12:12 = 000000000000000000000000   # where our address stands in the question
   @24:12 = $n
   @36   = 11
   @40:2 = 0009

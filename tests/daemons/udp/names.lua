@@ -367,18 +367,22 @@ user=root
 ]]):format(port) } end,
   command = function() return { "dnsmasq", "-k", "-C", "/mynah/dnsmasq.conf", "--log-facility=-" } end }
 
--- The port of these is fixed; a relay gives it another number.
-local function relayed(port, fixed, server)
-  return { "sh", "-c", ("%s & exec socat -T 5 UDP4-RECVFROM:%d,bind=10.77.0.1,fork UDP4-SENDTO:10.77.0.1:%d")
-    :format(server, port, fixed) }
+-- The port of these is fixed, so the kernel gives it another number. That one is held by somebody who hears nothing.
+local function moved(port, fixed)
+  return ("iptables-nft -w -t nat -A OUTPUT -p udp -d 10.77.0.1 --dport %d -j DNAT --to-destination 10.77.0.1:%d\n")
+    :format(port, fixed)
+end
+
+local function held(port, server)
+  return { "sh", "-c", ("%s & exec socat -u UDP4-RECV:%d,bind=10.77.0.1 OPEN:/dev/null"):format(server, port) }
 end
 
 servers.tinydns = { service = "domain", host = "10.77.0.1", netns = true, settle = 500,
   files = function() return { ["data"] = ".example:127.0.0.1:a\n+www.example:127.0.0.2\n" } end,
-  prepare = "mkdir -p /run/tinydns && cp /mynah/data /run/tinydns && cd /run/tinydns && tinydns-data && cd /mynah",
-  command = function(port)
-    return relayed(port, 53, "env IP=10.77.0.1 ROOT=/run/tinydns UID=0 GID=0 tinydns")
-  end }
+  prepare = function(port)
+    return moved(port, 53) .. "mkdir -p /run/tinydns && cp /mynah/data /run/tinydns && cd /run/tinydns && tinydns-data\ncd /mynah"
+  end,
+  command = function(port) return held(port, "env IP=10.77.0.1 ROOT=/run/tinydns UID=0 GID=0 tinydns") end }
 
 servers["avahi-daemon"] = { service = "mdns", host = "10.77.0.1", netns = true, settle = 3000,
   files = function() return { ["avahi.conf"] = [[
@@ -389,16 +393,14 @@ host-name=mynah
 [publish]
 publish-workstation=yes
 ]] } end,
-  prepare = "mkdir -p /run/avahi-daemon",
+  prepare = function(port) return moved(port, 5353) .. "mkdir -p /run/avahi-daemon" end,
   command = function(port)
-    return relayed(port, 5353, "avahi-daemon -f /mynah/avahi.conf --no-drop-root --no-rlimits --no-chroot")
+    return held(port, "avahi-daemon -f /mynah/avahi.conf --no-drop-root --no-rlimits --no-chroot")
   end }
 
-local function upnp(port, fixed, text)
-  return { files = { ["upnp.conf"] = text }, command = relayed(port, fixed, "miniupnpd -d -f /mynah/upnp.conf") }
-end
-
-local UPNP = [[
+local function miniupnpd(service, product, fixed, natpmp, upnp)
+  return { service = service, product = product, host = "10.77.0.1", netns = true, settle = 1000,
+    files = function() return { ["upnp.conf"] = ([[
 ext_ifname=lo
 ext_ip=93.184.216.34
 listening_ip=10.77.0.1/24
@@ -406,15 +408,13 @@ http_port=0
 enable_natpmp=%s
 enable_upnp=%s
 uuid=00000000-0000-0000-0000-000000000001
-]]
+]]):format(natpmp, upnp) } end,
+    prepare = function(port) return moved(port, fixed) end,
+    command = function(port) return held(port, "miniupnpd -d -f /mynah/upnp.conf") end }
+end
 
-servers["miniupnpd-ssdp"] = { service = "ssdp", product = "miniupnpd", host = "10.77.0.1", netns = true, settle = 1000,
-  files = function(port) return upnp(port, 1900, UPNP:format("no", "yes")).files end,
-  command = function(port) return upnp(port, 1900, UPNP).command end }
-
-servers["miniupnpd-natpmp"] = { service = "nat-pmp", host = "10.77.0.1", netns = true, settle = 1000,
-  files = function(port) return upnp(port, 5351, UPNP:format("yes", "no")).files end,
-  command = function(port) return upnp(port, 5351, UPNP).command end }
+servers["miniupnpd-ssdp"] = miniupnpd("ssdp", "miniupnpd", 1900, "no", "yes")
+servers["miniupnpd-natpmp"] = miniupnpd("nat-pmp", nil, 5351, "yes", "no")
 
 return { users = { { "snmp", 520 }, { "unbound", 521 }, { "knot", 522 }, { "nsd", 523 }, { "pdns", 524 },
   { "_dnsdist", 525 }, { "yadifa", 526 }, { "gdnsd", 527 }, { "knot-resolver", 528 }, { "systemd-resolve", 529 },
