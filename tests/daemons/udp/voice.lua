@@ -30,13 +30,25 @@ local function transmission(service, address)
       "-M", "--utp", "--dht", "-w", "/run" } end }
 end
 
-local function deluged(service, dht)
-  return { service = service, env = { HOME = "/run" },
+local function deluged(service, dht, product)
+  return { service = service, product = product, env = { HOME = "/run" },
     files = function(port) return { ["deluge/core.conf"] = ([[{"file": 1, "format": 1}{"listen_ports": [%d, %d],
 "random_port": false, "dht": %s, "lsd": false, "upnp": false, "natpmp": false, "listen_interface": "127.0.0.1",
 "daemon_port": %d}]]):format(port, port, dht, port + 1) } end,
     command = function(port) return { "deluged", "-d", "-c", "/mynah/deluge", "-u", "127.0.0.1", "-i", "127.0.0.1",
       "-p", port + 1 } end }
+end
+
+-- They want a sound card: jackd's dummy, with shared memory of its own.
+local function with_jack(name, options)
+  return { service = "osc", product = name,
+    files = function(port) return { ["start"] = ([[
+mount -t tmpfs tmpfs /dev/shm
+jackd --no-realtime -d dummy >/dev/null 2>&1 &
+sleep 1
+exec %s -u %d %s
+]]):format(name, port, options) } end,
+    command = function() return { "/bin/sh", "/mynah/start" } end }
 end
 
 local servers = {
@@ -129,21 +141,21 @@ mgcp
   transmission = transmission("utp", "127.0.0.1"),
   ["transmission-dht"] = transmission("bittorrent-dht", "10.77.0.1"),
 
-  rtorrent = { service = "bittorrent-dht",
+  rtorrent = { service = "bittorrent-dht", product = "libtorrent",
     command = function(port) return { "rtorrent", "-n", "-o", ("system.daemon.set=true,dht.mode.set=on,dht.port.set=%d,"
       .. "network.port_range.set=%d-%d,network.bind_address.set=127.0.0.1,session.path.set=/run"):format(port, port, port) }
     end },
 
-  aria2 = { service = "bittorrent-dht",
+  aria2 = { service = "bittorrent-dht", product = "aria2",
     env = { HOME = "/run" },
     command = function(port) return { "aria2c", "--dir=/run", "--enable-dht=true", "--dht-listen-port=" .. port,
       "--listen-port=" .. port, "--dht-file-path=/run/dht.dat", "--quiet",
       "magnet:?xt=urn:btih:6d796e616820616e64206f7468657220626972" .. "64" } end },
 
-  deluged = deluged("bittorrent-dht", "true"),
+  deluged = deluged("bittorrent-dht", "true", "libtorrent"),
   ["deluged-utp"] = deluged("utp", "false"),
 
-  qbittorrent = { service = "bittorrent-dht",
+  qbittorrent = { service = "bittorrent-dht", product = "libtorrent",
     files = function(port) return { ["qb/qBittorrent/config/qBittorrent.conf"] = ([[
 [BitTorrent]
 Session\Port=%d
@@ -222,15 +234,8 @@ motd = "birds of a feather"
     end,
     command = function() return { "iaxmodem", "bird" } end },
 
-  -- It wants a sound card: jackd's dummy, with shared memory of its own.
-  scsynth = { service = "osc", product = "scsynth",
-    files = function(port) return { ["scsynth"] = ([[
-mount -t tmpfs tmpfs /dev/shm
-jackd --no-realtime -d dummy >/dev/null 2>&1 &
-sleep 1
-exec scsynth -u %d -B 127.0.0.1 -R 0 -D 0
-]]):format(port) } end,
-    command = function() return { "/bin/sh", "/mynah/scsynth" } end },
+  scsynth = with_jack("scsynth", "-B 127.0.0.1 -R 0 -D 0"),
+  supernova = with_jack("supernova", "-B 127.0.0.1"),
 
   zynaddsubfx = { service = "osc",
     env = { HOME = "/run" },

@@ -66,7 +66,7 @@ return {
   { sig = "edonkey-server", wire = "e396" .. "0102" .. "aa55",
     from = "eMule's opcodes.h: OP_GLOBSERVSTATREQ, with a number whose upper half is 55aa, low byte first" },
   { sig = "lifx", from = "LIFX LAN protocol, packet contents, filled in: GetService, tagged, to all targets",
-    wire = "2400" .. "0034" .. "01020304" .. ("00"):rep(8) .. ("00"):rep(6) .. "00" .. "2a" .. ("00"):rep(8) .. "0200" .. "0000" },
+    wire = "2400" .. "0034" .. "01020304" .. ("00"):rep(14) .. "00" .. "2a" .. ("00"):rep(8) .. "0200" .. "0000" },
   { sig = "wiz", wire = hex '{"method":"getPilot","id":14711,"params":{}}', from = "wizctl's wiki, Protocol, with an id" },
   { sig = "yeelight", from = "Yeelight WiFi Light Inter-Operation Specification, section 3.1: the search request",
     wire = hex "M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1982\r\nMAN: \"ssdp:discover\"\r\nST: wifi_bulb\r\n" },
