@@ -11,9 +11,18 @@ sig bittorrent-dht
   ben./t = $t
   ben./y = "r"
   len.ben./r/id = 20
-  soft  ben./v ~ m/^(?<client>[A-Za-z][A-Za-z0-9])/
-  extra "$client"
   control q@36 ^ 20                  # a key in capitals is none that they know
+  case  ben./v starts "LT"
+    product "libtorrent (Rasterbar)"
+  case  ben./v starts "lt"
+    product "libTorrent (rTorrent)"
+  case  ben./v starts "A2"
+    product "aria2"
+  case  ben./v starts "UT"
+    product "uTorrent"
+  case  ben./v starts "TR"
+    product "Transmission"
+  case  ben./y = "r"
   match   "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t4:abcd1:y1:qe" > "d1:rd2:id20:mnopqrstuvwxyz123456e1:t4:abcd1:y1:re"
   match   "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t4:abcd1:y1:qe" > "d2:ip6:" 7f000001ad94 "1:rd2:id20:" 640304002bd67163fdc4abec5a84e9b19f47c3bd "1:pi44436ee1:t4:abcd1:v4:LT" 0208 "1:y1:re"
   nomatch "d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t4:abcd1:y1:qe" > "d1:rd2:id20:mnopqrstuvwxyz123456e1:t4:abce1:y1:re"
