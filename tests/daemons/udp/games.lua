@@ -161,6 +161,22 @@ return {
       files = function() return { ["data/server-init.cfg"] = "updatemaster 0\n" } end,
       command = run("cube2-server", "-q/mynah/data", "-jPORT", "-i127.0.0.1", "-mlocalhost", "-d0") },
 
+    redeclipse = { service = "enet",
+      -- It makes sure of its data by these; what is in them does not matter.
+      files = function() return { ["config/version.cfg"] = "//\n", ["data/maps/readme.txt"] = "//\n",
+        ["maps/readme.txt"] = "//\n" } end,
+      command = run("/usr/lib/games/redeclipse/redeclipse-server", "-h/tmp/redeclipse", "-p/mynah", "-spPORT", "-si127.0.0.1",
+        "-sm") },
+
+    ["python-enet"] = { service = "enet",
+      files = function(port) return { ["host.py"] = ([[
+import enet
+host = enet.Host(enet.Address(b"127.0.0.1", %d), 8, 1, 0, 0)
+while True:
+    host.service(1000)
+]]):format(port) } end,
+      command = run("python3", "/mynah/host.py") },
+
     mvdsv = { service = "quakeworld", product = "mvdsv",
       files = function() return { ["id1/maps/start.bsp"] = quake_map(), ["qw/server.cfg"] = "//\n",
         ["qw/qwprogs.dat"] = quake_progs(54730, 26, 130) } end,
