@@ -1,4 +1,7 @@
 # What keeps machines and their users in order.
+#
+# What no signature can tell: syslog, collectd, statsd, NetFlow and RADIUS accounting of strangers answer nobody; snmptrapd is
+# an SNMP engine like any agent.
 
 service snmp
   title "SNMP agent"
@@ -121,6 +124,7 @@ sig xdmcp
   @0:2  = 0001
   @2:2  = 0005 or 0006               # willing, unwilling
   @4:2  = len-6
+  @6    = 00                         # no name has 256 letters
   control q@1 ^ 02                   # another version
   match   00010002000100 > 00010005001900000002766d001157696c6c696e6720746f206d616e616765
   nomatch 00010002000100 > 00010005001800000002766d001157696c6c696e6720746f206d616e616765

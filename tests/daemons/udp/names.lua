@@ -398,6 +398,18 @@ publish-workstation=yes
     return held(port, "avahi-daemon -f /mynah/avahi.conf --no-drop-root --no-rlimits --no-chroot")
   end }
 
+servers["dnsmasq-tftp"] = { service = "tftp", host = "10.77.0.1", netns = true, settle = 500,
+  files = function() return { ["dnsmasq.conf"] = [[
+port=0
+listen-address=10.77.0.1
+bind-interfaces
+enable-tftp
+tftp-root=/run/tftp
+user=root
+]] } end,
+  prepare = function(port) return moved(port, 69) .. "mkdir -p -m 755 /run/tftp" end,
+  command = function(port) return held(port, "dnsmasq -k -C /mynah/dnsmasq.conf --log-facility=-") end }
+
 local function miniupnpd(service, product, fixed, natpmp, upnp)
   return { service = service, product = product, host = "10.77.0.1", netns = true, settle = 1000,
     files = function() return { ["upnp.conf"] = ([[
