@@ -459,3 +459,11 @@ sig ase
   product "Multi Theft Auto"
   match   "s" > "EYE1" 04 "mta" 06 "22003" 09 "A server" 12 "MTA:San Andreas" 05 "None" 04 "1.5" 02 "0" 02 "0" 03 "32" 01
   nomatch "s" > "EYE2" 04 "mta" 06 "22003" 09 "A server" 12 "MTA:San Andreas" 05 "None" 04 "1.5" 02 "0" 02 "0" 03 "32" 01
+
+# Not here, and why:
+# - what Sauerbraten, AssaultCube and Red Eclipse tell on the port after the one that players connect to, and San Andreas
+#   Multiplayer's queries: they send the question back in front of every answer, and what begins with the whole request is
+#   taken for an echo;
+# - RakNet 2, as in Blobby Volley 2: one byte gets one byte (01: 0f, 0d: 0e), which proves too little;
+# - Freeciv's, Crossfire's and other games' broadcasts: they answer in their own network, or speak unasked;
+# - ENet hosts that want a checksum: the sum covers its own place as zeros.
