@@ -134,7 +134,9 @@ local function take_reply(self, event, x)
     self.rtt = event.rtt
   end
   self.heard_at = self.t:now()
-  if event.rtt then self.slowest = math.max(self.slowest or 0, event.rtt) end
+  -- What a peer repeats of itself later says nothing of the way.
+  if event.rtt and not x.heard then self.slowest = math.max(self.slowest or 0, event.rtt) end
+  x.heard = true
 end
 
 -- Before any reply an ICMP error settles the port. After one, the server has gone, for a moment or for good.

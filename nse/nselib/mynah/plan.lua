@@ -12,6 +12,8 @@ plan.MOST = 200
 
 local RESERVE = 24 -- datagrams kept for conversations
 local ROUND = 0.8  -- seconds from one round to the next, at least
+local HINT_GAP = 0.3 -- the same for what a reply pointed at
+local HINT_MORE = 4  -- datagrams for that beyond what others get
 
 --- Make a plan.
 -- @param groups of mynah.signatures, in their order
@@ -41,11 +43,14 @@ end
 
 -- After the first round those that are likelier than all others are asked as often as anything is, before the budget ends.
 -- Returns the one that may leave first, and when.
-local function next_favoured(self)
+local function next_favoured(self, scarce)
   local found, when
+  local more = self.attempts > 1 and HINT_MORE or 0
   for _, step in ipairs(self.round > 1 and self.favoured or {}) do
-    local time = (step.last or 0) + self.gap
-    if step.tries < self.attempts and not step.answered and not step.finished and (not when or time < when) then
+    local time = (step.last or 0) + (step.hinted and math.min(HINT_GAP, self.gap) or self.gap)
+    local most = self.attempts + (step.hinted and more or 0)
+    if (step.hinted or not scarce) and step.tries < most and not step.answered and not step.finished
+      and (not when or time < when) then
       found, when = step, time
     end
   end
@@ -76,14 +81,16 @@ end
 -- @param now
 -- @return step { group, tries } and the time before which it should not leave (0: at once); nil when there is none
 function Plan:next(now)
-  if self.left <= self.reserve then return nil end
-  local favoured, when = next_favoured(self)
+  local scarce = self.left <= self.reserve
+  if scarce and self.round == 1 then return nil end
+  local favoured, when = next_favoured(self, scarce)
+  if scarce and self.left <= self.reserve // 2 then return nil end
+  if scarce then return favoured, when end
   if favoured and when <= now then return favoured, when end
   while true do
     local step = next_of_round(self)
     if step then return step, step.last and step.last + self.gap or 0 end
     if self.round >= self.attempts then return favoured, when end
-    if self.round == 1 then self.first_round_over = true end
     begin_round(self)
   end
 end

@@ -13,7 +13,8 @@ local MORE_WAIT = 0.3     -- seconds for the right datagram after a wrong one (a
 local CONTROL_AGAIN = 0.15
 local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
 local DETAIL_WAIT = 0.25  -- seconds for the answers that may tell the product
-local OPTIONAL = 2        -- datagrams for a step that can only tell more
+-- The same for a step that can only tell more.
+local OPTIONAL_TIMES, OPTIONAL_AGAIN, OPTIONAL_WAIT = 2, 0.2, 0.3
 local DETAILS = 4         -- questions for it
 
 local function is_echo(event)
@@ -29,16 +30,16 @@ end
 
 local function answer_time(port) return port.slowest or port.rtt or 0 end
 
--- Ask up to `times` times, until a reply is taken. compose(i) gives the payload; take(event) says whether it will do.
--- Returns the reply that was taken; else nil and the first that came.
-local function ask(port, times, compose, take, local_port)
-  local mine, wait, first = {}, AGAIN + 3 * answer_time(port), nil
+-- Ask up to `times` times, until a reply is taken. compose(i) gives the payload; take(event) says whether it will do; `spare`:
+-- the answer may be missed. Returns the reply that was taken; else nil and the first that came.
+local function ask(port, times, compose, take, local_port, spare)
+  local mine, wait, first = {}, (spare and OPTIONAL_AGAIN or AGAIN) + 3 * answer_time(port), nil
   for i = 1, times do
     local payload = compose(i)
     local x = payload and port.plan:spend() and port:submit(payload, { local_port = local_port })
     if not x then break end
     mine[x] = true
-    local till = port.t:now() + (i < times and wait or math.max(LAST_WAIT, 2 * answer_time(port)))
+    local till = port.t:now() + (i < times and wait or math.max(spare and OPTIONAL_WAIT or LAST_WAIT, 2 * answer_time(port)))
     wait = 2 * wait
     while true do
       local event = port:next_reply_of(mine, till)
@@ -131,13 +132,14 @@ end
 -- The next datagram that a verdict wants, its reply added to the pairs. false where nobody answers.
 local function ask_again(port, group, pairs_, name, verdict)
   local compose, local_port, more = next_question(port, group, pairs_, name, verdict)
-  local times = verdict.state == "certain" and math.min(OPTIONAL, port.attempts) or port.attempts
+  local spare = verdict.state == "certain"
+  local times = spare and math.min(OPTIONAL_TIMES, port.attempts) or port.attempts
   local event, other = ask(port, times, compose, function(event)
     local all = { table.unpack(pairs_) }
     all[#all + 1] = pair_with(port, event, more)
     local v = port.sigs:judge(group.names, all)
     return v ~= nil and v.state ~= "no"
-  end, local_port)
+  end, local_port, spare)
   event = event or other
   if not event then return false end
   pairs_[#pairs_ + 1] = pair_with(port, event, more)
