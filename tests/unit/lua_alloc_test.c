@@ -107,6 +107,7 @@ static const char *const scenarios[][2] = {
      "local q = assert(db:compose('a', { my = '192.0.2.1', peer = '192.0.2.2' }))\n"
      "local pair = { request = q, reply = q:sub(1, 4) .. 'bc', my = '192.0.2.1', time = 1.5 }\n"
      "assert(db:match('a', pair).matched)\n"
+     "assert(type(db:hints(pair)) == 'table' and core.descriptors() > 0)\n"
      "assert(#db:bind(q) == 1 and db:holds('a', pair) and db:name(pair) == 'a' and db:fits('a', "
      "q))\n"
      "assert(db:judge('a', { pair, pair }).state)\n"
