@@ -18,6 +18,22 @@ sig memcached
   match   beef 0000 0001 0000 "version\r\n" > beef 0000 0001 0000 "VERSION 1.6.18\r\n"
   nomatch beef 0000 0001 0000 "version\r\n" > beee 0000 0001 0000 "VERSION 1.6.18\r\n"
 
+# The binary protocol, for those who were told to speak nothing else.
+sig memcached-binary
+  send  id?2 0000 0001 0000 80 0b 0000 00 00 0000 00000000 o?4 00*8
+  len   >= 32
+  @0:2  = $id
+  @2:6  = 000000010000
+  @8:2  = 810b                       # an answer to "version"
+  @12:4 = 00000000                   # without fault
+  @16:4 = len-32
+  @20:4 = $o
+  @24:8 = 0000000000000000
+  @32   ~ m/^(?<version>[0-9][0-9A-Za-z.-]*)$/
+  version "$version"
+  match   1234 0000 0001 0000 80 0b 00*10 61626364 00*8 > 1234000000010000810b00000000000000000006616263640000000000000000312e362e3138
+  nomatch 1234 0000 0001 0000 80 0b 00*10 61626364 00*8 > 1234000000010000810b00000000000000000007616263640000000000000000312e362e3138
+
 sig memcached-tcp
   over  tcp
   send  "version\r\n"

@@ -58,6 +58,10 @@ servers["memcached-udp"] = { service = "memcached",
   command = function(port) return { "memcached", "-l", "127.0.0.1", "-p", "0", "-U", port, "-u", "memcache",
     "-m", "16", "-t", "1" } end }
 
+servers["memcached-binary"] = { service = "memcached",
+  command = function(port) return { "memcached", "-l", "127.0.0.1", "-p", "0", "-U", port, "-u", "memcache",
+    "-m", "16", "-t", "1", "-B", "binary" } end }
+
 -- They listen on every address. rpcbind looks its own port up; the others tell it theirs through /run/rpcbind.sock, in the jail.
 local function rpc_services(port) return ("sunrpc %d/tcp portmapper\nsunrpc %d/udp portmapper\n"):format(port, port) end
 local NETCONFIG = "cp /.etc/netconfig /etc && mkdir -p /run/rpcbind"
@@ -203,8 +207,9 @@ local function afs(command, fixed)
     prepare = "mkdir -p /etc/openafs/server /var/lib/openafs/db /var/lib/openafs/local /var/log/openafs && "
       .. "echo mynah.example >/etc/openafs/server/ThisCell && "
       .. "printf '>mynah.example\\n127.0.0.1 #mynah\\n' >/etc/openafs/server/CellServDB",
-    command = function(port) return { "sh", "-c", ("%s & exec socat UDP4-LISTEN:%d,bind=127.0.0.1,fork UDP4:127.0.0.1:%d")
-      :format(command, port, fixed) } end }
+    -- A child of socat for each datagram: with UDP4-LISTEN its port is nobody's for a moment after each.
+    command = function(port) return { "sh", "-c",
+      ("%s & exec socat -T 20 UDP4-RECVFROM:%d,bind=127.0.0.1,fork UDP4-SENDTO:127.0.0.1:%d"):format(command, port, fixed) } end }
 end
 servers.bosserver = afs("bosserver -noauth -nofork", 7007)
 servers.fileserver = afs("/usr/lib/openafs/fileserver", 7000)

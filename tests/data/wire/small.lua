@@ -30,6 +30,8 @@ local rows = {
     except = { { 28, 1, "a byte behind the header" } } },
   { sig = "memcached", from = "memcached's doc/protocol.txt, UDP protocol: request id, number 0 of 1, 0; then a command",
     wire = "000000000001000076657273696f6e0d0a" },
+  { sig = "memcached-binary", from = "memcached's doc/protocol-binary.txt: magic 80, opcode 0b, else empty",
+    wire = "0000000000010000800b" .. ("00"):rep(22) },
   { sig = "memcached-tcp", from = "memcached's doc/protocol.txt, version", wire = "76657273696f6e0d0a" },
   { sig = "redis", from = "Redis serialization protocol specification: an array of one bulk string",
     wire = "2a310d0a24340d0a50494e470d0a" },
