@@ -460,10 +460,50 @@ sig ase
   match   "s" > "EYE1" 04 "mta" 06 "22003" 09 "A server" 12 "MTA:San Andreas" 05 "None" 04 "1.5" 02 "0" 02 "0" 03 "32" 01
   nomatch "s" > "EYE2" 04 "mta" 06 "22003" 09 "A server" 12 "MTA:San Andreas" 05 "None" 04 "1.5" 02 "0" 02 "0" 03 "32" 01
 
+service sauerbraten
+  title "Cube 2: Sauerbraten, what is played"
+  ports udp 28786
+  from  "observed on Debian's cube2-server (protocol 260)"
+
+# The port after the one that players connect to (that one is an ENet host) sends the question back, a number in five bytes here,
+# and behind it: players, five or seven numbers, the first of them the protocol in three bytes. 5 bytes get some 20.
+sig sauerbraten
+  echoes
+  send  81 t?4
+  len   = 12..120
+  @0:5  = q@0:5
+  @6    = 05 or 07
+  @7    = 80
+  @8    = 00..06
+  @9    = 01
+  product "Sauerbraten"
+  match   8111223344 > 8111223344 00 05 800401 00 00 08 00 00 00
+  nomatch 8111223344 > 8111223344
+  nomatch 8111223344 > 8111223344 00 05 810401 00 00 08 00 00 00
+  nomatch 8111223344 > 8111223344 00 0f 80e600 03 00 805802 20 00 808613 00 01 06 00 02 40 00 00 "untitled" 00 00 00
+
+service redeclipse
+  title "Red Eclipse, what is played"
+  ports udp 28802
+  from  "observed on Debian's redeclipse-server 1.6.0"
+
+# The same with fifteen numbers, of which the first is the version. 5 bytes get some 40.
+sig redeclipse
+  echoes
+  send  81 t?4
+  len   = 24..400
+  @0:5  = q@0:5
+  @6    = 0f..12
+  @7    = 80
+  @8    = d8..ff
+  @9    = 00
+  @-1   = 00
+  product "Red Eclipse"
+  match   8111223344 > 8111223344 00 0f 80e600 03 00 805802 20 00 808613 00 01 06 00 02 40 00 00 "untitled" 00 00 00
+  nomatch 8111223344 > 8111223344 00 05 800401 00 00 08 00 00 00 0000000000000000
+
 # Not here, and why:
-# - what Sauerbraten, AssaultCube and Red Eclipse tell on the port after the one that players connect to, and San Andreas
-#   Multiplayer's queries: they send the question back in front of every answer, and what begins with the whole request is
-#   taken for an echo;
+# - what AssaultCube tells, and San Andreas Multiplayer: neither could be tried;
 # - RakNet 2, as in Blobby Volley 2: one byte gets one byte (01: 0f, 0d: 0e), which proves too little;
 # - Freeciv's, Crossfire's and other games' broadcasts: they answer in their own network, or speak unasked;
 # - ENet hosts that want a checksum: the sum covers its own place as zeros.

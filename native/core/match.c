@@ -128,7 +128,8 @@ static bool comes_from_peer(const my_sig *sig, const my_pair *pair)
 
 bool reply_is_due(const my_sig *sig, const my_pair *pair)
 {
-  return !begins_with_request(pair) && comes_from_peer(sig, pair);
+  bool more = sig->echoes && pair->reply.len > pair->request.len;
+  return (more || !begins_with_request(pair)) && comes_from_peer(sig, pair);
 }
 
 static int match_pair(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my_match *m)

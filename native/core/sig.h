@@ -206,6 +206,7 @@ struct my_sig {
   give *gives;
   size_t give_count;
   bool any_port; /* the reply may come from another port than the one asked */
+  bool echoes;   /* it may begin with the whole request, if more follows */
   place control; /* bytes of the request that are XORed with control_key */
   my_span control_key;
   my_sample *samples;

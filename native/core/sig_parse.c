@@ -203,6 +203,13 @@ static int parse_nofresh(parser *p, const token *word)
   return expect_end(p);
 }
 
+static int parse_echoes(parser *p, const token *word)
+{
+  (void)word;
+  p->sig->echoes = true;
+  return expect_end(p);
+}
+
 /* ---- cases and steps ---- */
 
 static my_sig **add_step(parser *p, my_sig *outer, my_sig *step)
@@ -356,17 +363,17 @@ static const struct {
     {"ports", BEHIND_SERVICE, parse_ports},  {"over", BEFORE_STEP, parse_over},
     {"banner", BEFORE_STEP, parse_banner},   {"send", INSIDE_SIG, parse_send},
     {"nofresh", BEFORE_STEP, parse_nofresh}, {"from-port", BEFORE_STEP, parse_from_port},
-    {"case", INSIDE_SIG, parse_case},        {"step", INSIDE_SIG, parse_must_step},
-    {"timing", INSIDE_SIG, parse_timing},    {"closes", INSIDE_SIG, parse_closes},
-    {"until", BEFORE_STEP, parse_until},     {"again", BEFORE_STEP, parse_again},
-    {"view", INSIDE_SIG, parse_view},        {"control", BEFORE_STEP, parse_control},
-    {"vary", BEFORE_STEP, parse_relation},   {"stable", BEFORE_STEP, parse_relation},
-    {"soft", INSIDE_SIG, parse_relation},    {"any", INSIDE_SIG, parse_relation},
-    {"len", INSIDE_SIG, parse_relation},     {"sport", INSIDE_SIG, parse_relation},
-    {"give", INSIDE_SIG, parse_give},        {"product", INSIDE_SIG, parse_template},
-    {"version", INSIDE_SIG, parse_template}, {"extra", INSIDE_SIG, parse_template},
-    {"cpe", INSIDE_SIG, parse_template},     {"match", INSIDE_SIG, parse_sample},
-    {"nomatch", INSIDE_SIG, parse_sample}};
+    {"echoes", BEFORE_STEP, parse_echoes},   {"case", INSIDE_SIG, parse_case},
+    {"step", INSIDE_SIG, parse_must_step},   {"timing", INSIDE_SIG, parse_timing},
+    {"closes", INSIDE_SIG, parse_closes},    {"until", BEFORE_STEP, parse_until},
+    {"again", BEFORE_STEP, parse_again},     {"view", INSIDE_SIG, parse_view},
+    {"control", BEFORE_STEP, parse_control}, {"vary", BEFORE_STEP, parse_relation},
+    {"stable", BEFORE_STEP, parse_relation}, {"soft", INSIDE_SIG, parse_relation},
+    {"any", INSIDE_SIG, parse_relation},     {"len", INSIDE_SIG, parse_relation},
+    {"sport", INSIDE_SIG, parse_relation},   {"give", INSIDE_SIG, parse_give},
+    {"product", INSIDE_SIG, parse_template}, {"version", INSIDE_SIG, parse_template},
+    {"extra", INSIDE_SIG, parse_template},   {"cpe", INSIDE_SIG, parse_template},
+    {"match", INSIDE_SIG, parse_sample},     {"nomatch", INSIDE_SIG, parse_sample}};
 
 static int check_belongs(parser *p, const token *word, belongs where)
 {

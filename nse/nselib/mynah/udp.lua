@@ -99,7 +99,11 @@ local function judge_reply(port, event)
   local step = event.x.step
   if not step then return nil end -- to a question of a conversation that is over
   step.answered = true
-  if talk.is_echo(event) then return talk.confirm_echo(port, event) end
+  if talk.is_echo(event) then
+    local echo = talk.confirm_echo(port, event)
+    -- Some services send the question back in front of their answer: the signature says whether it is one.
+    if echo or #event.data == #event.request then return echo end
+  end
   port.answered_otherwise = true
   if step.finished then return nil end
   local pair = port:pair_of(event)

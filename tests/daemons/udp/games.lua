@@ -117,6 +117,11 @@ local function quake_progs(crc, classname, fields)
   return table.concat(head) .. long(fields) .. table.concat(parts)
 end
 
+-- It makes sure of its data by these; what is in them does not matter.
+local function redeclipse_files()
+  return { ["config/version.cfg"] = "//\n", ["data/maps/readme.txt"] = "//\n", ["maps/readme.txt"] = "//\n" }
+end
+
 return {
   users = {},
   servers = {
@@ -155,18 +160,26 @@ return {
       command = run("openttd", "-D", "127.0.0.1:PORT", "-c", "/mynah/openttd.cfg"),
       settle = 1000 },
 
-    -- The port that players connect to. The one that tells who plays, a number higher, sends the question back in front of
-    -- every answer.
+    -- The port that players connect to, and the one that tells who plays, a number higher.
     sauerbraten = { service = "enet",
       files = function() return { ["data/server-init.cfg"] = "updatemaster 0\n" } end,
       command = run("cube2-server", "-q/mynah/data", "-jPORT", "-i127.0.0.1", "-mlocalhost", "-d0") },
 
-    redeclipse = { service = "enet",
-      -- It makes sure of its data by these; what is in them does not matter.
-      files = function() return { ["config/version.cfg"] = "//\n", ["data/maps/readme.txt"] = "//\n",
-        ["maps/readme.txt"] = "//\n" } end,
+    ["sauerbraten-info"] = { service = "sauerbraten", product = "sauerbraten",
+      files = function() return { ["data/server-init.cfg"] = "updatemaster 0\n" } end,
+      command = function(port)
+        return { "cube2-server", "-q/mynah/data", "-j" .. port - 1, "-i127.0.0.1", "-mlocalhost", "-d0" }
+      end },
+
+    redeclipse = { service = "enet", files = redeclipse_files,
       command = run("/usr/lib/games/redeclipse/redeclipse-server", "-h/tmp/redeclipse", "-p/mynah", "-spPORT", "-si127.0.0.1",
         "-sm") },
+
+    ["redeclipse-info"] = { service = "redeclipse", product = "red eclipse", files = redeclipse_files,
+      command = function(port)
+        return { "/usr/lib/games/redeclipse/redeclipse-server", "-h/tmp/redeclipse", "-p/mynah", "-sp" .. port - 1,
+          "-si127.0.0.1", "-sm" }
+      end },
 
     ["python-enet"] = { service = "enet",
       files = function(port) return { ["host.py"] = ([[

@@ -19,6 +19,8 @@ return {
   { sig = "chocolate-doom", from = "chocolate-doom 3.0.0 -query, captured", wire = "000d" },
   { sig = "enet", from = "libenet 1.3.17, enet_host_connect with one channel, captured",
     wire = "8fff753182ff00010000ffff00000578000100000000000100000000000000000000138800000002000000023bcb103f00000000" },
+  { sig = "sauerbraten", none = "its client wants a display; a number as in src/shared/tools.cpp, putint" },
+  { sig = "redeclipse", none = "its client wants a display; a number as in src/shared/tools.cpp, putint" },
   { sig = "quake3", from = "dpmaster's techinfo.txt and messages.h", wire = "ffffffff" .. hex "getinfo A_Challenge" },
   { sig = "doom3", from = "qstat 2.17 -dm3s, captured", wire = "ffff" .. hex "getInfo" .. "0000000000" },
   { sig = "quake3-master", from = "dpmaster's messages.h", wire = "ffffffff" .. hex "getservers Transfusion 3 empty full" },
