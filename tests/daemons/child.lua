@@ -51,10 +51,10 @@ end
 --- Runs the loop till `done()` is true, or `seconds` have passed.
 -- @return true, or nil when the time was up
 function child.wait(done, seconds)
-  local timer, late = uv.new_timer(), false
-  -- Repeating: where it is due before the loop begins to wait (after a slow step of ours), uv.run fires it first and then
-  -- waits all the same, for ever if no other timer is left.
-  timer:start(math.floor(seconds * 1000), 50, function() late = true end)
+  local timer, late, ends = uv.new_timer(), false, uv.hrtime() + seconds * 1e9
+  -- It beats: where a timer, this or another, is due before the loop begins to wait (after a slow step of ours), uv.run fires it
+  -- first and then waits all the same, for the next one.
+  timer:start(math.min(50, math.floor(seconds * 1000)), 10, function() late = uv.hrtime() >= ends end)
   while not late and not done() do uv.run("once") end
   timer:stop() timer:close()
   uv.run("nowait")

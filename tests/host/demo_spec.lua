@@ -17,23 +17,17 @@ describe("mynah demo", function()
 
   -- Start it, wait until its child serves, do something to it; then neither may be left.
   local function interrupted(act)
-    local p = support.spawn(support.mynah, { "demo" })
+    local p = support.spawn(support.mynah, { "demo", "--delay", "20000" }) -- it must not be done before
     local child
-    support.wait(function()
-      if not child then
-        support.sleep(0.002)
-        child = support.children(p.pid)[1]
-      end
+    support.poll(function()
+      child = support.children(p.pid)[1]
       return child or p.status
     end)
     assert.truthy(child, "it has a child while it works")
-    support.sleep(0.05)
+    support.wait_catching(p)
     act(p)
     support.wait(p.over)
-    support.wait(function()
-      support.sleep(0.01)
-      return not support.alive(child)
-    end, 5)
+    support.poll(function() return not support.alive(child) end)
     return p
   end
 

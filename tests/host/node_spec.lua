@@ -20,7 +20,7 @@ describe("the Skype-like node over UDP", function()
   it("refuses the students' probe: id, kind 5 or 7, our address, 4 moving bytes", function()
     local kinds, highs, tails = {}, {}, {}
     for _ = 1, 40 do
-      local reply = one(ask_udp(port, STUDENTS, 1.5))
+      local reply = one(ask_udp(port, STUDENTS, 20))
       assert.equal(11, #reply)
       assert.equal("\x92\x40", reply:sub(1, 2))
       local f = reply:byte(3)
@@ -42,7 +42,7 @@ describe("the Skype-like node over UDP", function()
     { "text", "GET / HTTP/1.0\r\n\r\n", false }, { "a refusal", "ab\x17\127\0\0\1wxyz", false },
   } do
     it(row[1] .. (row[3] and " is refused" or " gets silence"), function()
-      local replies = ask_udp(port, row[2], 0.1)
+      local replies = ask_udp(port, row[2], row[3] and 20 or 0.1)
       assert.equal(row[3] and 1 or 0, #replies)
       if row[3] then assert.equal(row[2]:sub(1, 2), replies[1]:sub(1, 2)) end
     end)
@@ -60,8 +60,8 @@ describe("behaviours of the node", function()
 
   it("--refuse any refuses every kind, but no refusal", function()
     with({ "--refuse", "any" }, function(port)
-      assert.equal(11, #one(ask_udp(port, "ab\x00cdefgh", 1.5)))
-      assert.equal(11, #one(ask_udp(port, "abc", 1.5)))
+      assert.equal(11, #one(ask_udp(port, "ab\x00cdefgh", 20)))
+      assert.equal(11, #one(ask_udp(port, "abc", 20)))
       assert.equal(0, #ask_udp(port, "ab", 0.1))
       assert.equal(0, #ask_udp(port, "ab\x17\127\0\0\1wxyz", 0.1))
     end)
@@ -69,23 +69,25 @@ describe("behaviours of the node", function()
 
   it("--public-ip reports that address", function()
     with({ "--public-ip", "198.51.100.7" }, function(port)
-      assert.equal("\198\51\100\7", one(ask_udp(port, STUDENTS, 1.5)):sub(4, 7))
+      assert.equal("\198\51\100\7", one(ask_udp(port, STUDENTS, 20)):sub(4, 7))
     end)
   end)
 
   it("--drop 1 drops all, --drop 0.5 some", function()
     with({ "--drop", "1" }, function(port) assert.equal(0, #ask_udp(port, STUDENTS, 0.2)) end)
     with({ "--drop", "0.5" }, function(port)
-      local answered = 0
-      for _ = 1, 40 do answered = answered + #ask_udp(port, STUDENTS, 0.02) end
-      assert.truthy(answered >= 6 and answered <= 34, answered .. " of 40")
+      local answered, asked = 0, 0
+      while asked < 400 and (answered < 6 or asked - answered < 6) do -- some answers may come late
+        answered, asked = answered + #ask_udp(port, STUDENTS, 0.02), asked + 1
+      end
+      assert.truthy(answered >= 6 and asked - answered >= 6, answered .. " of " .. asked)
     end)
   end)
 
   it("--delay answers so much later", function()
     with({ "--delay", "300" }, function(port)
       assert.equal(0, #ask_udp(port, STUDENTS, 0.1))
-      assert.equal(1, #ask_udp(port, STUDENTS, 1.5))
+      assert.equal(1, #ask_udp(port, STUDENTS, 20))
     end)
   end)
 
@@ -95,7 +97,7 @@ describe("behaviours of the node", function()
     if file then file:close() end
     if not has then return pending("no IPv6 here") end
     with({ "--bind", "::1" }, function(port)
-      local reply = one(ask_udp(port, STUDENTS, 1.5, "::1"))
+      local reply = one(ask_udp(port, STUDENTS, 20, "::1"))
       assert.equal("\x92\x40", reply:sub(1, 2))
       assert.equal(11, #reply)
     end)
@@ -207,7 +209,7 @@ describe("demo --serve", function()
     nodes.stop()
     nodes = support.serve { "skype", "--port", tostring(port) }
     assert.equal(port, nodes.skype.port)
-    assert.equal(1, #ask_udp(port, STUDENTS, 1.5))
+    assert.equal(1, #ask_udp(port, STUDENTS, 20))
     assert.truthy(ask_tcp(port, "GET / HTTP/1.0\r\n\r\n", 2):find("404", 1, true))
     nodes.stop()
   end)

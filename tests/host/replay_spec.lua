@@ -267,9 +267,9 @@ describe("replay at other peers", function()
     for i = 1, 50 do packets[i] = { data = "ab" .. i, time = i } end
     local port, socket = udp_server(function() end)
     local p = support.spawn(support.mynah, { "replay", write(packets), "127.0.0.1:" .. port })
-    support.sleep(0.3)
+    support.wait_catching(p)
     p.kill("sigint")
-    support.wait(p.over, 2)
+    support.wait(p.over, 15) -- the packets last 50 s
     socket:close()
     support.sleep(0.01)
     assert.equal(130, p.status)

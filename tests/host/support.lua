@@ -66,8 +66,9 @@ end
 --- Let the loop run until `done` says so. Fails after `seconds`.
 function support.wait(done, seconds)
   local late = false
-  local timer = uv.new_timer()
-  timer:start(math.floor((seconds or 30) * 1000), 0, function() late = true end)
+  local timer, ends = uv.new_timer(), uv.hrtime() + (seconds or 30) * 1e9
+  -- It beats: a timer that is due before the loop begins to wait fires first, and the loop waits all the same, for the next one.
+  timer:start(20, 20, function() late = uv.hrtime() > ends end)
   while not done() and not late do uv.run("once") end
   timer:close()
   uv.run("nowait") -- luv crashes at exit on a handle that was closed but not run to its end
@@ -207,6 +208,26 @@ function support.alive(pid)
   local state = file:read("a"):match("%) (%a)")
   file:close()
   return state ~= "Z" and state ~= "X"
+end
+
+--- Look every few milliseconds until `done` says so: for what no event tells.
+function support.poll(done, seconds)
+  local tries = (seconds or 30) * 100
+  while not done() do
+    tries = tries - 1
+    assert(tries > 0, "waited too long")
+    support.sleep(0.01)
+  end
+end
+
+--- Wait until a started program catches SIGINT: it is waiting for something then, however slow the machine is.
+function support.wait_catching(p)
+  support.poll(function()
+    local file = io.open(("/proc/%d/status"):format(p.pid))
+    local caught = file and file:read("a"):match("SigCgt:%s*(%x+)")
+    if file then file:close() end
+    return p.status or (caught and tonumber(caught, 16) & 2 ~= 0)
+  end)
 end
 
 --- Pids of the children of a process.

@@ -153,7 +153,13 @@ function real.loop()
   local function wait(_, seconds)
     local ready = false
     poll:start("r", function() ready = true end)
-    if seconds then timer:start(math.max(0, math.ceil(seconds * 1000)), 0, function() ready = true end) end
+    if seconds then
+      -- Due before the loop begins to wait, it fires first, and the loop would wait all the same.
+      timer:start(math.max(0, math.ceil(seconds * 1000)), 0, function()
+        ready = true
+        uv.stop()
+      end)
+    end
     while not ready do uv.run "once" end
     poll:stop()
     timer:stop()
