@@ -203,7 +203,7 @@ ctrl
 
 -- OpenAFS has its ports compiled in and listens on every address: only where nobody else is, behind a relay.
 local function afs(command, fixed)
-  return { service = "afs", netns = true,
+  return { service = "afs", netns = true, settle = 2000,
     prepare = "mkdir -p /etc/openafs/server /var/lib/openafs/db /var/lib/openafs/local /var/log/openafs && "
       .. "echo mynah.example >/etc/openafs/server/ThisCell && "
       .. "printf '>mynah.example\\n127.0.0.1 #mynah\\n' >/etc/openafs/server/CellServDB",

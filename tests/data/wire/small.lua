@@ -1,4 +1,4 @@
--- What real clients sent, or standards print: the probes of small.sig, rpc.sig, storage.sig, kerberos.sig.
+-- What real clients sent, or standards print: the probes of small.sig, rpc.sig, storage.sig, kerberos.sig, devices.sig.
 local rows = {
   { sig = "pyzor", from = "pyzor 1.0.0 ping, captured",
     wire = "4f703a2070696e670a5468726561643a2036333636380a50563a20322e310a557365723a20616e6f6e796d6f75730a54696d653a203137393533"
@@ -39,6 +39,12 @@ local rows = {
     wire = "010200310000000100000000000000000000000000000000687474703a2f2f61626364656667682e696e76616c69642f00" },
   { sig = "htcp", from = "squid 5.7 to a peer, captured",
     wire = "00340001002e10020000000100034745540018687474703a2f2f61626364656667682e696e76616c69642f0003312f3100000002" },
+  { sig = "ms-sql-m", from = "MC-SQLR section 2.2.2: CLNT_UCAST_EX", wire = "03" },
+  { sig = "ibm-db2", none = "known by description only" },
+  { sig = "digi-addp", none = "known by description only" },
+  { sig = "lantronix", none = "known by description only" },
+  { sig = "moxa", none = "known by description only" },
+  { sig = "ubnt-discovery", none = "known by description only" },
   { sig = "amanda", none = "its client asks nobody who is not configured" },
   { sig = "ntalk", none = "clients ask of a type that there is, and with names of people" },
 }
