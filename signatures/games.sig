@@ -318,7 +318,7 @@ sig quakeworld
 service quake
   title "Quake server (NetQuake)"
   ports udp 26000-26010
-  from  "id Software's Quake net_dgrm.c, CCREQ_SERVER_INFO; observed on quakespasm 0.95.1 and darkplaces"
+  from  "id Software's Quake net_dgrm.c, CCREQ_SERVER_INFO; no server tried"
 
 # 13 bytes get some 50.
 sig quake
