@@ -40,11 +40,6 @@ local rows = {
   { sig = "htcp", from = "squid 5.7 to a peer, captured",
     wire = "00340001002e10020000000100034745540018687474703a2f2f61626364656667682e696e76616c69642f0003312f3100000002" },
   { sig = "ms-sql-m", from = "MC-SQLR section 2.2.2: CLNT_UCAST_EX", wire = "03" },
-  { sig = "ibm-db2", none = "known by description only" },
-  { sig = "digi-addp", none = "known by description only" },
-  { sig = "lantronix", none = "known by description only" },
-  { sig = "moxa", none = "known by description only" },
-  { sig = "ubnt-discovery", none = "known by description only" },
   { sig = "amanda", none = "its client asks nobody who is not configured" },
   { sig = "ntalk", none = "clients ask of a type that there is, and with names of people" },
 }
