@@ -1,4 +1,4 @@
--- What real clients sent, or standards print: the probes of small.sig, rpc.sig, storage.sig, kerberos.sig, devices.sig.
+-- What real clients sent, or standards print: the probes of small.sig, rpc.sig, storage.sig, kerberos.sig, database.sig.
 local rows = {
   { sig = "pyzor", from = "pyzor 1.0.0 ping, captured",
     wire = "4f703a2070696e670a5468726561643a2036333636380a50563a20322e310a557365723a20616e6f6e796d6f75730a54696d653a203137393533"
