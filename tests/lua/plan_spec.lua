@@ -433,7 +433,8 @@ describe("handed over early, as inside Nmap,", function()
 
   it("probes leave at their times all the same", function()
     local _, w = ask_early(many.db(COUNT), silent)
-    for i = 2, COUNT do
+    assert.is_true(w.log[2].at - w.log[1].at > 0.039) -- the first alone, since closed ports are many
+    for i = 3, COUNT do
       local gap = w.log[i].at - w.log[i - 1].at
       assert.is_true(gap > 0.006 and gap < 0.012, gap)
     end

@@ -73,11 +73,16 @@ function Pace:give_back(time)
   if count then self.taken[i] = count > 1 and count - 1 or nil end
 end
 
+--- The weight of a port that has got one probe at most: it may be closed, and is done with at once then.
+pace.BEGINS = 0.25
+
 --- Say that a port is being asked its first questions now, or (till nil) that this is over.
--- @param who anything that stands for it
+-- @param who anything that stands for it, a table
 -- @param till when it sends next
-function Pace:sends(who, till)
+-- @param weight 1, or BEGINS
+function Pace:sends(who, till, weight)
   self.senders[who] = till
+  who.weight = weight or 1
 end
 
 --- Do as many ports send as the rate bears? Then another had better begin later: a few that are asked quickly are done sooner
@@ -88,7 +93,7 @@ function Pace:is_busy(now)
     if till + SENDER_LIFE < now then
       self.senders[who] = nil -- its script was killed
     else
-      count = count + 1
+      count = count + who.weight
     end
   end
   return count >= self.lanes

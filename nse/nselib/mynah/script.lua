@@ -164,7 +164,7 @@ local function take_turn(s)
   place "lock"
   gate "lock"
   while s.pace:is_busy(core.now()) do stdnse.sleep(TURN) end
-  s.pace:sends(sender, core.now())
+  s.pace:sends(sender, core.now(), pace.BEGINS)
   gate "done"
   return place, sender
 end

@@ -18,6 +18,7 @@ udp.MOST = plan.MOST
 local ATTEMPTS = 3        -- datagrams with fresh nonces before silence is believed
 local LIKELY_GAP = 0.1    -- seconds after a probe that the port is known for: it mostly settles the matter
 local MORE_WAIT = 0.3     -- seconds for another datagram once every probe was answered
+local FIRST_WAIT = 0.04   -- seconds for a closed port to say so, where probes are handed over early
 local SOON = 0.05         -- seconds: who sends later than that does not send now
 local FOREIGN = 6         -- replies that all other signatures look at, for a hint
 
@@ -59,12 +60,18 @@ local function next_time(port)
   return want, step
 end
 
+-- Probes that are handed over early cannot be called back in time: the first goes alone.
+local function is_beginning(port)
+  return port.t.lookahead > 0 and port.datagrams_sent <= 1 and not port.first
+end
+
 -- Hand over what is due. Returns when to look again; nil once there is nothing to send any more.
 local function send_due(port)
-  local now, ahead = port.t:now(), port.t.lookahead or 0
+  local now, ahead = port.t:now(), port.t.lookahead
   while true do
     local want, step = next_time(port)
-    port.pace:sends(port, want and want < now + ahead + SOON and want or nil)
+    local first = port.t.lookahead > 0 and port.plan.left == port.plan.most
+    port.pace:sends(port, want and want < now + ahead + SOON and want or nil, is_beginning(port) and pace.BEGINS or 1)
     if not want then return nil end
     if want > now + ahead then return want - ahead / 2 end
     port.slot = port.slot or port.pace:slot(now, want)
@@ -74,6 +81,7 @@ local function send_due(port)
     local slot = port.slot
     port.slot = nil
     send_probe(port, step, slot, math.max(slot, now))
+    if first then port.next_at = math.max(port.next_at, slot + FIRST_WAIT) return port.next_at end
   end
 end
 
