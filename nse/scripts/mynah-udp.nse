@@ -4,7 +4,8 @@ description = [[
 Names UDP services on any port by what their replies owe to the probe: bytes of ours that come back, our address as the peer
 sees it, lengths and masks that hold. One datagram a known protocol, the likeliest for the port first; nothing is
 repeated before all were tried once, and it ends with the first answer that is certain. A port gets at most 200 datagrams,
-all ports together at most 1000 a second; what was sent and received is said. With mynah.pcap it also replays the UDP payloads of a capture and says which were answered.
+all ports together at most 1000 a second; what was sent and received is said. With mynah.pcap it also replays the UDP
+payloads of a capture and says which were answered.
 ]]
 
 ---

@@ -164,10 +164,15 @@ describe("nmap is not fooled, as mynah identify is not:", function()
     for _, run in pairs(plugin) do assert(not run.out:find("[%z\1-\8\11-\31\127]")) end
   end)
 
+  -- But for what Nmap says of itself, as of a connection that was reset while it looked.
+  local NMAPS = { "Host discovery disabled[^\n]*\n", "Warning: [^\n]*\n", "Strange read error from [^\n]*\n" }
+
   it("and nothing is said on stderr", function()
     for _, run in pairs(plugin) do
+      local said = run.err
+      for _, line in ipairs(NMAPS) do said = said:gsub(line, "") end
       assert.equal(0, run.exit)
-      assert.equal("", (run.err:gsub("Host discovery disabled[^\n]*\n", ""):gsub("Warning: [^\n]*\n", "")))
+      assert.equal("", said)
     end
   end)
 end)
