@@ -59,6 +59,10 @@ int my_sig_match(const my_sig *sig, const my_pair *pair, my_scratch *scratch, my
  * whole broken request back? Any other reply (an error, say) counts as the silence that is due. */
 bool my_sig_answers_control(const my_sig *sig, const my_pair *pair, my_scratch *scratch);
 
+/* Could this reply to another signature's probe be one of 'sig', were it not for the lines that
+ * bind a reply to its probe? A hint at what to ask next, and no verdict. */
+bool my_sig_hinted(const my_sig *sig, const my_pair *pair, my_scratch *scratch);
+
 typedef enum my_control { MY_CONTROL_NOT_ASKED, MY_CONTROL_SILENT, MY_CONTROL_ANSWERED } my_control;
 
 typedef enum my_state {

@@ -1,4 +1,4 @@
-/* classify.c - somebody else's traffic in Lua: whose probe a request is, and what a pair is. */
+/* classify.c - in Lua: whose probe a request is, what a pair is, and what else it looks like. */
 #include "sigdb_ref.h"
 
 static my_transport check_transport(lua_State *L, int arg)
@@ -70,10 +70,29 @@ static int l_name(lua_State *L)
   return 3;
 }
 
+/* db:hints(pair) -> names of UDP signatures whose reply this could be, see my_sig_hinted */
+static int l_hints(lua_State *L)
+{
+  sigdb_ref *r = check_sigdb(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  my_pair pair = check_pair(L, 2);
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (size_t i = 0; i < my_sigdb_count(r->db); i++) {
+    const my_sig *sig = my_sigdb_at(r->db, i);
+    my_sig_info info;
+    my_sig_get_info(sig, &info);
+    if (info.transport != MY_UDP || !my_sig_hinted(sig, &pair, r->scratch)) continue;
+    push_name(L, sig);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
 void my_lua_open_classify(lua_State *L)
 {
-  static const luaL_Reg methods[] = {
-      {"bind", l_bind}, {"fits", l_fits}, {"holds", l_holds}, {"name", l_name}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"bind", l_bind}, {"fits", l_fits},   {"holds", l_holds},
+                                     {"name", l_name}, {"hints", l_hints}, {NULL, NULL}};
   luaL_getmetatable(L, SIGDB_CLASS); /* made by my_lua_open_signature */
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, methods, 0);
