@@ -188,16 +188,36 @@ static void score_moves(my_sig *sig)
   }
 }
 
+static bool same_view(const view *a, const view *b)
+{
+  if (a == NULL || a->kind != b->kind || a->tag != b->tag || a->index != b->index ||
+      a->step_count != b->step_count)
+    return false;
+  for (size_t i = 0; i < a->step_count; i++)
+    if (!same_bytes(a->path[i].key, b->path[i].key)) return false;
+  return true;
+}
+
+/* Nobody knows where the value of a view stands, but lines that look at one value look at the same
+ * bytes: the number of the first of them. */
+static size_t first_of_view(const my_sig *sig, const view *v)
+{
+  size_t i = 0;
+  while (i < sig->line_count && !same_view(sig->lines[i].at.in, v))
+    i++;
+  return i;
+}
+
 /* Where a line stands in a reply whose length nobody knows: what counts from the end is put far
  * behind. */
-static evidence expected_evidence(const line *l)
+static evidence expected_evidence(const my_sig *sig, const line *l)
 {
   enum { FAR = 1 << 20 };
   evidence e = {.line = l, .bits = l->worth.bits, .search_bits = l->worth.search_bits};
   if (l->kind != LINE_CHECK)
     return e; /* what moves, or does not, is another matter than its bytes */
   e.from = l->at.from_end ? FAR - l->at.offset : l->at.offset;
-  if (l->at.in != NULL) e.from += FAR * (size_t)(2 + l->number % 4096); /* nobody knows where */
+  if (l->at.in != NULL) e.from += FAR * (2 + first_of_view(sig, l->at.in));
   e.to = e.from + l->at.width;
   if (l->at.to_end && l->right_count > 0) {
     const rhs *r = &l->right[0];
@@ -231,11 +251,11 @@ static my_budget branch_budget(const my_sig *sig, unsigned number)
   size_t count = 0;
   double fresh = sig->info.transport == MY_UDP ? 0 : TCP_FRESH_BITS;
   for (size_t i = 0, end; i < sig->line_count; i = end) {
-    evidence weakest = expected_evidence(&sig->lines[i]);
+    evidence weakest = expected_evidence(sig, &sig->lines[i]);
     double least_fresh = sig->lines[i].fresh_bits;
     end = group_end(sig, i);
     for (size_t k = i + 1; k < end; k++) {
-      evidence other = expected_evidence(&sig->lines[k]);
+      evidence other = expected_evidence(sig, &sig->lines[k]);
       if (total_bits(&other) < total_bits(&weakest)) weakest = other;
       least_fresh = fmin(least_fresh, sig->lines[k].fresh_bits);
     }

@@ -81,7 +81,7 @@ sig gate
       function c:on_data(bytes)
         rest = rest .. bytes
         for line in rest:gmatch "([^\n]*)\n" do
-          local answer = fn(line)
+          local answer = fn(line, self)
           if answer then self:write(answer) end
         end
         rest = rest:match "[^\n]*$"
@@ -94,9 +94,12 @@ sig gate
     return line == "WHO ARE YOU?" and "I AM THE ORACLE\n.\n" or nil
   end
   local function mute(line) return line == "WHO ARE YOU?" and "I AM THE ORACLE\n.\n" or nil end
-  local function gate(line)
-    if line == "KNOCK" then return "TICKET 4711 of ours\n" end
-    return line == "SHOW 4711" and "COME IN, STRANGER\n" or "NO\n"
+  local function gate(line, connection) -- who knocked here does not come in here
+    if line == "KNOCK" then
+      connection.knocked = true
+      return "TICKET 4711 of ours\n"
+    end
+    return line == "SHOW 4711" and not connection.knocked and "COME IN, STRANGER\n" or "NO\n"
   end
   local function locked(line) return line == "KNOCK" and "TICKET 4711 of ours\n" or "GO AWAY\n" end
   local function free(line) return line == "KNOCK" and "TICKET/FREE\n" or "NO\n" end
@@ -104,7 +107,7 @@ sig gate
   for _, row in ipairs {
     { "a step tells the version", oracle, service = "oracle", version = "1.2" },
     { "a step without an answer takes nothing away", mute, service = "oracle" },
-    { "a step carries what the reply before said", gate, service = "gate" },
+    { "a step carries what the reply before said, over a connection of its own", gate, service = "gate" },
     { "a step that must be answered refuses", locked },
     { "a case of its own", free, service = "gate" },
   } do

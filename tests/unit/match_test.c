@@ -215,6 +215,41 @@ static void test_lines(void **state)
   assert_int_equal(wrong, 0);
 }
 
+/* ---- when it came, and what came after ---- */
+
+static void test_time_and_end(void **state)
+{
+  static const struct {
+    const char *why, *line;
+    int64_t rtt_ns;
+    bool closed, matches;
+  } times[] = {
+      {"in time", "timing 5..9", 7000000, false, true},
+      {"the first moment", "timing 5..9", 5000000, false, true},
+      {"too soon", "timing 5..9", 4900000, false, false},
+      {"too late", "timing 5..9", 10000000, false, false},
+      {"nobody measured", "timing 5..9", 0, false, true},
+      {"closed", "closes", 0, true, true},
+      {"still open", "closes", 0, false, false},
+  };
+  static const uint8_t reply[] = {0x01};
+  (void)state;
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    char text[100];
+    my_match m;
+    snprintf(text, sizeof text, "service s\nsig a\n over tcp\n banner\n @0 = 01\n %s\n",
+             times[i].line);
+    const my_sig *sig = load(text);
+    my_pair pair = make_pair((my_span){NULL, 0}, (my_span){reply, sizeof reply});
+    pair.rtt_ns = times[i].rtt_ns;
+    pair.closed = times[i].closed;
+    my_sig_match(sig, &pair, scratch, &m);
+    if (m.matched != times[i].matches || my_sig_holds(sig, &pair, scratch) != m.matched)
+      fail_msg("%s: got %d", times[i].why, m.matched);
+    unload();
+  }
+}
+
 /* ---- who asked, and who answered ---- */
 
 typedef struct who_row {
@@ -361,6 +396,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lines),
+      cmocka_unit_test(test_time_and_end),
       cmocka_unit_test(test_who),
       cmocka_unit_test(test_answers_control),
       cmocka_unit_test(test_hostile_pattern),

@@ -638,6 +638,12 @@ static void test_break(void **state)
   sig = load(&db, "service s\nsig a\n send id?2 01\n @0:2 = $id\n");
   assert_int_equal(my_sig_break(sig, probe, 3), MY_ENOENT);
   my_sigdb_free(db);
+  uint8_t summed[] = {0x12, 0x34, 0x01, 0xb9};
+  sig = load(&db, "service s\nsig a\n send id?2 01 sum8(q@0:3)\n @0:2 = $id\n control q@2 ^ 80\n");
+  assert_int_equal(my_sig_break(sig, summed, 4), MY_OK); /* its checksum is right again */
+  assert_int_equal((summed[0] + summed[1] + summed[2] + summed[3]) & 0xff, 0);
+  assert_int_equal(summed[2], 0x81);
+  my_sigdb_free(db);
 }
 
 static void test_ports(void **state)
