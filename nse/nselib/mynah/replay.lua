@@ -24,7 +24,7 @@ end
 -- @param ip numeric address
 -- @param port 1 to 65535
 -- @param opts table: `timeout` seconds to wait for each reply (1), `gap` seconds from one to the next (0.01), `parallel` payloads
--- in flight (128)
+-- in flight (128), `local_hosts` addresses of ours to send from in turn (the system's choice)
 -- @return array with one table a payload: sent (bytes), reply (bytes), rtt (seconds, by the kernel's clock), from, from_port, my,
 -- my_port, peer, peer_port; where nothing came reason ("no-response", "port-unreach" …) instead
 function replay.run(t, payloads, ip, port, opts)
@@ -38,7 +38,8 @@ function replay.run(t, payloads, ip, port, opts)
       results[i] = entry
       local wait = began + (i - 1) * gap - t:now()
       if wait > 0 then t:sleep(wait) end
-      local x, why = t:udp(ip, port, { payloads[i] }, { timeout = timeout })
+      local from = opts.local_hosts and opts.local_hosts[(i - 1) % #opts.local_hosts + 1]
+      local x, why = t:udp(ip, port, { payloads[i] }, { timeout = timeout, local_host = from })
       if x then
         fill(entry, x:reply())
         x:close()
