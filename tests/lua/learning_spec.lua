@@ -92,6 +92,14 @@ local ROWS = {
   { "an echo of all", function(u) u:reply(u.data) end, SKYPE, { nonces = "0+22", fields = "" } },
   { "nothing that comes back", function(u) if u.data:sub(1, 2) == "OK" then u:reply "WELL" end end, "OK?!",
     { nonces = "", control = 0, fields = "", smallest = 2, pairs = 30 } },
+  { "a clock in the reply, which moves now and then", function(u)
+    if #u.data == 12 then u:reply("\36" .. string.pack(">I4", 1000 + u.n // 45) .. u.data:sub(5)) end
+  end, "\35abc" .. hex "91a2b3c4d5e6f708", { nonces = "4+8", fields = "", smallest = 12, pairs = 30 } },
+  { "a top bit that tells requests from replies", function(u)
+    if #u.data < 12 or u.data:byte(3) > 127 then return end
+    u:reply(u.data:sub(1, 2) .. (u.data:byte(3) == 1 and "\x81\x80" or "\x81\x84") .. u.data:sub(5, 12))
+  end, hex "a1b2 0100 0001000000000000",
+    { nonces = "0+2 4+8", control = 2, mask = 0x80, fields = "", smallest = 12, pairs = 30 } },
   { "a long request, for which the budget is small",
     function(u) if #u.data > 3 then u:reply("\9" .. u.data:sub(1, 4)) end end, LONG,
     { nonces = "0+4", fields = "", pairs = 30 } },
@@ -128,6 +136,7 @@ describe("a live server is asked", function()
         local story = row[1] .. ": " .. table.concat(prober.notes, "; ")
         assert.equal(want.nonces, offsets(known.nonces), story)
         assert.equal(want.control, known.control and known.control.offset, story)
+        if want.mask then assert.equal(want.mask, known.control.mask) end
         local fields = {}
         for i, field in ipairs(known.fields) do fields[i] = field.kind .. "@" .. field.offset end
         assert.equal(want.fields, table.concat(fields, " "), story)

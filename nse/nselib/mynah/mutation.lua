@@ -160,6 +160,8 @@ end
 
 local function is_blank(bytes) return not bytes:find("[^%z]") end
 
+local LEAST_LENGTH = 4 -- smaller numbers are everywhere
+
 --- Fields that may be a length: a number that is the request's own, less what stands before or in front of it.
 -- @return array of fields, likeliest first: those whose count begins right behind them, then those that count all
 function mutation.lengths(request)
@@ -170,7 +172,9 @@ function mutation.lengths(request)
       for _, endian in ipairs { "be", "le" } do
         local value = string.unpack((endian == "be" and ">I" or "<I") .. width, bytes)
         local left_out = #request - value
-        if value > 0 and left_out >= 0 and left_out <= math.max(offset + width, 20) then
+        -- It counts from the first byte, from its own, from behind it, or from behind a header that it stands in.
+        local from_there = left_out == 0 or left_out == offset or left_out >= offset + width
+        if value >= LEAST_LENGTH and from_there and left_out <= math.max(offset + width, 20) then
           local likely = left_out == offset + width and 0 or left_out == 0 and 1 or 2
           found[#found + 1] = { kind = "length", offset = offset, width = width, endian = endian, add = -left_out,
             likely = likely, order = #found }
@@ -226,6 +230,14 @@ function mutation.shape(replies)
     if same then shape.stable[i - 1] = true end
   end
   return shape
+end
+
+--- Another answer to the unchanged request, maybe later: what moved in it, such as a clock's second, is not stable.
+function mutation.add_to_shape(shape, reply)
+  shape.lens[#reply] = true
+  for at in pairs(shape.stable) do
+    if reply:byte(at + 1) ~= shape.reply:byte(at + 1) then shape.stable[at] = nil end
+  end
 end
 
 -- The set of differences, as XOR, between a request and its change: what a reply that follows it may show.

@@ -21,7 +21,9 @@ local PAIRS = 30         -- with fresh nonces, for the learner
 local FOLLOW_UP = 32     -- datagrams kept for what comes after the pairs are settled
 local ALL = 0xff         -- of the two changes of a byte: all its bits; the other is the least
 local CANDIDATES = 4     -- fields that are tried for a length, for a checksum
-local CONTROLS = 2       -- bytes that are tried for a control
+local CONTROLS = 3       -- bytes that are tried for a control, four times each
+local TOP_BITS = 8       -- of the first so many bytes that are tried for one before:
+local HEADER = 16
 local ALIKE = 3          -- recorded payloads of one shape that are replayed
 
 --- Make a prober of one port. Its methods run inside a task of the transport.
@@ -79,11 +81,22 @@ function Prober:ask(trials, tries, keep)
   end
 end
 
+-- The unchanged request once more: time may have moved what seemed stable.
+function Prober:refresh(known)
+  local trial = { sent = known.request }
+  self:ask({ trial }, 2)
+  if trial.reply then mutation.add_to_shape(known.shape, trial.reply) end
+end
+
 -- What one payload gets, asked up to twice: "dead", "other", "same"; nil where the budget is spent.
 function Prober:kind_of(known, payload)
   local trial = { sent = payload }
   self:ask({ trial }, 2)
-  return trial.asked and mutation.kind(known.shape, known.request, payload, trial.reply)
+  if not trial.asked then return nil end
+  local kind = mutation.kind(known.shape, known.request, payload, trial.reply)
+  if kind ~= "other" then return kind end
+  self:refresh(known)
+  return mutation.kind(known.shape, known.request, payload, trial.reply)
 end
 
 local RANK = { dead = 1, other = 2, same = 3 }
@@ -188,6 +201,7 @@ function Prober:flip_bytes(known)
   for _, trial in ipairs(trials) do
     if trial.asked then asked[#asked + 1] = trial end
   end
+  self:refresh(known)
   mutation.settle(known.shape, known.request, asked)
   known.kinds, known.back = mutation.classify(known.shape, known.request, asked)
 end
@@ -238,11 +252,14 @@ end
 
 -- Control ----------------------------------------------------------------------------------------------
 
+local function broken(known, control)
+  return mutation.fix(mutation.flip(known.request, control.offset, control.mask), known.fields)
+end
+
 -- A byte is a control where it is dead four times, and the request as it is was answered in between.
-function Prober:is_control(known, offset)
-  local broken = mutation.fix(mutation.flip(known.request, offset, ALL), known.fields)
+function Prober:is_control(known, control)
   local payloads = {}
-  for i = 1, 8, 2 do payloads[i], payloads[i + 1] = broken, known.request end
+  for i = 1, 8, 2 do payloads[i], payloads[i + 1] = broken(known, control), known.request end
   local alive, results = 0, self:send(payloads)
   for i = 1, #results do
     if results[i].reply and i % 2 == 1 then return false end
@@ -251,29 +268,53 @@ function Prober:is_control(known, offset)
   return #results == 8 and alive >= 3
 end
 
+-- A top bit often tells requests from replies, and then nobody answers: tried first, where a change was not taken.
+function Prober:top_bits(known, keep)
+  local trials, dead = {}, {}
+  for offset = 0, math.min(#known.request, HEADER) - 1 do
+    local kind = known.kinds[offset + 1]
+    if (kind == "dead" or kind == "other") and #trials < TOP_BITS then
+      local control = { offset = offset, mask = 0x80 }
+      trials[#trials + 1] = { control = control, sent = broken(known, control) }
+    end
+  end
+  self:ask(trials, 1, keep)
+  for _, trial in ipairs(trials) do
+    if trial.asked and not trial.reply then dead[#dead + 1] = trial.control end
+  end
+  return dead
+end
+
 function Prober:find_control(known, keep)
-  local tried = 0
+  local controls = self:top_bits(known, keep + 8)
   for offset = 0, #known.request - 1 do
-    if known.kinds[offset + 1] == "dead" and tried < CONTROLS and self.left >= keep + 8 then
-      tried = tried + 1
-      if self:is_control(known, offset) then
-        known.control = { offset = offset, mask = ALL }
-        return
-      end
+    if known.kinds[offset + 1] == "dead" then controls[#controls + 1] = { offset = offset, mask = ALL } end
+  end
+  for i = 1, math.min(CONTROLS, #controls) do
+    if self.left < keep + 8 then return end
+    if self:is_control(known, controls[i]) then
+      known.control = controls[i]
+      return
     end
   end
 end
 
 -- Pairs ------------------------------------------------------------------------------------------------
 
--- Fresh requests and their replies, from many ports, and from many addresses where the target is this machine.
+-- Fresh requests and their replies, from many ports, and from many addresses where the target is this machine: those of them
+-- that it answers.
 function Prober:collect(known, count)
-  local payloads = {}
+  local payloads, first, welcome = {}, self.hosts and math.min(count, #self.hosts) or 0, {}
   for i = 1, count do
     payloads[i] = mutation.fix(mutation.redraw(known.request, known.nonces, self.random), known.fields)
   end
   known.pairs = {}
-  for _, result in ipairs(self:send(payloads, self.hosts)) do
+  for i, result in ipairs(self:send(table.move(payloads, 1, first, 1, {}), self.hosts)) do
+    if result.reply then
+      known.pairs[#known.pairs + 1], welcome[#welcome + 1] = result, self.hosts[i]
+    end
+  end
+  for _, result in ipairs(self:send(table.move(payloads, first + 1, count, 1, {}), welcome[1] and welcome)) do
     if result.reply then known.pairs[#known.pairs + 1] = result end
   end
 end
