@@ -29,6 +29,7 @@
 void my_lua_open_signature(lua_State *L);
 void my_lua_open_match(lua_State *L);
 void my_lua_open_classify(lua_State *L);
+void my_lua_open_learn(lua_State *L);
 void my_lua_open_capture(lua_State *L);
 void my_lua_open_engine(lua_State *L);
 void my_lua_open_pump(lua_State *L);

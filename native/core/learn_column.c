@@ -1,0 +1,120 @@
+/* learn_column.c - what the bytes of a reply do that no relation explains: stay, keep some of their
+ * bits, or move by themselves. */
+#include "learn.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint8_t reply_byte(const told *t, size_t at)
+{
+  return t->pair.reply.data[at];
+}
+
+/* ---- what moves ---- */
+
+static bool same_request(const told *a, const told *b)
+{
+  return same_bytes(a->pair.request, b->pair.request);
+}
+
+/* Over all replies to one and the same request: how many pairs of them there are, and whether the
+ * byte differs in each. */
+static bool always_differs(const lesson *s, size_t at, size_t *compared)
+{
+  enum { LOOKED_AT = 48 };
+  size_t n = s->count < LOOKED_AT ? s->count : LOOKED_AT;
+  *compared = 0;
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < i; k++) {
+      if (!same_request(s->list[i], s->list[k])) continue;
+      (*compared)++;
+      if (reply_byte(s->list[i], at) == reply_byte(s->list[k], at)) return false;
+    }
+  return true;
+}
+
+/* A single byte may differ three times by chance; two side by side hardly. */
+static void find_moving(lesson *s)
+{
+  enum { COMPARED_MIN = 3, WIDTH_MIN = 2 };
+  for (size_t at = 0; at < s->look; at++) {
+    size_t width = 0, compared = 0;
+    while (lesson_is_free(s, at + width, 1) && always_differs(s, at + width, &compared) &&
+           compared >= COMPARED_MIN)
+      width++;
+    if (width < WIDTH_MIN) continue;
+    lesson_add(s, &(finding){FOUND_MOVING, .at = (uint16_t)at, .width = (uint16_t)width,
+                             .weight = (double)width});
+    at += width;
+  }
+}
+
+/* ---- what stays ---- */
+
+/* Bits that are the same in n different values by chance agree with 1 in 2^(n-1): a nibble that is
+ * all the same is believed at 6 bits, one of two there are; a bit by itself at 8. */
+static uint8_t believed_bits(uint8_t same, size_t values)
+{
+  double each = (double)values - 1;
+  uint8_t mask = 0;
+  if (4 * each - 1 >= 6 && (same & 0x0f) == 0x0f) mask |= 0x0f;
+  if (4 * each - 1 >= 6 && (same & 0xf0) == 0xf0) mask |= 0xf0;
+  return each - 3 >= 5 ? same : mask;
+}
+
+static void find_masks(lesson *s)
+{
+  enum { VALUES_MIN = 3, BITS_MIN = 3 };
+  for (size_t at = 0; at < s->look; at++) {
+    uint8_t every = 0xff, some = 0;
+    if (!lesson_is_free(s, at, 1)) continue;
+    for (size_t i = 0; i < s->count; i++) {
+      every &= reply_byte(s->list[i], at);
+      some |= reply_byte(s->list[i], at);
+    }
+    size_t values = count_values(s, OF_REPLY, at, 1);
+    if (values < VALUES_MIN) continue;
+    uint8_t mask = believed_bits((uint8_t)(every | ~some), values);
+    if (__builtin_popcount(mask) < BITS_MIN) continue;
+    /* High bits that are all zero say that numbers are small, no more. */
+    if ((every & mask) == 0) continue;
+    lesson_add(s, &(finding){FOUND_MASK, .at = (uint16_t)at, .width = 1, .bits = every & mask,
+                             .mask = mask, .weight = 0.9 * __builtin_popcount(mask)});
+  }
+}
+
+static bool is_copied(const lesson *s, size_t at)
+{
+  return at < s->request_len && !s->varies[at] && !s->nonce[at] &&
+         s->list[0]->pair.request.data[at] == reply_byte(s->list[0], at);
+}
+
+/* Runs of bytes that stay, cut where they stop being a copy of the request: those are other
+ * evidence. Long runs are cut, so that a part can be left out. */
+static void find_constants(lesson *s)
+{
+  enum { WIDTH_MAX = 8 };
+  for (size_t at = 0; at < s->look; at++) {
+    size_t width = 0;
+    bool copied = is_copied(s, at);
+    while (width < WIDTH_MAX && lesson_is_free(s, at + width, 1) &&
+           count_values(s, OF_REPLY, at + width, 1) == 1 && is_copied(s, at + width) == copied)
+      width++;
+    if (width == 0) continue;
+    lesson_add(s, &(finding){FOUND_CONSTANT, .at = (uint16_t)at, .width = (uint16_t)width,
+                             .copied = copied, .weight = (double)width});
+    at += width - 1;
+  }
+}
+
+void find_columns(lesson *s)
+{
+  bool one_length = s->count >= 2;
+  size_t len = s->list[0]->pair.reply.len;
+  for (size_t i = 1; i < s->count; i++)
+    one_length &= s->list[i]->pair.reply.len == len;
+  if (one_length) lesson_add(s, &(finding){FOUND_LENGTH_OF_REPLY, .k = (int64_t)len, .weight = 4});
+  find_masks(s);
+  find_moving(s);
+  find_constants(s);
+}

@@ -1,0 +1,196 @@
+/* learn_pair.c - pairs kept, and messages made into pairs: which request does a reply answer? */
+#include "learn_pair.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory ---- */
+
+void store_free(store *s)
+{
+  arena_free(&s->memory);
+  free(s->pairs);
+  free(s->flows);
+  free(s->servers);
+  *s = (store){0};
+}
+
+static bool copy_span(store *s, my_span *bytes)
+{
+  static const uint8_t none;
+  if (bytes->len == 0) {
+    *bytes = (my_span){&none, 0};
+    return true;
+  }
+  char *copy = arena_text(&s->memory, (const char *)bytes->data, bytes->len);
+  bytes->data = (const uint8_t *)copy;
+  return copy != NULL;
+}
+
+/* Room for one more element; the array doubles. */
+static void *grow_array(void *array, size_t count, size_t size)
+{
+  bool full = count == 0 || (count >= 16 && (count & (count - 1)) == 0);
+  if (!full) return array;
+  return realloc(array, size * (count == 0 ? 16 : 2 * count));
+}
+
+/* Servers are told apart by address and port, and by the number given. */
+static int server_number(store *s, const my_endpoint *peer, uint32_t given, uint32_t *out)
+{
+  for (size_t i = 0; i < s->server_count; i++) {
+    const known_server *k = &s->servers[i];
+    if (k->given == given && k->peer.port == peer->port &&
+        my_endpoint_same_address(&k->peer, peer)) {
+      *out = (uint32_t)i;
+      return MY_OK;
+    }
+  }
+  if (s->server_count == SERVERS_MAX) {
+    *out = SERVERS_MAX;
+    return MY_OK;
+  }
+  known_server *list = grow_array(s->servers, s->server_count, sizeof *list);
+  if (list == NULL) return MY_ENOMEM;
+  s->servers = list;
+  *out = (uint32_t)s->server_count;
+  list[s->server_count++] = (known_server){*peer, given};
+  return MY_OK;
+}
+
+int store_pair(store *s, const my_pair *pair, my_transport transport, uint32_t server,
+               uint32_t flow)
+{
+  kept_pair p = {.told = {*pair, transport, server, flow}};
+  if (pair->request.len > MY_LEARN_BYTES || pair->reply.len > MY_LEARN_BYTES) return MY_ERANGE;
+  if (s->pair_count == MY_LEARN_PAIRS) return MY_EFULL;
+  kept_pair *list = grow_array(s->pairs, s->pair_count, sizeof *list);
+  if (list == NULL) return MY_ENOMEM;
+  s->pairs = list;
+  if (!copy_span(s, &p.told.pair.request) || !copy_span(s, &p.told.pair.reply) ||
+      server_number(s, &pair->peer, server, &p.told.server) != MY_OK)
+    return MY_ENOMEM;
+  s->pairs[s->pair_count++] = p;
+  return MY_OK;
+}
+
+/* ---- messages ---- */
+
+/* The flow of that number; the one silent longest makes room for a new one. */
+static int find_flow(store *s, uint32_t number, heard_flow **out)
+{
+  heard_flow *oldest = NULL;
+  for (size_t i = 0; i < s->flow_count; i++) {
+    if (s->flows[i].number == number) {
+      *out = &s->flows[i];
+      return MY_OK;
+    }
+    if (oldest == NULL || s->flows[i].used < oldest->used) oldest = &s->flows[i];
+  }
+  if (s->flow_count == FLOWS_MAX) {
+    *oldest = (heard_flow){.number = number};
+    *out = oldest;
+    return MY_OK;
+  }
+  heard_flow *list = grow_array(s->flows, s->flow_count, sizeof *list);
+  if (list == NULL) return MY_ENOMEM;
+  s->flows = list;
+  list[s->flow_count] = (heard_flow){.number = number};
+  *out = &list[s->flow_count++];
+  return MY_OK;
+}
+
+static int hear_request(store *s, heard_flow *f, my_span data)
+{
+  if (s->heard_bytes + data.len > HEARD_BYTES) return MY_EFULL;
+  if (!copy_span(s, &data)) return MY_ENOMEM;
+  s->heard_bytes += data.len;
+  memmove(f->waiting + 1, f->waiting, sizeof f->waiting - sizeof f->waiting[0]);
+  f->waiting[0] = data;
+  if (f->count < MY_LEARN_WAITING) f->count++;
+  return MY_OK;
+}
+
+static int hear_reply(store *s, const heard_flow *f, const my_message *m)
+{
+  my_pair pair = {.request = f->waiting[0],
+                  .reply = m->data,
+                  .my = m->client,
+                  .peer = m->peer,
+                  .from = m->from,
+                  .now_unix_ns = m->time_unix_ns};
+  int rc = store_pair(s, &pair, m->transport, m->server, m->flow);
+  if (rc != MY_OK || f->count < 2) return rc;
+  my_span *earlier = arena_alloc(&s->memory, (f->count - 1) * sizeof *earlier);
+  if (earlier == NULL) return MY_ENOMEM;
+  memcpy(earlier, f->waiting + 1, (f->count - 1) * sizeof *earlier);
+  s->pairs[s->pair_count - 1].earlier = earlier;
+  s->pairs[s->pair_count - 1].earlier_count = f->count - 1;
+  return MY_OK;
+}
+
+int store_message(store *s, const my_message *m)
+{
+  heard_flow *f;
+  int rc = find_flow(s, m->flow, &f);
+  if (rc != MY_OK) return rc;
+  f->used = ++s->clock;
+  if (m->data.len == 0) return MY_OK;
+  if (m->data.len > MY_LEARN_BYTES) return MY_ERANGE;
+  if (m->from_client) return hear_request(s, f, m->data);
+  return f->count > 0 ? hear_reply(s, f, m) : MY_OK; /* the peer spoke first: no pair */
+}
+
+/* ---- which request a reply answers ---- */
+
+typedef struct window {
+  size_t at; /* two bytes of the request come back there */
+  size_t held;
+} window;
+
+static bool holds_window(my_span request, my_span reply, size_t at)
+{
+  return at + 2 <= request.len && at + 2 <= reply.len &&
+         memcmp(request.data + at, reply.data + at, 2) == 0;
+}
+
+/* Do the requests differ there from what follows each other? Else everything holds. */
+static size_t changes(const store *s, size_t at)
+{
+  size_t n = 0;
+  for (size_t i = 1; i < s->pair_count; i++) {
+    my_span a = s->pairs[i - 1].told.pair.request, b = s->pairs[i].told.pair.request;
+    n += at + 2 <= a.len && at + 2 <= b.len && memcmp(a.data + at, b.data + at, 2) != 0;
+  }
+  return n;
+}
+
+/* The two bytes that come back most often among those that change most of the time. */
+static window strongest_window(const store *s)
+{
+  enum { LOOKED_AT = 64 };
+  window best = {0};
+  for (size_t at = 0; at < LOOKED_AT; at++) {
+    window w = {at, 0};
+    if (changes(s, at) * 2 < s->pair_count) continue;
+    for (size_t i = 0; i < s->pair_count; i++)
+      w.held += holds_window(s->pairs[i].told.pair.request, s->pairs[i].told.pair.reply, at);
+    if (w.held > best.held) best = w;
+  }
+  return best;
+}
+
+void store_settle(store *s)
+{
+  window w = strongest_window(s);
+  if (w.held < 3 || w.held * 2 < s->pair_count) return;
+  for (size_t i = 0; i < s->pair_count; i++) {
+    kept_pair *p = &s->pairs[i];
+    if (holds_window(p->told.pair.request, p->told.pair.reply, w.at)) continue;
+    for (size_t k = 0; k < p->earlier_count; k++)
+      if (holds_window(p->earlier[k], p->told.pair.reply, w.at)) {
+        p->told.pair.request = p->earlier[k];
+        break;
+      }
+  }
+}

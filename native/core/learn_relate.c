@@ -1,0 +1,375 @@
+/* learn_relate.c - what the replies of a lesson owe to their requests, to addresses, to their
+ * length and to the clock. Every relation pays for the number of those that were tried: it is
+ * believed only where chance would have to be lucky over many bits. */
+#include "learn.h"
+
+#include "compare.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+  TRIED_BITS = 17,     /* log2 of the relations of the kind that are tried on one lesson */
+  SAME_PLACE_BITS = 8, /* less for what comes back where it stood: most that comes back does */
+  VALUE_BITS_MAX = 24, /* that one more value can prove */
+  FIRST_ECHO_MAX = 8
+};
+
+static const uint8_t *byte_of(const told *t, of_kind of, size_t at)
+{
+  return (of == OF_REQUEST ? t->pair.request.data : t->pair.reply.data) + at;
+}
+
+bool lesson_is_free(const lesson *s, size_t at, size_t width)
+{
+  for (size_t i = at; i < at + width; i++)
+    if (i >= s->look || s->taken[i]) return false;
+  return true;
+}
+
+bool lesson_add(lesson *s, const finding *f)
+{
+  if (s->found_count == FINDINGS_MAX) return false;
+  s->found[s->found_count++] = *f;
+  for (size_t i = f->at; i < (size_t)f->at + f->width && i < LOOK_MAX; i++)
+    s->taken[i] = true;
+  return true;
+}
+
+/* ---- how much a relation on these values proves ---- */
+
+size_t count_values(const lesson *s, of_kind of, size_t at, size_t width)
+{
+  enum { COMPARED_MAX = 64 }; /* more values prove no more */
+  const told *distinct[COMPARED_MAX];
+  size_t n = 0;
+  for (size_t i = 0; i < s->count && n < COMPARED_MAX; i++) {
+    size_t k = 0;
+    while (k < n && memcmp(byte_of(distinct[k], of, at), byte_of(s->list[i], of, at), width) != 0)
+      k++;
+    if (k == n) distinct[n++] = s->list[i];
+  }
+  return n;
+}
+
+static uint64_t number_at(const told *t, of_kind of, size_t at, size_t width)
+{
+  return to_number((my_span){byte_of(t, of, at), width});
+}
+
+/* The bytes of a run of the request that vary: the first, and how many there are. */
+static size_t varying(const lesson *s, size_t from, size_t width, size_t *first)
+{
+  size_t n = 0;
+  for (size_t i = from; i < from + width; i++)
+    if (s->varies[i] && n++ == 0) *first = i;
+  return n;
+}
+
+/* Values that only count on prove little: any other counter may run beside them. */
+static bool is_counter(const lesson *s, size_t at, size_t width, size_t values)
+{
+  uint64_t least = UINT64_MAX, most = 0;
+  width = width > 8 ? 8 : width;
+  for (size_t i = 0; i < s->count; i++) {
+    uint64_t v = number_at(s->list[i], OF_REQUEST, at, width);
+    least = v < least ? v : least;
+    most = v > most ? v : most;
+  }
+  return most - least < 8 * (uint64_t)values;
+}
+
+static double echo_weight(const lesson *s, size_t from, size_t width)
+{
+  size_t first = 0, n = varying(s, from, width, &first), end = from + width;
+  if (n == 0) return 0;
+  size_t values = count_values(s, OF_REQUEST, from, width);
+  double each = fmin(8.0 * (double)n, VALUE_BITS_MAX);
+  while (end > first && !s->varies[end - 1])
+    end--;
+  if (is_counter(s, first, end - first, values)) each = 1;
+  return each * (double)(values - 1);
+}
+
+/* ---- echoes ---- */
+
+typedef struct run {
+  size_t source, at, width;
+} run;
+
+static bool same_everywhere(const lesson *s, size_t source, size_t at)
+{
+  for (size_t i = 0; i < s->count; i++)
+    if (*byte_of(s->list[i], OF_REQUEST, source) != *byte_of(s->list[i], OF_REPLY, at))
+      return false;
+  return true;
+}
+
+/* Zeros at the ends stand in most messages, whatever was asked; and nothing is explained twice. */
+static bool trim(const lesson *s, run *r)
+{
+  while (r->width > 0 && (s->taken[r->at] || (!s->varies[r->source] &&
+                                              *byte_of(s->list[0], OF_REQUEST, r->source) == 0))) {
+    r->source++;
+    r->at++;
+    r->width--;
+  }
+  size_t kept = 0;
+  while (kept < r->width && !s->taken[r->at + kept])
+    kept++;
+  r->width = kept;
+  while (r->width > 0 && !s->varies[r->source + r->width - 1] &&
+         *byte_of(s->list[0], OF_REQUEST, r->source + r->width - 1) == 0)
+    r->width--;
+  return r->width > 0;
+}
+
+/* The run of bytes that come back with the most evidence, over all shifts. */
+static double best_run(const lesson *s, run *best)
+{
+  double most = 0;
+  for (size_t d = 0; d < s->request_len + s->look; d++) {
+    size_t q = d < s->request_len ? d : 0, r = d < s->request_len ? 0 : d - s->request_len + 1;
+    for (; q < s->request_len && r < s->look; q++, r++) {
+      run here = {q, r, 0};
+      while (q < s->request_len && r < s->look && same_everywhere(s, q, r)) {
+        q++;
+        r++;
+        here.width++;
+      }
+      if (here.width == 0 || !trim(s, &here)) continue;
+      double weight = echo_weight(s, here.source, here.width);
+      if (here.source == here.at) weight += weight > 0 ? SAME_PLACE_BITS : 0;
+      if (weight > most) {
+        most = weight;
+        *best = here;
+      }
+    }
+  }
+  return most;
+}
+
+static void mark_nonces(lesson *s, size_t from, size_t width)
+{
+  for (size_t i = from; i < from + width; i++)
+    s->nonce[i] = s->varies[i];
+}
+
+static void find_echoes(lesson *s)
+{
+  run best;
+  for (double weight; (weight = best_run(s, &best)) >= TRIED_BITS;) {
+    mark_nonces(s, best.source, best.width);
+    if (!lesson_add(s,
+                    &(finding){FOUND_ECHO, .at = (uint16_t)best.at, .width = (uint16_t)best.width,
+                               .source = (uint16_t)best.source, .weight = weight}))
+      break;
+  }
+}
+
+static bool is_common(uint8_t c)
+{
+  return c <= 1 || c == 0xff;
+}
+
+/* One request alone, sent again and again: what comes back at its very start is taken for an id, as
+ * a third of all protocols have one there, if it is no number that any message begins with. */
+static void find_first_echo(lesson *s)
+{
+  size_t width = 0;
+  while (width < FIRST_ECHO_MAX && width < s->request_len && lesson_is_free(s, width, 1) &&
+         !s->varies[width] && same_everywhere(s, width, width))
+    width++;
+  size_t id = width >= 8 ? 8 : width >= 4 ? 4 : width >= 2 ? 2 : 0;
+  if (id == 0 || id == s->request_len) return;
+  const uint8_t *bytes = byte_of(s->list[0], OF_REQUEST, 0);
+  if (is_common(bytes[0]) || is_common(bytes[1])) return;
+  for (size_t i = 0; i < id; i++)
+    s->nonce[i] = true;
+  lesson_add(s, &(finding){FOUND_ECHO, .at = 0, .width = (uint16_t)id, .source = 0, .weight = 1});
+}
+
+/* ---- changed echoes ---- */
+
+static bool is_reversed(const lesson *s, size_t source, size_t at, size_t width)
+{
+  for (size_t i = 0; i < s->count; i++)
+    for (size_t b = 0; b < width; b++)
+      if (*byte_of(s->list[i], OF_REQUEST, source + width - 1 - b) !=
+          *byte_of(s->list[i], OF_REPLY, at + b))
+        return false;
+  return true;
+}
+
+static uint64_t difference(const told *t, size_t source, size_t at, size_t width)
+{
+  uint64_t mask = width == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * width) - 1;
+  return (number_at(t, OF_REPLY, at, width) - number_at(t, OF_REQUEST, source, width)) & mask;
+}
+
+/* reply = request + k, for a k that is no more than a step. */
+static bool is_added(const lesson *s, size_t source, size_t at, size_t width, int64_t *k)
+{
+  enum { STEP_MAX = 16 };
+  uint64_t first = difference(s->list[0], source, at, width);
+  if (first == 0 || first > STEP_MAX) return false;
+  for (size_t i = 1; i < s->count; i++)
+    if (difference(s->list[i], source, at, width) != first) return false;
+  *k = (int64_t)first;
+  return true;
+}
+
+static void find_changed(lesson *s, size_t width)
+{
+  for (size_t source = 0; source + width <= s->request_len; source++) {
+    double weight = echo_weight(s, source, width);
+    if (weight < TRIED_BITS || s->nonce[source]) continue;
+    for (size_t at = 0; at + width <= s->look; at++) {
+      finding f = {.at = (uint16_t)at,
+                   .width = (uint16_t)width,
+                   .source = (uint16_t)source,
+                   .weight = weight};
+      if (!lesson_is_free(s, at, width)) continue;
+      if (is_reversed(s, source, at, width))
+        f.kind = FOUND_REVERSED;
+      else if (is_added(s, source, at, width, &f.k))
+        f.kind = FOUND_ADDED;
+      else
+        continue;
+      if (!lesson_add(s, &f)) return;
+      mark_nonces(s, source, width);
+    }
+  }
+}
+
+/* ---- addresses ---- */
+
+static bool has_address(const lesson *s, size_t at, bool mine, const uint8_t key[4])
+{
+  for (size_t i = 0; i < s->count; i++) {
+    const my_endpoint *e = mine ? &s->list[i]->pair.my : &s->list[i]->pair.peer;
+    if (e->family != 4) return false;
+    for (size_t b = 0; b < 4; b++)
+      if ((*byte_of(s->list[i], OF_REPLY, at + b) ^ key[b]) != e->bytes[b]) return false;
+  }
+  return true;
+}
+
+/* Bytes of the request that are the same in all and turn the reply's into our address. */
+static bool find_key(const lesson *s, size_t at, size_t *source)
+{
+  for (size_t q = 0; q + 4 <= s->request_len; q++) {
+    if (s->varies[q] || s->varies[q + 1] || s->varies[q + 2] || s->varies[q + 3]) continue;
+    if (has_address(s, at, true, byte_of(s->list[0], OF_REQUEST, q))) {
+      *source = q;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* An address that stands in the request too comes back, that is all. */
+static bool stands_in_request(const lesson *s, size_t at)
+{
+  my_span four = {byte_of(s->list[0], OF_REPLY, at), 4};
+  return find_bytes(s->list[0]->pair.request, four) != SIZE_MAX;
+}
+
+static void find_addresses(lesson *s)
+{
+  static const uint8_t plain[4];
+  for (size_t at = 0; at + 4 <= s->look; at++) {
+    finding f = {FOUND_MY_IP, .at = (uint16_t)at, .width = 4, .weight = 32 - TRIED_BITS};
+    size_t source = 0;
+    if (!lesson_is_free(s, at, 4) || stands_in_request(s, at)) continue;
+    if (find_key(s, at, &source)) {
+      f.has_key = memcmp(byte_of(s->list[0], OF_REQUEST, source), plain, 4) != 0;
+      f.source = (uint16_t)source;
+    }
+    if (!f.has_key && !has_address(s, at, true, plain)) {
+      if (!has_address(s, at, false, plain)) continue;
+      f.kind = FOUND_PEER_IP;
+    }
+    lesson_add(s, &f);
+  }
+}
+
+static void find_port(lesson *s)
+{
+  for (size_t at = 0; at + 2 <= s->look; at++) {
+    size_t i = 0;
+    if (!lesson_is_free(s, at, 2) || count_values(s, OF_REPLY, at, 2) < 3) continue;
+    while (i < s->count && number_at(s->list[i], OF_REPLY, at, 2) == s->list[i]->pair.my.port)
+      i++;
+    if (i == s->count)
+      lesson_add(s, &(finding){FOUND_MY_PORT, .at = (uint16_t)at, .width = 2, .weight = 16});
+  }
+}
+
+/* ---- lengths and clocks ---- */
+
+static bool is_length(const lesson *s, size_t at, size_t width, int64_t *k)
+{
+  bool several = false;
+  for (size_t i = 0; i < s->count; i++) {
+    const told *t = s->list[i];
+    int64_t add = (int64_t)number_at(t, OF_REPLY, at, width) - (int64_t)t->pair.reply.len;
+    if (i > 0 && add != *k) return false;
+    several |= t->pair.reply.len != s->list[0]->pair.reply.len;
+    *k = add;
+  }
+  bool usual = *k == 0 || *k == -(int64_t)(at + width);
+  return *k <= 16 && *k >= -64 && (several || (usual && at <= 4 && width == 2));
+}
+
+static void find_lengths(lesson *s)
+{
+  for (size_t width = 4; width >= 1; width /= 2)
+    for (size_t at = 0; at + width <= s->look && at < 32; at++) {
+      finding f = {FOUND_LENGTH, .at = (uint16_t)at, .width = (uint16_t)width, .weight = 12};
+      if (lesson_is_free(s, at, width) && is_length(s, at, width, &f.k)) lesson_add(s, &f);
+    }
+}
+
+/* Is it the time of day, to a few seconds, in every reply? A clock may be wrong by more, but the
+ * small numbers that look like one are not this exact. */
+static bool is_clock(const lesson *s, size_t at, int64_t epoch)
+{
+  enum { EXACT = 3 };
+  for (size_t i = 0; i < s->count; i++) {
+    const told *t = s->list[i];
+    int64_t now = t->pair.now_unix_ns / 1000000000 + epoch;
+    int64_t off = (int64_t)number_at(t, OF_REPLY, at, 4) - (now & UINT32_MAX);
+    if (t->pair.now_unix_ns == 0 || off > EXACT || off < -EXACT) return false;
+  }
+  return true;
+}
+
+static void find_clocks(lesson *s)
+{
+  static const int64_t ntp_epoch = 2208988800; /* RFC 5905: 1900 to 1970 */
+  for (size_t at = 0; at + 4 <= s->look; at++) {
+    finding f = {FOUND_NTP, .at = (uint16_t)at, .width = 4, .weight = 32 - TRIED_BITS};
+    if (!lesson_is_free(s, at, 4)) continue;
+    if (!is_clock(s, at, ntp_epoch)) {
+      if (!is_clock(s, at, 0)) continue;
+      f.kind = FOUND_UNIX;
+    }
+    lesson_add(s, &f);
+  }
+}
+
+void find_relations(lesson *s)
+{
+  find_echoes(s);
+  find_changed(s, 4);
+  find_changed(s, 2);
+  find_addresses(s);
+  find_port(s);
+  find_clocks(s);
+  find_lengths(s);
+  bool echoed = false;
+  for (size_t i = 0; i < s->found_count; i++)
+    echoed |= s->found[i].kind == FOUND_ECHO;
+  if (!echoed) find_first_echo(s);
+}
