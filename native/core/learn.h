@@ -12,7 +12,10 @@ typedef struct told {
   uint32_t server, flow;
 } told;
 
-enum { LOOK_MAX = 256 /* bytes of a reply in which relations are looked for */, FINDINGS_MAX = 48 };
+enum {
+  LOOK_MAX = 256 /* bytes of a reply in which relations are looked for */,
+  FINDINGS_MAX = 320
+};
 
 typedef enum finding_kind {
   FOUND_LENGTH_OF_REPLY, /* len = k */
@@ -27,7 +30,7 @@ typedef enum finding_kind {
   FOUND_UNIX,
   FOUND_MASK,    /* bits that stay */
   FOUND_MOVING,  /* differs between replies to one request */
-  FOUND_CONSTANT /* stays */
+  FOUND_CONSTANT /* stays; a byte each */
 } finding_kind;
 
 typedef struct finding {

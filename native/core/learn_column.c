@@ -89,22 +89,13 @@ static bool is_copied(const lesson *s, size_t at)
          s->list[0]->pair.request.data[at] == reply_byte(s->list[0], at);
 }
 
-/* Runs of bytes that stay, cut where they stop being a copy of the request: those are other
- * evidence. Long runs are cut, so that a part can be left out. */
+/* A byte each, so that the fewest can be chosen. */
 static void find_constants(lesson *s)
 {
-  enum { WIDTH_MAX = 8 };
-  for (size_t at = 0; at < s->look; at++) {
-    size_t width = 0;
-    bool copied = is_copied(s, at);
-    while (width < WIDTH_MAX && lesson_is_free(s, at + width, 1) &&
-           count_values(s, OF_REPLY, at + width, 1) == 1 && is_copied(s, at + width) == copied)
-      width++;
-    if (width == 0) continue;
-    lesson_add(s, &(finding){FOUND_CONSTANT, .at = (uint16_t)at, .width = (uint16_t)width,
-                             .copied = copied, .weight = (double)width});
-    at += width - 1;
-  }
+  for (size_t at = 0; at < s->look; at++)
+    if (lesson_is_free(s, at, 1) && count_values(s, OF_REPLY, at, 1) == 1)
+      lesson_add(s, &(finding){FOUND_CONSTANT, .at = (uint16_t)at, .width = 1,
+                               .copied = is_copied(s, at), .weight = 1});
 }
 
 void find_columns(lesson *s)

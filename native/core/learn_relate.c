@@ -105,22 +105,30 @@ static bool same_everywhere(const lesson *s, size_t source, size_t at)
   return true;
 }
 
-/* Zeros at the ends stand in most messages, whatever was asked; and nothing is explained twice. */
+/* Fixed bytes at an end of the run, up to the first that varies. */
+static size_t fixed_end(const lesson *s, const run *r, bool last)
+{
+  size_t n = 0;
+  while (n < r->width && !s->varies[r->source + (last ? r->width - 1 - n : n)])
+    n++;
+  return n;
+}
+
+/* Nothing is explained twice; and a few fixed bytes beside what varies are more likely a header
+ * that both sides write than a part of what comes back. */
 static bool trim(const lesson *s, run *r)
 {
-  while (r->width > 0 && (s->taken[r->at] || (!s->varies[r->source] &&
-                                              *byte_of(s->list[0], OF_REQUEST, r->source) == 0))) {
-    r->source++;
-    r->at++;
-    r->width--;
-  }
-  size_t kept = 0;
-  while (kept < r->width && !s->taken[r->at + kept])
-    kept++;
-  r->width = kept;
-  while (r->width > 0 && !s->varies[r->source + r->width - 1] &&
-         *byte_of(s->list[0], OF_REQUEST, r->source + r->width - 1) == 0)
-    r->width--;
+  enum { EDGE_MAX = 4 };
+  size_t skip = 0, width = 0;
+  while (skip < r->width && s->taken[r->at + skip])
+    skip++;
+  while (skip + width < r->width && !s->taken[r->at + skip + width])
+    width++;
+  *r = (run){r->source + skip, r->at + skip, width};
+  size_t edge = fixed_end(s, r, false);
+  if (edge < EDGE_MAX) *r = (run){r->source + edge, r->at + edge, r->width - edge};
+  edge = fixed_end(s, r, true);
+  if (edge < EDGE_MAX) r->width -= edge;
   return r->width > 0;
 }
 
@@ -361,9 +369,10 @@ static void find_clocks(lesson *s)
 
 void find_relations(lesson *s)
 {
-  find_echoes(s);
+  find_changed(s, 8); /* before echoes: each byte of it comes back, too */
   find_changed(s, 4);
   find_changed(s, 2);
+  find_echoes(s);
   find_addresses(s);
   find_port(s);
   find_clocks(s);

@@ -321,7 +321,19 @@ static void write_line(text *t, const lesson *s, const finding *f)
 /* Lines stand in the order of what they look at, that about the length before all. */
 static int rank_of(const finding *f)
 {
-  return f->kind == FOUND_LENGTH_OF_REPLY ? -1 : f->at;
+  return f->kind == FOUND_LENGTH_OF_REPLY ? -1 : f->at + f->width;
+}
+
+/* Bytes that stay, side by side, make one line. */
+static void extend(const lesson *s, const bool *use, finding *first)
+{
+  enum { WIDTH_MAX = 16 };
+  for (size_t i = 0; first->kind == FOUND_CONSTANT && i < s->found_count; i++) {
+    const finding *f = &s->found[i]; /* they were found in their order */
+    if (use[i] && f->kind == FOUND_CONSTANT && f->copied == first->copied &&
+        f->at == first->at + first->width && first->width < WIDTH_MAX)
+      first->width++;
+  }
 }
 
 static const finding *next_line(const lesson *s, const bool *use, const finding *after)
@@ -426,8 +438,12 @@ void write_signature(text *t, const lesson *s, const bool *use, const told *cons
   if (!has_nonce(s, use) && s->list[0]->transport == MY_UDP)
     text_add(t, "  nofresh                           # nothing that was sent comes back\n");
   write_send(t, s, o);
-  for (const finding *f = next_line(s, use, NULL); f != NULL; f = next_line(s, use, f))
-    write_line(t, s, f);
+  finding whole;
+  for (const finding *f = next_line(s, use, NULL); f != NULL; f = next_line(s, use, &whole)) {
+    whole = *f;
+    extend(s, use, &whole);
+    write_line(t, s, &whole);
+  }
   if (o->control_key.len > 0) {
     text_add(t, "  control q@%u ^ ", o->control_at);
     text_hex(t, o->control_key);

@@ -1,0 +1,500 @@
+/* learn_test.c - what the learner finds in conversations whose truth is known, and what it must not
+ * find in those that only look like it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mynah/check.h"
+#include "mynah/learn.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+
+/* ---- chance, the same every time ---- */
+
+static uint64_t seed = 1;
+
+static uint32_t draw(uint32_t below)
+{
+  seed = seed * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)((seed >> 33) % below);
+}
+
+static void draw_bytes(uint8_t *out, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    out[i] = (uint8_t)draw(256);
+}
+
+/* ---- conversations ---- */
+
+enum { CLIENTS = 4 };
+
+typedef struct talk {
+  my_learner *learner;
+  unsigned server, client; /* who talks */
+  uint8_t q[128], r[256];
+  size_t q_len, r_len;
+} talk;
+
+static my_endpoint host(unsigned last, uint16_t port)
+{
+  char address[32];
+  my_endpoint e;
+  snprintf(address, sizeof address, "192.168.0.%u", last);
+  assert_int_equal(my_endpoint_parse(&e, address, port), MY_OK);
+  return e;
+}
+
+static my_message message(const talk *t, bool from_client, const uint8_t *data, size_t len)
+{
+  my_message m = {.transport = MY_UDP,
+                  .flow = t->server * 100 + t->client,
+                  .from_client = from_client,
+                  .client = host(19 + t->client % 2, (uint16_t)(4000 + 77 * t->client)),
+                  .peer = host(100 + t->server, 34567),
+                  .time_unix_ns = 1700000000 * INT64_C(1000000000),
+                  .data = {data, len}};
+  if (!from_client) m.from = m.peer;
+  return m;
+}
+
+static void ask(talk *t)
+{
+  my_message m = message(t, true, t->q, t->q_len);
+  assert_int_equal(my_learner_hear(t->learner, &m), MY_OK);
+}
+
+static void answer(talk *t)
+{
+  my_message m = message(t, false, t->r, t->r_len);
+  assert_int_equal(my_learner_hear(t->learner, &m), MY_OK);
+}
+
+static void set(uint8_t *out, size_t *len, const char *hex)
+{
+  *len = strlen(hex) / 2;
+  for (size_t i = 0; i < *len; i++) {
+    unsigned byte;
+    assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
+    out[i] = (uint8_t)byte;
+  }
+}
+
+static void exchange(talk *t)
+{
+  ask(t);
+  answer(t);
+}
+
+/* n exchanges of each client with each of the servers: fill() writes the next request and reply. */
+static void converse(talk *t, unsigned servers, unsigned n, void (*fill)(talk *t, unsigned i))
+{
+  for (t->server = 0; t->server < servers; t->server++)
+    for (t->client = 0; t->client < CLIENTS; t->client++)
+      for (unsigned i = 0; i < n; i++) {
+        fill(t, i);
+        exchange(t);
+      }
+}
+
+/* ---- what is there to be found ---- */
+
+static void students(talk *t)
+{
+  static const char *const replies[] = {"924017c0a8001374a041f0", "924067c0a800131100104f",
+                                        "924037c0a8001368"
+                                        "08433a"};
+  set(t->q, &t->q_len, "924002a16665ea0d8c82c30c27cdc5e74e78fea150a6");
+  for (size_t i = 0; i < 3; i++) {
+    set(t->r, &t->r_len, replies[i]);
+    exchange(t);
+  }
+}
+
+static void fill_id(talk *t, unsigned i)
+{
+  (void)i;
+  set(t->q, &t->q_len, "0000a5370badcafe0102");
+  draw_bytes(t->q, 2);
+  set(t->r, &t->r_len, "0000a5b7110badcafe2233445566778899aa");
+  memcpy(t->r, t->q, 2);
+  draw_bytes(t->r + 14, 4);
+}
+static void id(talk *t)
+{
+  converse(t, 1, 6, fill_id);
+}
+static void id_of_two_servers(talk *t)
+{
+  converse(t, 2, 6, fill_id);
+}
+
+static void fill_moved(talk *t, unsigned i)
+{
+  (void)i;
+  set(t->q, &t->q_len, "c0ffee00000000000000000000000000");
+  draw_bytes(t->q + 8, 8);
+  set(t->r, &t->r_len, "e0ffaa17430000000000000000deadbeef");
+  memcpy(t->r + 5, t->q + 8, 8);
+}
+static void moved(talk *t)
+{
+  converse(t, 1, 4, fill_moved);
+}
+
+static void fill_reversed(talk *t, unsigned i)
+{
+  fill_moved(t, i);
+  for (size_t b = 0; b < 4; b++)
+    t->r[5 + b] = t->q[11 - b];
+  memset(t->r + 9, 0x61, 4);
+}
+static void reversed(talk *t)
+{
+  converse(t, 1, 6, fill_reversed);
+}
+
+static void fill_added(talk *t, unsigned i)
+{
+  fill_moved(t, i);
+  memset(t->r + 5, 0x61, 8);
+  memcpy(t->r + 5, t->q + 8, 4);
+  t->q[11] = (uint8_t)(1 + draw(200));
+  t->r[8] = (uint8_t)(t->q[11] + 1);
+}
+static void added(talk *t)
+{
+  converse(t, 1, 6, fill_added);
+}
+
+static void fill_stun(talk *t, unsigned i)
+{
+  static const uint8_t key[4] = {0x21, 0x12, 0xa4, 0x42};
+  (void)i;
+  set(t->q, &t->q_len, "000100002112a442000000000000000000000000");
+  draw_bytes(t->q + 8, 12);
+  set(t->r, &t->r_len, "0101000c2112a442000000000000000000000000002000080001000000000000");
+  memcpy(t->r + 8, t->q + 8, 12);
+  my_endpoint me = host(19 + t->client % 2, 0);
+  for (size_t b = 0; b < 4; b++)
+    t->r[28 + b] = me.bytes[b] ^ key[b];
+}
+static void stun(talk *t)
+{
+  converse(t, 1, 3, fill_stun);
+}
+
+static void fill_length(talk *t, unsigned i)
+{
+  fill_id(t, i);
+  t->r_len = 20 + draw(60);
+  memset(t->r + 14, 0x41, t->r_len - 14);
+  draw_bytes(t->r + 14, t->r_len - 14);
+  t->r[9] = 0;
+  t->r[10] = (uint8_t)(t->r_len - 4);
+}
+static void length(talk *t)
+{
+  converse(t, 1, 6, fill_length);
+}
+
+/* Every reply comes after the next request of its flow was sent. */
+static void late(talk *t)
+{
+  uint8_t reply[256];
+  size_t len = 0;
+  for (t->client = 0; t->client < CLIENTS; t->client++) {
+    len = 0;
+    for (unsigned i = 0; i < 10; i++) {
+      fill_id(t, i);
+      ask(t);
+      bool waits = i % 5 == 2;
+      if (len > 0) {
+        uint8_t mine[256];
+        memcpy(mine, t->r, t->r_len);
+        memcpy(t->r, reply, len);
+        answer(t);
+        memcpy(t->r, mine, len);
+        len = 0;
+      }
+      if (waits) {
+        memcpy(reply, t->r, t->r_len);
+        len = t->r_len;
+      } else {
+        answer(t);
+      }
+    }
+  }
+}
+
+static const struct {
+  const char *why;
+  void (*make)(talk *t);
+  const char *lines[5]; /* that must stand in the text */
+} found[] = {
+    {"the students' three replies to one request",
+     students,
+     {"send  id?2 02a16665ea0d", "len   = 11", "@0:2  = $id", "@2    = b....0111",
+      "@3:4  = my.ip"}},
+    {"what moves by itself is said to", students, {"vary  @7:4"}},
+    {"an id comes back", id, {"id?2 a537", "@0:2  = $id"}},
+    {"what stays, from the front", id, {"@2    = a5"}},
+    {"two servers are counted", id_of_two_servers, {"of 2 servers"}},
+    {"a nonce that comes back elsewhere", moved, {"id?8", "@5:8  = $id"}},
+    {"one that comes back last byte first", reversed, {"@5:4  = rev(q@8:4)"}},
+    {"one that is counted on", added, {"@5:4  = add(q@8:4,1)"}},
+    {"our address under a key of the request", stun, {"id?12", "@28:4 = my.ip ^ 2112a442"}},
+    {"a field that says how long the reply is", length, {"= len-4"}},
+    {"replies that overtake each other find their requests",
+     late,
+     {"from 40 pairs", "@0:2  = $id"}},
+};
+
+static my_learn_options options(void)
+{
+  return (my_learn_options){.service = "example", .from = "a test"};
+}
+
+static void test_found(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < COUNT(found); i++) {
+    talk t = {0};
+    my_learned learned;
+    my_learn_options o = options();
+    seed = i + 1;
+    print_message("  %s\n", found[i].why);
+    assert_int_equal(my_learner_new(&t.learner), MY_OK);
+    found[i].make(&t);
+    int rc = my_learner_learn(t.learner, &o, &learned);
+    if (rc != MY_OK) print_message("%s\n", learned.needs);
+    assert_int_equal(rc, MY_OK);
+    for (size_t k = 0; k < COUNT(found[i].lines) && found[i].lines[k] != NULL; k++)
+      if (strstr(learned.text, found[i].lines[k]) == NULL)
+        fail_msg("no \"%s\" in\n%s", found[i].lines[k], learned.text);
+    my_learned_clear(&learned);
+    my_learner_free(t.learner);
+  }
+}
+
+/* ---- what is not ---- */
+
+static void nothing(talk *t)
+{
+  (void)t;
+}
+
+static void fill_noise(talk *t, unsigned i)
+{
+  (void)i;
+  t->q_len = t->r_len = 24;
+  draw_bytes(t->q, 24);
+  draw_bytes(t->r, 24);
+}
+static void noise(talk *t)
+{
+  converse(t, 2, 4, fill_noise);
+}
+
+static void fill_echo(talk *t, unsigned i)
+{
+  fill_noise(t, i);
+  memcpy(t->r, t->q, 24);
+}
+static void echo(talk *t)
+{
+  converse(t, 2, 4, fill_echo);
+}
+
+static void fill_constant(talk *t, unsigned i)
+{
+  fill_noise(t, i);
+  set(t->r, &t->r_len, "a1b2c3d4e5f60718293a4b5c6d7e8f90");
+}
+static void constant(talk *t)
+{
+  converse(t, 1, 4, fill_constant);
+}
+
+/* Both sides count what they sent, and began together. */
+static void fill_counters(talk *t, unsigned i)
+{
+  fill_constant(t, i);
+  memset(t->q, 0, t->q_len);
+  t->q[3] = (uint8_t)i;
+  t->r[6] = t->r[7] = t->r[8] = 0;
+  t->r[9] = (uint8_t)i;
+}
+static void counters(talk *t)
+{
+  converse(t, 1, 6, fill_counters);
+}
+
+/* A request and the beginning of a reply that merely say the same. */
+static void fill_version(talk *t, unsigned i)
+{
+  (void)i;
+  set(t->q, &t->q_len, "0101000000000000");
+  set(t->r, &t->r_len, "0101000000000100000000a1b2c3d4");
+  t->r[14] = (uint8_t)draw(256);
+}
+static void version(talk *t)
+{
+  converse(t, 1, 4, fill_version);
+}
+
+static void once(talk *t)
+{
+  fill_id(t, 0);
+  exchange(t);
+}
+
+static const struct {
+  const char *why;
+  void (*make)(talk *t);
+  const char *needs;
+} refused[] = {
+    {"nothing was said", nothing, "no request with a reply"},
+    {"noise owes nothing", noise, "another server"},
+    {"an echo service owes everything", echo, "echo service"},
+    {"one server that always says the same", constant, "one server alone"},
+    {"counters that run side by side", counters, "one server alone"},
+    {"a version that both name", version, "one server alone"},
+    {"one pair", once, "at least 2 more pairs"},
+};
+
+static void test_refused(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < COUNT(refused); i++) {
+    talk t = {0};
+    my_learned learned;
+    my_learn_options o = options();
+    seed = i + 1;
+    print_message("  %s\n", refused[i].why);
+    assert_int_equal(my_learner_new(&t.learner), MY_OK);
+    refused[i].make(&t);
+    int rc = my_learner_learn(t.learner, &o, &learned);
+    if (rc == MY_OK) print_message("%s\n", learned.text);
+    assert_int_equal(rc, MY_NOT_YET);
+    assert_null(learned.text);
+    if (strstr(learned.needs, refused[i].needs) == NULL) fail_msg("\"%s\"", learned.needs);
+    my_learner_free(t.learner);
+  }
+}
+
+/* Chance does not enter a signature: noise of many lengths, alone and behind a fixed header. */
+static void test_chance(void **state)
+{
+  enum { SEEDS = 1000 };
+  (void)state;
+  for (unsigned i = 0; i < SEEDS; i++) {
+    talk t = {0};
+    my_learned learned;
+    my_learn_options o = options();
+    seed = 1000 + i;
+    unsigned pairs = 2 + draw(12), q_len = 4 + draw(40), r_len = 4 + draw(60);
+    bool header = i % 2 == 0, again = i % 3 == 0;
+    assert_int_equal(my_learner_new(&t.learner), MY_OK);
+    draw_bytes(t.q, sizeof t.q);
+    for (unsigned n = 0; n < pairs; n++) {
+      t.q_len = q_len;
+      t.r_len = r_len;
+      t.client = n % CLIENTS;
+      if (!again) draw_bytes(t.q, q_len);
+      draw_bytes(t.r, r_len);
+      if (header) memset(t.r, 0x80, r_len / 4);
+      exchange(&t);
+    }
+    if (my_learner_learn(t.learner, &o, &learned) == MY_OK)
+      fail_msg("seed %u\n%s", i, learned.text);
+    my_learner_free(t.learner);
+  }
+}
+
+/* ---- counter-examples, strictness ---- */
+
+static void test_counter_example(void **state)
+{
+  talk t = {0};
+  my_learned learned;
+  my_learn_options o = options();
+  (void)state;
+  assert_int_equal(my_learner_new(&t.learner), MY_OK);
+  id(&t);
+  assert_int_equal(my_learner_learn(t.learner, &o, &learned), MY_OK);
+  assert_null(strstr(learned.text, "22  "));
+  assert_null(strstr(learned.text, "2233  "));
+  my_learned_clear(&learned);
+  /* Another protocol that begins alike: only what stands further on tells. */
+  fill_id(&t, 0);
+  memset(t.r + 9, 0x77, 5);
+  my_message q = message(&t, true, t.q, t.q_len), r = message(&t, false, t.r, t.r_len);
+  assert_int_equal(my_learner_hear_against(t.learner, &q), MY_OK);
+  assert_int_equal(my_learner_hear_against(t.learner, &r), MY_OK);
+  assert_int_equal(my_learner_learn(t.learner, &o, &learned), MY_OK);
+  assert_non_null(strstr(learned.text, "a counter-example"));
+  assert_non_null(strstr(learned.text, "22  "));
+  my_learned_clear(&learned);
+  my_learner_free(t.learner);
+}
+
+static void test_strict(void **state)
+{
+  talk t = {0};
+  my_learned learned;
+  my_learn_options o = options();
+  (void)state;
+  o.strict = true;
+  assert_int_equal(my_learner_new(&t.learner), MY_OK);
+  id(&t);
+  assert_int_equal(my_learner_learn(t.learner, &o, &learned), MY_OK);
+  assert_non_null(strstr(learned.text, "2233"));
+  assert_non_null(strstr(learned.text, "len   = 18"));
+  my_learned_clear(&learned);
+  my_learner_free(t.learner);
+}
+
+/* More messages and flows than are kept: told so, and learned from all the same. */
+static void test_bounds(void **state)
+{
+  talk t = {0};
+  my_learned learned;
+  my_learn_options o = options();
+  int rc = MY_OK;
+  (void)state;
+  assert_int_equal(my_learner_new(&t.learner), MY_OK);
+  for (unsigned i = 0; i < 20000; i++) {
+    t.client = i % 5000;
+    fill_id(&t, i);
+    my_message q = message(&t, true, t.q, t.q_len), r = message(&t, false, t.r, t.r_len);
+    assert_int_equal(my_learner_hear(t.learner, &q), MY_OK);
+    rc = my_learner_hear(t.learner, &r);
+    assert_true(rc == MY_OK || rc == MY_EFULL);
+  }
+  assert_int_equal(rc, MY_EFULL);
+  uint8_t *big = calloc(1, 60000);
+  my_message q = message(&t, true, big, 60000);
+  assert_int_equal(my_learner_hear(t.learner, &q), MY_ERANGE);
+  free(big);
+  assert_int_equal(my_learner_learn(t.learner, &o, &learned), MY_OK);
+  assert_int_equal(learned.pairs, MY_LEARN_PAIRS);
+  my_learned_clear(&learned);
+  my_learner_free(t.learner);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_found),  cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_chance), cmocka_unit_test(test_counter_example),
+      cmocka_unit_test(test_strict), cmocka_unit_test(test_bounds),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
