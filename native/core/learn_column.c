@@ -52,13 +52,16 @@ static void find_moving(lesson *s)
 /* ---- what stays ---- */
 
 /* Bits that are the same in n different values by chance agree with 1 in 2^(n-1): a nibble that is
- * all the same is believed at 6 bits, one of two there are; a bit by itself at 8. */
+ * all the same is believed at 6 bits, one of two there are; a bit by itself at 8. Above a low
+ * nibble that says something the top bit is a flag far more often than chance: it is believed with
+ * it. */
 static uint8_t believed_bits(uint8_t same, size_t values)
 {
   double each = (double)values - 1;
   uint8_t mask = 0;
   if (4 * each - 1 >= 6 && (same & 0x0f) == 0x0f) mask |= 0x0f;
   if (4 * each - 1 >= 6 && (same & 0xf0) == 0xf0) mask |= 0xf0;
+  if (mask == 0x0f) mask |= same & 0x80;
   return each - 3 >= 5 ? same : mask;
 }
 

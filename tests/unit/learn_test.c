@@ -240,7 +240,7 @@ static const struct {
 } found[] = {
     {"the students' three replies to one request",
      students,
-     {"send  id?2 02a16665ea0d", "len   = 11", "@0:2  = $id", "@2    = b....0111",
+     {"send  id?2 02a16665ea0d", "len   = 11", "@0:2  = $id", "@2    = b0...0111",
       "@3:4  = my.ip"}},
     {"what moves by itself is said to", students, {"vary  @7:4"}},
     {"an id comes back", id, {"id?2 a537", "@0:2  = $id"}},
