@@ -5,12 +5,13 @@ local fail = require "host.fail"
 local host = require "mynah_host"
 local out = require "host.out"
 
-local COMMANDS = { "identify", "replay", "demo", "sig", "nmap" }
+local COMMANDS = { "identify", "replay", "learn", "demo", "sig", "nmap" }
 
 local EPILOG = [[
 Examples:
   mynah identify 192.0.2.7:80                   what is behind this port, TCP and UDP
   mynah replay capture.pcap 192.0.2.7:34567     send what a client once sent
+  mynah learn capture.pcap                      write a signature of what answered it
   mynah demo                                    see it work, on this machine alone
 
 Exit status: 0 done; 1 a negative answer; 2 usage or input error; 3 could not run.]]

@@ -274,6 +274,28 @@ function mynah.identify(host, port, opts)
   end)
 end
 
+--- Learn a signature: what replies owe to requests, from captures, and from a live server where one is named.
+-- @param opts table: `captures` array of paths (pcap, pcapng), `against` array of paths of other protocols, `filter` (BPF
+-- expression), `host` and `port` of a server to ask on, over UDP, with what clients sent in the captures; `budget`
+-- datagrams at the most (300), `rate` a second (20); `service` name (default: after the first capture), `title`, `strict`
+-- (a second signature, of the implementation), `signatures` (a database whose names are taken; default: load_signatures())
+-- @return table: `text` of the signature, `names`, `pairs`, `servers`, `flows`, `fresh_bits`, `identity_bits`,
+-- `unexplained` and `notes` (arrays of text), `db` (a database of it alone, for match and identify), `sent` (datagrams),
+-- `verdict` (what identify says of the server by it). Or nil, a message, and a table: `needs` and `pairs` where evidence
+-- lacks, `unreadable` path, `silent`
+-- @usage
+-- local learned = assert(mynah.learn { captures = { "skype.pcap" }, host = "192.0.2.7", port = 34567 })
+-- print(learned.text)
+function mynah.learn(opts)
+  local learning = require "mynah.learning"
+  local settings = setmetatable({ known = opts.signatures or signatures_of(opts) }, { __index = opts })
+  if not opts.host then return learning.run(nil, settings) end
+  local ip, number = numeric(opts.host, opts.port)
+  if not ip then return nil, number, {} end
+  settings.target = { ip = ip, port = number }
+  return run_on_network({}, function(t) return learning.run(t, settings) end)
+end
+
 -- Relations -------------------------------------------------------------------------------------------
 
 local function as_pair(request, reply, opts)

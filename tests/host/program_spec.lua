@@ -14,7 +14,7 @@ local function assert_one_line(p, status, ...)
 end
 
 describe("help and version", function()
-  for _, words in ipairs { "--help", "-h", "identify --help", "replay --help", "demo --help", "sig --help",
+  for _, words in ipairs { "--help", "-h", "identify --help", "replay --help", "learn --help", "demo --help", "sig --help",
     "sig check --help", "sig list --help", "sig show --help", "sig match --help" } do
     it("mynah " .. words, function()
       local p = run(words)
@@ -25,7 +25,7 @@ describe("help and version", function()
     end)
   end
 
-  for _, command in ipairs { "identify", "replay", "demo", "sig" } do
+  for _, command in ipairs { "identify", "replay", "learn", "demo", "sig" } do
     it(command .. " --help shows examples", function()
       assert.truthy(run(command .. " --help").out:find("Examples:\n  mynah " .. command, 1, true))
     end)
@@ -41,7 +41,7 @@ describe("help and version", function()
     it("--completion " .. shell .. " knows the commands", function()
       local p = run("--completion " .. shell)
       assert.equal(0, p.status)
-      for _, word in ipairs { "identify", "replay", "demo", "patience" } do
+      for _, word in ipairs { "identify", "replay", "learn", "demo", "patience" } do
         assert.truthy(p.out:find(word, 1, true))
       end
     end)
