@@ -154,6 +154,10 @@ static const char *const scenarios[][2] = {
      "for p in function() return c:next() end do n = n + 1 assert(p.data) end\n"
      "assert(n == 1) assert(c:counts() == 1)\n"
      "c:close() c:close()\n"
+     "local t = assert(core.capture(FILE, nil, { streams = true }))\n"
+     "local h, why = t:next()\n"
+     "assert(h and h.side == 'client' and h.flow == 1 or why)\n"
+     "assert(not t:next()) t:close()\n"
      "local none, message = core.capture('/nonexistent') assert(not none and message)\n"},
     {"learner",
      "local core = ...\n"
