@@ -2,11 +2,13 @@
 -- remember, that lose datagrams; what must be found in their requests, and that no budget is ever overdrawn.
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 package.path = here .. "/support/?.lua;" .. package.path
-require "paths"
+local paths = require "paths"
 local virtual = require "virtual"
 local mutation = require "mynah.mutation"
 local probing = require "mynah.probing"
 local transport = require "mynah.transport"
+
+local capture = dofile(here .. "/../host/capture.lua")
 
 local PORT = 34567
 
@@ -100,6 +102,10 @@ local ROWS = {
     u:reply(u.data:sub(1, 2) .. (u.data:byte(3) == 1 and "\x81\x80" or "\x81\x84") .. u.data:sub(5, 12))
   end, hex "a1b2 0100 0001000000000000",
     { nonces = "0+2 4+8", control = 2, mask = 0x80, fields = "", smallest = 12, pairs = 30 } },
+  { "more that comes back than is of use", function(u)
+    if #u.data == 24 and u.data:sub(3, 3) == "\1" then u:reply(u.data:sub(1, 2) .. "\2" .. u.data:sub(4)) end
+  end, hex "a1b201" .. "abcdefgh" .. hex "00" .. "xyz123456789",
+    { nonces = "0+2 3+21", control = 2, fields = "", smallest = 24, pairs = 30 } },
   { "a long request, for which the budget is small",
     function(u) if #u.data > 3 then u:reply("\9" .. u.data:sub(1, 4)) end end, LONG,
     { nonces = "0+4", fields = "", pairs = 30 } },
@@ -224,5 +230,63 @@ describe("a field", function()
     assert.equal(fixed, mutation.fix(fixed, fields))
     local field = { kind = "crc32", offset = 0, from = 4, len = 9 }
     assert.equal(0xcbf43926, string.unpack(">I4", mutation.field_bytes("....123456789", field)))
+  end)
+end)
+
+describe("a signature is learned", function()
+  if not paths.has_core then return pending("mynah_core is not built") end
+  local learning = require "mynah.learning"
+  local path = os.tmpname()
+  teardown(function() os.remove(path) end)
+
+  -- One request in the capture; a server that answers it.
+  local function learn(peer, opts)
+    math.randomseed(1)
+    local file = assert(io.open(path, "wb"))
+    file:write(capture.write { { data = SKYPE, from = "127.0.0.1", to_port = PORT } })
+    file:close()
+    local w = virtual.new()
+    w.udp[PORT] = { peer = peer }
+    opts.captures, opts.target, opts.service = { path }, { ip = "127.0.0.1", port = PORT }, "skype"
+    local results = table.pack(w:loop():run(function() return learning.run(transport.new { loop = w.loop_of }, opts) end))
+    return w, table.unpack(results, 1, results.n)
+  end
+
+  it("from a request of a capture and a live server, and tried there", function()
+    local w, result, message = learn(skype, {})
+    assert.is_nil(message)
+    for _, pattern in ipairs { "@0:2 += %$id", "@2 += b0%.%.%.0111", "@3:4 += my%.ip", "vary +@7:4", "control q@2 ^ ff" } do
+      assert.is_truthy(result.text:find(pattern), pattern .. " in\n" .. result.text)
+    end
+    assert.equal("skype", result.verdict.service)
+    assert.equal(#w.log, result.sent)
+    assert.is_true(#w.log <= 300)
+  end)
+
+  it("under another name where its own is taken", function()
+    local _, result = learn(skype, { known = paths.signatures() })
+    assert.is_truthy(result.text:find "\nsig skype%-learned\n")
+  end)
+
+  it("within any budget, or not at all", function()
+    for budget = 1, 90, 11 do
+      local w, result, message = learn(skype, { budget = budget })
+      assert.is_true(#w.log <= budget, ("%d datagrams of %d"):format(#w.log, budget))
+      assert.is_true(result ~= nil or #message > 0)
+    end
+  end)
+
+  it("from nobody who is silent", function()
+    local _, result, message, lack = learn(function() end, {})
+    assert.is_nil(result)
+    assert.is_truthy(message:find("answered none of 2 datagrams", 1, true), message)
+    assert.is_true(lack.silent)
+  end)
+
+  it("and is named after its capture", function()
+    local names = { ["/x/Skype 2009.pcap.gz"] = "skype-2009", ["a.pcapng"] = "a", ["-"] = "learned", ["7.pcap"] = "learned" }
+    for name, want in pairs(names) do
+      assert.equal(want, learning.name_of(name))
+    end
   end)
 end)

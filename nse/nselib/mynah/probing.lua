@@ -20,6 +20,7 @@ local BASELINE = 4
 local PAIRS = 30         -- with fresh nonces, for the learner
 local FOLLOW_UP = 32     -- datagrams kept for what comes after the pairs are settled
 local ALL = 0xff         -- of the two changes of a byte: all its bits; the other is the least
+local ENOUGH = 8         -- bytes drawn anew: no further span is
 local CANDIDATES = 4     -- fields that are tried for a length, for a checksum
 local CONTROLS = 3       -- bytes that are tried for a control, four times each
 local TOP_BITS = 8       -- of the first so many bytes that are tried for one before:
@@ -111,20 +112,20 @@ end
 
 -- Baseline ---------------------------------------------------------------------------------------------
 
--- The same request four times, from four ports. nil where nobody answers.
+-- The same request four times, from four ports: what differs in the replies moves by itself. nil where nobody answers.
 function Prober:baseline(request)
-  local trials, replies, slowest = {}, {}, 0
+  local trials, answered, replies, slowest = {}, {}, {}, 0
   for i = 1, BASELINE do trials[i] = request end
   for _, result in ipairs(self:send(trials)) do
     if result.reply then
-      replies[#replies + 1] = result.reply
+      answered[#answered + 1], replies[#replies + 1] = result, result.reply
       slowest = math.max(slowest, result.rtt or 0)
     end
   end
   if #replies == 0 then return nil end
   self.timeout = math.min(MOST_TIMEOUT, math.max(LEAST_TIMEOUT, 4 * slowest))
   if #replies < BASELINE then self:note("%d of %d datagrams alike were not answered", BASELINE - #replies, BASELINE) end
-  return { request = request, shape = mutation.shape(replies), fields = {} }
+  return { request = request, shape = mutation.shape(replies), fields = {}, pairs = answered }
 end
 
 -- Lengths and checksums --------------------------------------------------------------------------------
@@ -228,13 +229,19 @@ function Prober:largest(known, offsets)
   return #a >= #b and a or b
 end
 
--- Only what comes back may be drawn anew: others of the protocol may not take what this server does not look at.
+-- Only what comes back may be drawn anew, and no more than is of use: others of the protocol may not take what this server does
+-- not look at, such as a type of query that nobody knows.
 function Prober:find_nonces(known)
   local offsets = {}
   for offset = 0, #known.request - 1 do
     if known.back[offset + 1] then offsets[#offsets + 1] = offset end
   end
-  known.nonces = mutation.spans(self:largest(known, offsets), known.kinds)
+  local drawn = 0
+  known.nonces = {}
+  for _, span in ipairs(mutation.spans(self:largest(known, offsets), known.kinds)) do
+    if drawn < ENOUGH then known.nonces[#known.nonces + 1] = span end
+    drawn = drawn + span.len
+  end
 end
 
 -- Cut off its end by bisection; each cut that is answered must be so twice.
@@ -308,7 +315,6 @@ function Prober:collect(known, count)
   for i = 1, count do
     payloads[i] = mutation.fix(mutation.redraw(known.request, known.nonces, self.random), known.fields)
   end
-  known.pairs = {}
   for i, result in ipairs(self:send(table.move(payloads, 1, first, 1, {}), self.hosts)) do
     if result.reply then
       known.pairs[#known.pairs + 1], welcome[#welcome + 1] = result, self.hosts[i]
@@ -347,7 +353,7 @@ end
 -- @param request bytes that the server answers
 -- @param keep datagrams of the budget to leave for the caller
 -- @return { request, shape, fields, kinds, back, nonces (spans), smallest, control or nil, pairs (as mynah.replay gives
--- them) }; nil where the server is silent
+-- them: four to the request as it is, the rest to fresh ones) }; nil where the server is silent
 function Prober:study(request, keep)
   local known = self:baseline(request)
   if not known then return nil end
