@@ -1,4 +1,4 @@
--- Writes captures (pcap, Ethernet, IPv4, UDP) for tests.
+-- Writes captures (pcap, Ethernet, IPv4, UDP and TCP) for tests.
 
 local capture = {}
 
@@ -7,18 +7,30 @@ local function address(text)
   return string.char(a, b, c, d)
 end
 
+local sequence = {} -- next number of each direction of a TCP connection
+
+local function tcp_header(p)
+  local key = table.concat({ p.from or "", p.from_port or 0, p.to or "", p.to_port or 0 }, " ")
+  local seq = sequence[key] or 1000
+  sequence[key] = seq + #p.data
+  return string.pack(">I2I2I4I4BBI2I2I2", p.from_port or 40000, p.to_port or 33333, seq, 1, 0x50, 0x18, 65535, 0, 0)
+end
+
 local function frame(p)
-  local udp = string.pack(">I2I2I2I2", p.from_port or 40000, p.to_port or 33333, 8 + #p.data, 0) .. p.data
-  local ip = string.pack(">BBI2I2I2BBI2c4c4", 0x45, 0, 20 + #udp, 0, 0, 64, 17, 0, address(p.from or "192.168.0.19"),
-    address(p.to or "10.0.0.1"))
-  return ("\0"):rep(12) .. "\8\0" .. ip .. udp
+  local udp = not p.tcp and string.pack(">I2I2I2I2", p.from_port or 40000, p.to_port or 33333, 8 + #p.data, 0)
+  local segment = (udp or tcp_header(p)) .. p.data
+  local ip = string.pack(">BBI2I2I2BBI2c4c4", 0x45, 0, 20 + #segment, 0, 0, 64, p.tcp and 6 or 17, 0,
+    address(p.from or "192.168.0.19"), address(p.to or "10.0.0.1"))
+  return ("\0"):rep(12) .. "\8\0" .. ip .. segment
 end
 
 --- A capture's bytes.
--- @param packets array of { data=, from=, from_port=, to=, to_port=, time=seconds (default: 10 ms after the one before) }
+-- @param packets array of { data=, tcp=true or nil, from=, from_port=, to=, to_port=, time=seconds (default: 10 ms after the
+-- one before) }
 function capture.write(packets)
   local parts = { string.pack("<I4I2I2i4I4I4I4", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) }
   local time = 1700000000.0
+  sequence = {}
   for _, p in ipairs(packets) do
     time = p.time and 1700000000.0 + p.time or time + 0.01
     local f = frame(p)

@@ -152,6 +152,24 @@ describe("learn", function()
     assert.truthy(p.out:find "\nsig parrot\n", p.out)
   end)
 
+  it("puts the messages of TCP together before it compares them", function()
+    local packets = {}
+    for i = 1, 12 do
+      local id = ("%08d"):format(i * 7654321 % 100000000)
+      local there = { tcp = true, from = "10.9.0.7", from_port = 41000 + i, to = "10.0.0.1", to_port = 4000 }
+      local back = { tcp = true, from = "10.0.0.1", from_port = 4000, to = "10.9.0.7", to_port = 41000 + i }
+      for _, part in ipairs { { there, "PIN" }, { there, "G " .. id .. "\r\n" }, { back, "PO" },
+        { back, "NG " .. id .. " I am ready\r\n" } } do
+        packets[#packets + 1] = setmetatable({ data = part[2] }, { __index = part[1] })
+      end
+    end
+    local p = support.run { "learn", support.file(capture.write(packets), ".pcap"), "--service", "parrot" }
+    assert.equal(0, p.status, p.err)
+    for _, pattern in ipairs { "\n +over +tcp\n", "\n +send +[^\n]*[?]8", "\n +@5:8 += [$]", "12 pairs" } do
+      assert.truthy((p.out .. p.err):find(pattern), pattern .. " in\n" .. p.out .. p.err)
+    end
+  end)
+
   -- arguments, exit status, what the message says
   local one = exchanges { EXCHANGES[1] }
   for _, row in ipairs {

@@ -253,3 +253,29 @@ describe("in plain Lua", function()
     end)
   end
 end)
+
+describe("mynah.learn in a script of Nmap", function()
+  local capture = dofile(here .. "../host/capture.lua")
+
+  local function refuse(bytes, from)
+    if #bytes < 3 or bytes:byte(3) & 15 ~= 2 then return nil end
+    local ip = from.ip:gsub("(%d+)%.?", function(n) return string.char(tonumber(n)) end)
+    return bytes:sub(1, 2) .. string.char(7 | uv.random(1):byte() & 0x70) .. ip .. uv.random(4)
+  end
+
+  it("asks the port with what a capture holds, and gives a signature that names it", function()
+    local peer = pair(refuse)
+    local path = support.write(support.temp ".pcap", capture.write { { data = "\x92\x40\x02" .. ("x"):rep(19) } })
+    local found = run(([[
+      local learned, message = mynah.learn { captures = { %q }, host = host, port = port, rate = 400, budget = 200,
+        service = "node" }
+      if not learned then return message end
+      return learned.text .. tostring(learned.verdict.service) .. " " .. learned.sent
+    ]]):format(path), { peer })
+    local text = found[peer.port]
+    peer.close()
+    assert.truthy(text:find "@0:2 += %$id" and text:find "@3:4 += my%.ip" and text:find "vary +@7:4", text)
+    assert.equal(("node %d"):format(peer.udp.count), text:match "[^\n]*$")
+    assert.truthy(peer.udp.count <= 200, peer.udp.count)
+  end)
+end)

@@ -6,7 +6,6 @@ local core = require "mynah_core"
 local identify = require "mynah.identify"
 local pace = require "mynah.pace"
 local probing = require "mynah.probing"
-local recorded = require "mynah.recorded"
 local signatures = require "mynah.signatures"
 
 local learning = {}
@@ -16,6 +15,7 @@ Lesson.__index = Lesson
 
 local VERIFY = 16       -- datagrams of the budget with which the result is tried
 local KEPT = 4096       -- payloads of clients kept for a target
+local LONGEST = 1500    -- bytes of a message: what is longer the learner passes over
 local NONCE = 2         -- bytes drawn anew with which a study is content
 local PORTS = 4         -- ports named in a signature, at most
 
@@ -59,7 +59,36 @@ local function base_name(path) return path:match "([^/]*)$" end
 
 function Lesson:keep_payload(p)
   if p.side ~= "client" or p.cut or #p.data == 0 then return end
-  if p.transport == "udp" and #self.payloads < KEPT then self.payloads[#self.payloads + 1] = p.data end
+  if p.transport ~= "udp" then
+    self.tcp = self.tcp + 1
+  elseif #self.payloads < KEPT then
+    self.payloads[#self.payloads + 1] = p.data
+  end
+end
+
+-- What the learner and a target get to know: one whole message of one side.
+function Lesson:tell(p, method)
+  if #p.data == 0 then return end
+  if method == "said" then self:keep_payload(p) end
+  self.learner[method](self.learner, p)
+end
+
+-- A stream has no messages: what one side says before the other speaks is one.
+function Lesson:gather(known, p, method)
+  if #p.data == 0 and not p.ends and not p.lost then return end
+  local function tell()
+    if known.held then self:tell(known.held, method) end
+    known.held = nil
+  end
+  if known.held and known.held.side ~= p.side then tell() end
+  if p.lost then known.held, known.broken = nil, true end -- the rest would be told in pieces
+  if known.broken then return end
+  if not known.held then
+    known.held = p
+  elseif #known.held.data <= LONGEST then
+    known.held.data = known.held.data .. p.data
+  end
+  if p.ends then tell() end
 end
 
 function Lesson:take(p, method, flows)
@@ -68,12 +97,11 @@ function Lesson:take(p, method, flows)
   if not known then
     self.flows = self.flows + 1
     known = { flow = self.flows, server = self:server(p.transport, ip, port) }
-    flows[p.flow] = known
+    flows[p.flow], flows.list[#flows.list + 1] = known, known
     if method == "said" then self:note_port(p.transport, port) end
   end
   p.flow, p.server = known.flow, known.server
-  if method == "said" then self:keep_payload(p) end
-  self.learner[method](self.learner, p)
+  if p.transport == "udp" then self:tell(p, method) else self:gather(known, p, method) end
 end
 
 --- Read a capture into the lesson.
@@ -83,7 +111,7 @@ end
 function Lesson:read(path, opts)
   local capture, message = core.capture(path, opts.filter, { streams = true })
   if not capture then return nil, message end
-  local count, flows, sides = 0, {}, { count = 0 }
+  local count, flows, method = 0, { list = {} }, opts.against and "against" or "said"
   while true do
     local p, why = capture:next()
     if not p then
@@ -91,15 +119,13 @@ function Lesson:read(path, opts)
       break
     end
     count = count + 1
-    if not p.side and p.transport == "udp" then recorded.place(sides, p) end
-    if p.side then
-      self:take(p, opts.against and "against" or "said", flows)
-    elseif #p.data > 0 then
-      self.tcp = self.tcp + 1
-    end
+    self:take(p, method, flows)
     if opts.on_progress and count % 1000 == 0 then opts.on_progress(count) end
   end
   capture:close()
+  for _, known in ipairs(flows.list) do
+    if known.held then self:tell(known.held, method) end
+  end
   if message and count == 0 then return nil, message end
   if message then self:note("%s; learned from what came before", message) end
   if not opts.against then self.names[#self.names + 1] = base_name(path) end
@@ -248,8 +274,8 @@ function learning.run(t, opts)
     })
     if not count then return nil, message, { unreadable = path } end
   end
-  if lesson.tcp > 0 then lesson:note("%d TCP payloads left out: only UDP is learned", lesson.tcp) end
   if opts.target then
+    if lesson.tcp > 0 then lesson:note("the target is asked over UDP: %d messages over TCP are not tried", lesson.tcp) end
     local ok, message = lesson:ask(t, opts.target, opts)
     if not ok then return nil, message, { silent = true, sent = lesson.prober.sent } end
   end

@@ -10,17 +10,10 @@ local function side_of(flows, p)
   local there = ("%s %d %s %d"):format(p.from, p.from_port, p.to, p.to_port)
   local back = ("%s %d %s %d"):format(p.to, p.to_port, p.from, p.from_port)
   if flows[there] then return "client", flows[there] end
-  if flows[back] then return "server", flows[back] end
+  if flows[back] then return "server" end
   flows.count = flows.count + 1
   flows[there] = flows.count
   return "client", flows.count
-end
-
---- Say of a datagram who sent it.
--- @param flows a table { count = 0 }, the same for all datagrams of a capture, in order
--- @param p a payload of the capture: gets `side` ("client" or "server") and `flow` (number from 1)
-function recorded.place(flows, p)
-  p.side, p.flow = side_of(flows, p)
 end
 
 --- Read a capture.
