@@ -13,12 +13,13 @@ local EXCHANGES = {
   { PROBE, hex "924017c0a8001374a041f0" }, { PROBE, hex "924067c0a800131100104f" }, { PROBE, hex "924037c0a8001368 08433a" },
 }
 
-local function exchanges(list)
+local function exchanges(list, server)
   local packets = {}
+  server = server or "10.0.0.1"
   for i, pair in ipairs(list) do
-    packets[#packets + 1] = { data = pair[1], from_port = 40000 + i }
+    packets[#packets + 1] = { data = pair[1], from_port = 40000 + i, to = server }
     packets[#packets + 1] = {
-      data = pair[2], from = "10.0.0.1", from_port = 33333, to = "192.168.0.19", to_port = 40000 + i,
+      data = pair[2], from = server, from_port = 33333, to = "192.168.0.19", to_port = 40000 + i,
     }
   end
   return support.file(capture.write(packets), ".pcap")
@@ -168,6 +169,28 @@ describe("learn", function()
     for _, pattern in ipairs { "\n +over +tcp\n", "\n +send +[^\n]*[?]8", "\n +@5:8 += [$]", "12 pairs" } do
       assert.truthy((p.out .. p.err):find(pattern), pattern .. " in\n" .. p.out .. p.err)
     end
+  end)
+
+  it("takes two captures for one signature, and says of how many servers", function()
+    local other = {}
+    for i, pair in ipairs(EXCHANGES) do
+      local id = "\1" .. string.char(i)
+      other[i] = { id .. pair[1]:sub(3), id .. pair[2]:sub(3) }
+    end
+    local p = support.run { "learn", exchanges(EXCHANGES), exchanges(other, "10.0.0.2"), "--service", "parrot" }
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find("6 pairs of 2 servers", 1, true), p.out)
+    assert.falsy(p.out:find("One server", 1, true), p.out)
+  end)
+
+  it("says where a capture breaks off, and learns from what came before", function()
+    local file = assert(io.open(exchanges(EXCHANGES), "rb"))
+    local bytes = file:read "a"
+    file:close()
+    local broken = support.file(bytes .. bytes:sub(25, 60), ".pcap")
+    local p = support.run { "learn", broken, "--service", "parrot" }
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.err:find(broken, 1, true) and p.err:find("learned from what came before", 1, true), p.err)
   end)
 
   -- arguments, exit status, what the message says
