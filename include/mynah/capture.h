@@ -23,8 +23,9 @@ typedef struct my_payload {
 } my_payload;
 
 /* Read the headers of one frame of link type 'dlt' (DLT_…). MY_OK and *out; MY_NOT_YET for a frame
- * that is whole but carries no UDP or TCP (ARP, an IP fragment); MY_ESHORT for one cut inside its
- * headers; MY_EFORMAT for a link type not known. number and time_ns are left alone. */
+ * that is whole but carries no UDP or TCP (ARP, an IP fragment: mynah/fragment.h); MY_ESHORT for
+ * one cut inside its headers; MY_EFORMAT for a link type not known. number and time_ns are left
+ * alone. */
 int my_packet_decode(int dlt, my_span frame, size_t wire_len, my_payload *out);
 
 typedef struct my_capture my_capture;
@@ -34,9 +35,10 @@ typedef struct my_capture my_capture;
 int my_capture_open(my_capture **out, const char *path, const char *filter, my_where *where);
 void my_capture_close(my_capture *c); /* NULL is allowed */
 
-/* The next UDP or TCP payload (TCP segments without data are given too). MY_OK; MY_NOT_YET at the
- * end of the file; MY_ESHORT or MY_EFORMAT with where->text where the file is damaged: what came
- * before stands. The span lives until the next call. */
+/* The next UDP or TCP payload (TCP segments without data are given too; what came in fragments has
+ * the number and the time of the one that completed it, and a filter sees each fragment alone).
+ * MY_OK; MY_NOT_YET at the end of the file; MY_ESHORT or MY_EFORMAT with where->text where the file
+ * is damaged: what came before stands. The span lives until the next call. */
 int my_capture_next(my_capture *c, my_payload *out, my_where *where);
 
 /* Packets read so far, and of them those that carried no UDP or TCP or could not be decoded. */

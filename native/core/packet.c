@@ -1,8 +1,10 @@
 /* packet.c - the UDP or TCP payload of one captured frame. Every length read from the frame is only
  * ever used to make the view smaller: what is not there is never looked at. */
-#include "mynah/capture.h"
+#include "packet.h"
 
 #include <string.h>
+
+#include "mynah/fragment.h"
 
 /* Link types as libpcap numbers them (DLT_…); the core does not include pcap.h. */
 enum {
@@ -24,10 +26,12 @@ enum { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86dd, ETHER_PPPOE = 0x8864 };
 
 enum { NO_PROTO = -1 }; /* an ether type that carries nothing for us */
 
-/* What is left of the frame; 'whole' says that the capture kept all of it. */
+/* What is left of the frame; 'whole' says that the capture kept all of it. 'part', where somebody
+ * asks for it, is filled in if the packet is a fragment. */
 typedef struct view {
   my_span rest;
   bool whole;
+  my_fragment *part;
 } view;
 
 static uint16_t be16(const uint8_t *p)
@@ -101,6 +105,19 @@ static int decode_transport(view v, int proto, my_payload *out)
 
 /* ---- network ---- */
 
+/* A fragment is no payload yet; one that the capture cut never will be. */
+static int note_fragment(const view *v, const my_payload *out, uint32_t id, my_fragment f)
+{
+  if (v->part != NULL && v->whole) {
+    f.from = out->from;
+    f.to = out->to;
+    f.id = id;
+    f.data = v->rest;
+    *v->part = f;
+  }
+  return MY_NOT_YET;
+}
+
 static int decode_ipv4(view v, my_payload *out)
 {
   const uint8_t *h, *options;
@@ -110,17 +127,37 @@ static int decode_ipv4(view v, my_payload *out)
   bool offloaded = total_len == 0; /* the card would have filled it in */
   if (!offloaded && total_len < header_len) return MY_NOT_YET;
   if (!take(&v, header_len - 20, &options)) return MY_ESHORT;
-  if (be16(h + 6) & 0x3fff) return MY_NOT_YET; /* more fragments, or an offset */
   if (!offloaded) shrink(&v, total_len - header_len);
   out->from.family = out->to.family = 4;
   memcpy(out->from.bytes, h + 12, 4);
   memcpy(out->to.bytes, h + 16, 4);
+  unsigned where = be16(h + 6);
+  if (where & 0x3fff) /* more fragments, or an offset */
+    return note_fragment(&v, out, be16(h + 4),
+                         (my_fragment){.protocol = h[9],
+                                       .more = (where & 0x2000) != 0,
+                                       .offset = (uint16_t)(where << 3)});
   return decode_transport(v, h[9], out);
 }
 
-/* Step over extension headers: 1 and *proto for something else, or MY_NOT_YET, MY_ESHORT. */
-static int skip_extensions(view *v, int *proto)
+/* A fragment header is in front; an atomic fragment (RFC 6946) is a whole packet. */
+static int fragment_of_ipv6(const view *v, const my_payload *out)
 {
+  const uint8_t *h;
+  view rest = *v;
+  if (!take(&rest, 8, &h)) return MY_ESHORT;
+  unsigned where = be16(h + 2);
+  if ((where & 0xfff9) == 0) return MY_OK;
+  return note_fragment(&rest, out, be32(h + 4),
+                       (my_fragment){.protocol = h[0],
+                                     .more = (where & 1) != 0,
+                                     .offset = (uint16_t)(where & 0xfff8)});
+}
+
+/* Step over extension headers to *proto; or MY_NOT_YET, MY_ESHORT. */
+static int skip_extensions(view *v, const my_payload *out, int *proto)
+{
+  int rc;
   for (;;) {
     const uint8_t *h, *body;
     size_t len;
@@ -134,8 +171,8 @@ static int skip_extensions(view *v, int *proto)
       if (!take(v, 2, &h)) return MY_ESHORT;
       len = 8 + 8 * (size_t)h[1];
       break;
-    case 44: /* fragment; an atomic one is a whole packet */
-      if (v->rest.len >= 4 && be16(v->rest.data + 2) & 0xfff9) return MY_NOT_YET;
+    case 44: /* fragment */
+      if ((rc = fragment_of_ipv6(v, out)) != MY_OK) return rc;
       if (!take(v, 2, &h)) return MY_ESHORT;
       len = 8;
       break;
@@ -158,11 +195,11 @@ static int decode_ipv6(view v, my_payload *out)
   if (h[0] >> 4 != 6) return MY_NOT_YET;
   if (be16(h + 4)) shrink(&v, be16(h + 4)); /* 0: a jumbogram, or offload */
   int proto = h[6];
-  int rc = skip_extensions(&v, &proto);
-  if (rc != MY_OK) return rc;
   out->from.family = out->to.family = 6;
   memcpy(out->from.bytes, h + 8, 16);
   memcpy(out->to.bytes, h + 24, 16);
+  int rc = skip_extensions(&v, out, &proto);
+  if (rc != MY_OK) return rc;
   return decode_transport(v, proto, out);
 }
 
@@ -280,8 +317,28 @@ int my_packet_decode(int dlt, my_span frame, size_t wire_len, my_payload *out)
   uint64_t number = out->number;
   int64_t time_ns = out->time_ns;
   my_payload decoded = {.number = number, .time_ns = time_ns};
-  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len}, &decoded);
+  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, NULL}, &decoded);
   if (rc != MY_OK) decoded = (my_payload){.number = number, .time_ns = time_ns};
   *out = decoded;
+  return rc;
+}
+
+int my_packet_fragment(int dlt, my_span frame, size_t wire_len, my_fragment *out)
+{
+  my_payload unused = {0};
+  *out = (my_fragment){0};
+  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, out}, &unused);
+  if (rc == MY_ESHORT || rc == MY_EFORMAT) return rc;
+  return out->data.len > 0 ? MY_OK : MY_NOT_YET;
+}
+
+int packet_decode_body(my_span bytes, int protocol, const my_endpoint *from, const my_endpoint *to,
+                       my_payload *out)
+{
+  view v = {bytes, true, NULL};
+  my_payload decoded = {.number = out->number, .time_ns = out->time_ns, .from = *from, .to = *to};
+  int rc = from->family == 6 ? skip_extensions(&v, &decoded, &protocol) : MY_OK;
+  if (rc == MY_OK) rc = decode_transport(v, protocol, &decoded);
+  if (rc == MY_OK) *out = decoded;
   return rc;
 }

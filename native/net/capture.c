@@ -2,6 +2,7 @@
  * their own, which then answers instead of the system's: only functions and structures that have
  * been public and unchanged for a decade are used. */
 #include "mynah/capture.h"
+#include "mynah/fragment.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@ struct my_capture {
   int dlt;
   bool filtered;
   struct bpf_program filter; /* run by hand, so that packets it drops are numbered too */
+  my_fragments *fragments;
   uint64_t packets, skipped;
   int over;        /* MY_OK while there may be more */
   my_where damage; /* said again if somebody asks again */
@@ -98,7 +100,8 @@ int my_capture_open(my_capture **out, const char *path, const char *filter, my_w
   my_capture *c = calloc(1, sizeof *c);
   if (!c) return MY_ENOMEM;
   c->name = strdup(strcmp(path, "-") == 0 ? "standard input" : path);
-  int rc = c->name ? open_pcap(c, path, where) : MY_ENOMEM;
+  int rc = c->name ? my_fragments_new(&c->fragments) : MY_ENOMEM;
+  if (rc == MY_OK) rc = open_pcap(c, path, where);
   if (rc == MY_OK) rc = check_link(c, where);
   if (rc == MY_OK) rc = set_filter(c, filter, where);
   if (rc == MY_OK)
@@ -113,6 +116,7 @@ void my_capture_close(my_capture *c)
   if (!c) return;
   if (c->filtered) pcap_freecode(&c->filter);
   if (c->pcap) pcap_close(c->pcap); /* leaves stdin open */
+  my_fragments_free(c->fragments);
   free(c->name);
   free(c);
 }
@@ -149,6 +153,16 @@ static int64_t time_of(const struct pcap_pkthdr *h)
   return ns;
 }
 
+/* The payload of a frame, or of the fragments that it completes. */
+static int decode(my_capture *c, my_span frame, size_t wire_len, my_payload *out)
+{
+  my_fragment fragment;
+  int rc = my_packet_decode(c->dlt, frame, wire_len, out);
+  if (rc != MY_NOT_YET || my_packet_fragment(c->dlt, frame, wire_len, &fragment) != MY_OK)
+    return rc;
+  return my_fragments_add(c->fragments, &fragment, out);
+}
+
 int my_capture_next(my_capture *c, my_payload *out, my_where *where)
 {
   struct pcap_pkthdr *h;
@@ -164,7 +178,9 @@ int my_capture_next(my_capture *c, my_payload *out, my_where *where)
     out->number = ++c->packets;
     out->time_ns = time_of(h);
     if (c->filtered && !pcap_offline_filter(&c->filter, h, bytes)) continue;
-    if (my_packet_decode(c->dlt, (my_span){bytes, h->caplen}, h->len, out) == MY_OK) return MY_OK;
+    rc = decode(c, (my_span){bytes, h->caplen}, h->len, out);
+    if (rc == MY_OK) return MY_OK;
+    if (rc == MY_ENOMEM) return rc;
     c->skipped++;
   }
   *out = (my_payload){0};

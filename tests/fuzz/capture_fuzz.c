@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "mynah/capture.h"
+#include "mynah/fragment.h"
+#include "mynah/stream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -18,9 +19,18 @@ static void touch(my_span s)
     checksum += s.data[i];
 }
 
+static void hear(my_streams *s, const my_payload *p)
+{
+  my_heard h;
+  if (my_streams_add(s, p) != MY_OK) abort();
+  while (my_streams_next(s, &h) == MY_OK)
+    touch(h.payload.data);
+}
+
 static void read_file(const uint8_t *data, size_t size)
 {
   my_capture *c;
+  my_streams *s;
   my_payload p;
   my_where where;
   char path[64];
@@ -29,8 +39,10 @@ static void read_file(const uint8_t *data, size_t size)
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   rc = my_capture_open(&c, path, NULL, &where);
   if (rc != MY_OK && !where.text[0]) abort();
+  if (my_streams_new(&s) != MY_OK) abort();
   while (rc == MY_OK && (rc = my_capture_next(c, &p, &where)) == MY_OK)
-    touch(p.data);
+    hear(s, &p);
+  my_streams_free(s);
   if (c && rc < 0 && !where.text[0]) abort();
   my_capture_close(c);
   close(fd);
@@ -40,10 +52,14 @@ static void read_frame(unsigned choice, const uint8_t *data, size_t size)
 {
   static const int links[] = {0, 1, 9, 12, 14, 50, 51, 108, 113, 228, 229, 276};
   my_payload p = {0};
+  my_fragment fragment;
   size_t wire_len = size + (choice & 1 ? 40 : 0);
   if (my_packet_decode(links[choice % (sizeof links / sizeof links[0])], (my_span){data, size},
                        wire_len, &p) == MY_OK)
     touch(p.data);
+  if (my_packet_fragment(links[choice % (sizeof links / sizeof links[0])], (my_span){data, size},
+                         wire_len, &fragment) == MY_OK)
+    touch(fragment.data);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
