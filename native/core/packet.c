@@ -15,8 +15,10 @@ enum {
   LINK_RAW_OPENBSD = 14,
   LINK_PPP_SERIAL = 50,
   LINK_PPP_ETHER = 51,
+  LINK_IEEE802_11 = 105,
   LINK_LOOP = 108,
   LINK_LINUX_SLL = 113,
+  LINK_RADIOTAP = 127,
   LINK_IPV4 = 228,
   LINK_IPV6 = 229,
   LINK_LINUX_SLL2 = 276
@@ -283,6 +285,67 @@ static int decode_null(view v, my_payload *out)
   }
 }
 
+static unsigned le16(const uint8_t *p)
+{
+  return p[0] | (unsigned)p[1] << 8;
+}
+
+/* LLC and SNAP in front of an ether type (RFC 1042). */
+static int decode_snap(view v, my_payload *out)
+{
+  const uint8_t *h;
+  if (!take(&v, 8, &h)) return MY_ESHORT;
+  if (memcmp(h, "\xaa\xaa\x03\0\0\0", 6) != 0) return MY_NOT_YET;
+  return decode_ether_type(v, be16(h + 6), out);
+}
+
+/* A frame of IEEE 802.11 (section 9.2 of the 2016 edition): data in clear, neither in fragments nor
+ * several packets in one. 'padded': the header is padded to a multiple of 4. */
+static int decode_80211(view v, bool padded, my_payload *out)
+{
+  enum {
+    DATA = 0x08,
+    NO_DATA = 0x40,
+    QOS = 0x80,
+    BOTH_DS = 3,
+    MORE_FRAGMENTS = 4,
+    PROTECTED = 0x40,
+    ORDER = 0x80,
+    SEVERAL = 0x80
+  };
+  const uint8_t *h, *rest;
+  if (!take(&v, 24, &h)) return MY_ESHORT;
+  if ((h[0] & 0x0f) != DATA || (h[0] & NO_DATA) || (h[1] & (PROTECTED | MORE_FRAGMENTS)) ||
+      (h[22] & 0x0f) != 0)
+    return MY_NOT_YET;
+  bool qos = (h[0] & QOS) != 0;
+  size_t addresses = (h[1] & BOTH_DS) == BOTH_DS ? 6 : 0, more = addresses + (qos ? 2 : 0);
+  if (qos && (h[1] & ORDER)) more += 4;
+  size_t pad = padded ? (4 - (24 + more) % 4) % 4 : 0;
+  if (!take(&v, more + pad, &rest)) return MY_ESHORT;
+  if (qos && (rest[addresses] & SEVERAL)) return MY_NOT_YET;
+  return decode_snap(v, out);
+}
+
+/* Radiotap (radiotap.org) before it: of its fields only the flags matter, that come behind a time
+ * stamp. */
+static int decode_radiotap(view v, my_payload *out)
+{
+  enum { TIME = 1, FLAGS = 2, PADDED = 0x20, WORD_FOLLOWS = 0x80, HEAD = 8 };
+  const uint8_t *h, *rest;
+  if (!take(&v, HEAD, &h)) return MY_ESHORT;
+  size_t len = le16(h + 2), at = 4;
+  if (h[0] != 0 || len < HEAD) return MY_NOT_YET;
+  if (!take(&v, len - HEAD, &rest)) return MY_ESHORT;
+  uint8_t present = h[4];
+  while (at + 4 <= len && (h[at + 3] & WORD_FOLLOWS))
+    at += 4;
+  at += 4;
+  if (present & TIME) at = (at + 7) / 8 * 8 + 8;
+  bool padded = (present & FLAGS) && at < len && (h[at] & PADDED);
+  return decode_80211(v, padded, out);
+}
+
 static int decode_link(int dlt, view v, my_payload *out)
 {
   switch (dlt) {
@@ -292,6 +355,10 @@ static int decode_link(int dlt, view v, my_payload *out)
     return decode_typed(v, 16, 14, out);
   case LINK_LINUX_SLL2:
     return decode_typed(v, 20, 0, out);
+  case LINK_IEEE802_11:
+    return decode_80211(v, false, out);
+  case LINK_RADIOTAP:
+    return decode_radiotap(v, out);
   case LINK_NULL:
   case LINK_LOOP:
     return decode_null(v, out);

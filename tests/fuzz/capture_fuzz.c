@@ -50,7 +50,7 @@ static void read_file(const uint8_t *data, size_t size)
 
 static void read_frame(unsigned choice, const uint8_t *data, size_t size)
 {
-  static const int links[] = {0, 1, 9, 12, 14, 50, 51, 108, 113, 228, 229, 276};
+  static const int links[] = {0, 1, 9, 12, 14, 50, 51, 105, 108, 113, 127, 228, 229, 276};
   my_payload p = {0};
   my_fragment fragment;
   size_t wire_len = size + (choice & 1 ? 40 : 0);

@@ -169,8 +169,8 @@ static void test_no_capture(void **state)
       {"an empty file", "", MY_EFORMAT, "x.pcap: not a capture: the file is empty"},
       {"a header cut short", "4d3cb2a1 0200", MY_EFORMAT,
        "x.pcap: not a capture: cut short inside its header"},
-      {"a link type nobody here reads", "4d3cb2a1 0200 0400 00000000 00000000 ffff0000 69000000",
-       MY_EFORMAT, "x.pcap: cannot read link type 105 (IEEE802_11)"},
+      {"a link type nobody here reads", "4d3cb2a1 0200 0400 00000000 00000000 ffff0000 77000000",
+       MY_EFORMAT, "x.pcap: cannot read link type 119 (PRISM_HEADER)"},
   };
   my_capture *c;
   my_where where;

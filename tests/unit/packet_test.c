@@ -27,6 +27,9 @@ fd000000000000000000000000000002 "
 #define UDP4 IP4("001f", "0000", "11") UDP("000b") ABC
 #define UDP6 IP6("000b", "11") UDP("000b") ABC
 
+#define WLAN(control) control "0000 020000000001 020000000002 020000000003 0000 "
+#define SNAP          "aaaa03000000 "
+
 typedef struct row {
   const char *why;
   int dlt;
@@ -57,12 +60,35 @@ static const row rows[] = {
      MY_OK, "abc", false},
     {"BSD loopback, written on little endian", DLT_NULL, "02000000" UDP4, 0, MY_OK, "abc", false},
     {"BSD loopback, big endian, IPv6 of macOS", DLT_NULL, "0000001e" UDP6, 0, MY_OK, "abc", false},
+    {"802.11, data to an access point", DLT_IEEE802_11, WLAN("0801") SNAP "0800" UDP4, 0, MY_OK,
+     "abc", false},
+    {"802.11 with quality of service", DLT_IEEE802_11, WLAN("8802") "0000 " SNAP "0800" UDP4, 0,
+     MY_OK, "abc", false},
+    {"802.11 between access points: a fourth address", DLT_IEEE802_11,
+     WLAN("0803") "020000000004 " SNAP "86dd" UDP6, 0, MY_OK, "abc", false},
+    {"802.11, encrypted", DLT_IEEE802_11, WLAN("0841") SNAP "0800" UDP4, 0, MY_NOT_YET, NULL,
+     false},
+    {"802.11, a beacon", DLT_IEEE802_11, WLAN("8000") SNAP "0800" UDP4, 0, MY_NOT_YET, NULL, false},
+    {"802.11, several packets in one", DLT_IEEE802_11, WLAN("8802") "8000 " SNAP "0800" UDP4, 0,
+     MY_NOT_YET, NULL, false},
+    {"802.11, not SNAP", DLT_IEEE802_11, WLAN("0801") "4242030000000800" UDP4, 0, MY_NOT_YET, NULL,
+     false},
+    {"radiotap without fields", DLT_IEEE802_11_RADIO,
+     "0000 0800 00000000 " WLAN("0801") SNAP "0800" UDP4, 0, MY_OK, "abc", false},
+    {"radiotap: a time, and flags that say the header is padded", DLT_IEEE802_11_RADIO,
+     "0000 1100 03000000 0102030405060708 20 " WLAN("8802") "0000 0000 " SNAP "0800" UDP4, 0, MY_OK,
+     "abc", false},
+    {"radiotap: two words of fields", DLT_IEEE802_11_RADIO,
+     "0000 0d00 02000080 00000000 00 " WLAN("0801") SNAP "0800" UDP4 "deadbeef", 0, MY_OK, "abc",
+     false},
+    {"radiotap longer than the frame", DLT_IEEE802_11_RADIO, "0000 ff00 00000000", 0, MY_ESHORT,
+     NULL, false},
     {"OpenBSD loopback", DLT_LOOP, "00000002" UDP4, 0, MY_OK, "abc", false},
     {"BSD loopback of something else", DLT_NULL, "00000007" UDP4, 0, MY_NOT_YET, NULL, false},
     {"PPP with address and control", DLT_PPP, "ff03 0021" UDP4, 0, MY_OK, "abc", false},
     {"PPP with its protocol compressed", DLT_PPP, "57" UDP6, 0, MY_OK, "abc", false},
     {"PPP of something else", DLT_PPP, "c021 01010004", 0, MY_NOT_YET, NULL, false},
-    {"a link type nobody here reads", DLT_IEEE802_11, UDP4, 0, MY_EFORMAT, NULL, false},
+    {"a link type nobody here reads", DLT_PRISM_HEADER, UDP4, 0, MY_EFORMAT, NULL, false},
 
     {"IPv4 options are stepped over", DLT_RAW,
      "460000230000000040110000c0a80001c0a80013 01010100" UDP("000b") ABC, 0, MY_OK, "abc", false},
