@@ -1,6 +1,7 @@
 --- Send recorded payloads at a target and say which reply answers which.
 -- @module host.replaying
 
+local connections = require "host.connections"
 local core = require "mynah_core"
 local fail = require "host.fail"
 local session = require "host.session"
@@ -25,6 +26,12 @@ local function plan(payloads, pace)
   end
 end
 
+-- The bytes of a payload that came back.
+local function echo_of(p, data)
+  local length, from, to = core.echo(p.data, data)
+  return length and { length = length, request_offset = from, reply_offset = to } or nil
+end
+
 -- The payload that a reply answers: of those its client had sent by then, the one it repeats the longest run of;
 -- a run that stands where it stood counts before one that moved, then the later payload.
 local function attribute(sent, data, received_ns)
@@ -32,12 +39,9 @@ local function attribute(sent, data, received_ns)
   for i = math.max(1, #sent - RECENT + 1), #sent do
     local p = sent[i]
     if not (p.sent_ns and received_ns and p.sent_ns > received_ns) then
-      local length, from, to = core.echo(p.data, data)
-      local score = (length or 0) * 2 + (length and from == to and 1 or 0)
-      if not best or score >= best_score then
-        best, best_score = p, score
-        best_echo = length and { length = length, request_offset = from, reply_offset = to } or nil
-      end
+      local echo = echo_of(p, data)
+      local score = echo and echo.length * 2 + (echo.request_offset == echo.reply_offset and 1 or 0) or 0
+      if not best or score >= best_score then best, best_score, best_echo = p, score, echo end
     end
   end
   return best, best_echo
@@ -46,7 +50,21 @@ end
 local Replay = {}
 Replay.__index = Replay
 
+-- A TCP connection with all its payloads, once the first of them is due.
+function Replay:connect(p)
+  local list = self.streams[p.flow]
+  if list[1] ~= p then return end
+  local c, message = connections.open(self.engine, list, self)
+  if c then
+    self.by_id[c.id] = c
+    self.open = self.open + 1
+    return
+  end
+  for _, each in ipairs(list) do each.state, each.reason, each.over = "unsent", message, true end
+end
+
 function Replay:submit(p)
+  if p.transport == "tcp" then return self:connect(p) end
   local id, message = self.engine:udp {
     host = self.ip, port = self.port, payloads = { p.data }, timeout = self.timeout, flow = p.flow,
     start_ns = self.base_ns + math.floor(p.at * 1e9), report_sent = true,
@@ -81,7 +99,12 @@ end
 function Replay:on_event(event)
   local p = self.by_id[event.id]
   if not p then return end
-  if event.kind == "sent" then
+  if p.on_event then
+    p:on_event(event)
+    if not p.over then return end
+    self.by_id[event.id] = nil
+    self.open = self.open - 1
+  elseif event.kind == "sent" then
     p.sent_ns = event.sent_ns or p.sent_ns
     p.left = true
   elseif event.kind == "reply" then
@@ -117,16 +140,29 @@ function Replay:tell()
     self.told = self.told + 1
     local p = self.payloads[self.told]
     for _, reply in ipairs(p.replies or {}) do
+      if p.transport == "tcp" then reply.echo = echo_of(p, reply.data) end
       if p.sent_ns and reply.received_ns then reply.rtt = (reply.received_ns - p.sent_ns) / 1e9 end
     end
     self.on_payload(p)
   end
 end
 
+-- The payloads of each TCP connection.
+local function streams_of(payloads)
+  local streams = {}
+  for _, p in ipairs(payloads) do
+    if p.transport == "tcp" then
+      streams[p.flow] = streams[p.flow] or {}
+      table.insert(streams[p.flow], p)
+    end
+  end
+  return streams
+end
+
 --- Replay.
--- @param payloads as mynah.recorded gives them; each gets `state` ("answered", "refused", "silent", "unsent"), `reason`,
--- `sent_ns` (unix) and `replies`, an array of { data=, from=, from_port=, rtt=seconds or nil, echo={ length=, request_offset=,
--- reply_offset= } or nil }
+-- @param payloads as mynah.recorded gives them; each gets `state` ("answered", "refused", "silent", "unsent"; TCP: "reset" and
+-- "closed", which is closed without an answer, too), `reason`, `sent_ns` (unix) and `replies`, an array of { data=, from=,
+-- from_port=, rtt=seconds or nil, echo={ length=, request_offset=, reply_offset= } or nil }
 -- @param options table: `ip`, `port`, `pace` ("recorded", "burst" or payloads a second), `timeout` seconds, `on_payload`, a
 -- function called with each payload, in order, once it is settled; `on_progress`, one (sent, of)
 -- @return count of replies that came later than the timeout allows
@@ -137,6 +173,7 @@ function replaying.run(payloads, options)
   local self = setmetatable({
     engine = engine, ip = options.ip, port = options.port, timeout = options.timeout, payloads = payloads,
     on_payload = options.on_payload, by_id = {}, sent = {}, open = 0, next = 1, told = 0, late = 0,
+    streams = streams_of(payloads),
     base_ns = core.now_ns() + math.floor(LEAD * 1e9),
   }, Replay)
   while self.told < #payloads do

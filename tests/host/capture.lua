@@ -12,8 +12,9 @@ local sequence = {} -- next number of each direction of a TCP connection
 local function tcp_header(p)
   local key = table.concat({ p.from or "", p.from_port or 0, p.to or "", p.to_port or 0 }, " ")
   local seq = sequence[key] or 1000
-  sequence[key] = seq + #p.data
-  return string.pack(">I2I2I4I4BBI2I2I2", p.from_port or 40000, p.to_port or 33333, seq, 1, 0x50, 0x18, 65535, 0, 0)
+  sequence[key] = seq + #p.data + (p.syn and 1 or 0)
+  return string.pack(">I2I2I4I4BBI2I2I2", p.from_port or 40000, p.to_port or 33333, seq, 1, 0x50, p.syn and 0x02 or 0x18,
+    65535, 0, 0)
 end
 
 local function frame(p)
@@ -25,8 +26,8 @@ local function frame(p)
 end
 
 --- A capture's bytes.
--- @param packets array of { data=, tcp=true or nil, from=, from_port=, to=, to_port=, time=seconds (default: 10 ms after the
--- one before) }
+-- @param packets array of { data=, tcp=true or nil, syn=true or nil, from=, from_port=, to=, to_port=, time=seconds (default:
+-- 10 ms after the one before) }
 function capture.write(packets)
   local parts = { string.pack("<I4I2I2i4I4I4I4", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) }
   local time = 1700000000.0

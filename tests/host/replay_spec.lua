@@ -250,10 +250,10 @@ describe("replay at other peers", function()
     assert.equal(1, select(2, p.err:gsub("\n", "")))
   end)
 
-  it("a capture without any UDP payload", function()
+  it("a capture without any payload", function()
     local p = support.run { "replay", support.file(capture.write {}, ".pcap"), "127.0.0.1:1" }
     assert.equal(2, p.status)
-    assert.truthy(p.err:find("no UDP payload", 1, true))
+    assert.truthy(p.err:find("no payload of a client in it", 1, true))
   end)
 
   it("a filter that does not parse", function()
@@ -274,5 +274,140 @@ describe("replay at other peers", function()
     support.sleep(0.01)
     assert.equal(130, p.status)
     assert.equal("mynah: interrupted\n", p.err)
+  end)
+end)
+
+describe("replay of TCP connections", function()
+  teardown(support.remove)
+
+  local function said(text, more)
+    local packet = { tcp = true, data = text, from_port = 50000, to_port = 80 }
+    for key, value in pairs(more or {}) do packet[key] = value end
+    return packet
+  end
+
+  local function heard(text, more)
+    local packet = said(text, { from = "10.0.0.1", to = "192.168.0.19", from_port = 80, to_port = 50000 })
+    for key, value in pairs(more or {}) do packet[key] = value end
+    return packet
+  end
+
+  -- A server that keeps what each connection said and answers by on_data (socket, all it said so far).
+  local function server(on_data, on_connect)
+    local connections = {}
+    local port, close = support.tcp_server(function(socket)
+      local c = { text = "" }
+      connections[#connections + 1] = c
+      if on_connect then on_connect(socket) end
+      socket:read_start(function(_, bytes)
+        if not bytes then return end
+        c.text = c.text .. bytes
+        on_data(socket, c.text)
+      end)
+    end)
+    return port, connections, close
+  end
+
+  local function replay(packets, port, ...)
+    local args = { "replay", "--json", "--timeout", "0.4" }
+    for _, word in ipairs { ... } do args[#args + 1] = word end
+    args[#args + 1], args[#args + 2] = write(packets), "127.0.0.1:" .. port
+    local p = support.run(args)
+    return decode(p), p
+  end
+
+  it("turns are kept: what answers the server waits for it", function()
+    local spoke = {}
+    local port, _, close = server(function(socket, text)
+      spoke[#spoke + 1] = text
+      if text == "USER a\r\n" then
+        -- The password must not come before this was said.
+        local timer = uv.new_timer()
+        timer:start(120, 0, function()
+          timer:close()
+          spoke[#spoke + 1] = "331"
+          socket:write("331 password\r\n")
+        end)
+      elseif text:find("PASS") then
+        socket:write("230 in\r\n")
+      end
+    end, function(socket) socket:write("220 hello\r\n") end)
+    local rows, p = replay({
+      said("", { syn = true }), heard "220 x\r\n", said "USER a\r\n", heard "331 x\r\n", said "PASS b\r\n",
+      heard "230 x\r\n",
+    }, port, "--filter", "tcp", "--pace", "burst")
+    close()
+    assert.equal(0, p.status, p.err)
+    assert.same({ "USER a\r\n", "331", "USER a\r\nPASS b\r\n" }, spoke)
+    assert.same({ 3, "answered", 14, 5, "answered", 8 },
+      { rows[1].packet, rows[1].state, #rows[1].reply_hex // 2, rows[2].packet, rows[2].state, #rows[2].reply_hex // 2 })
+    assert.equal("tcp", rows[1].transport)
+    assert.equal("number", type(rows[1].rtt_ms))
+  end)
+
+  it("a server that does not take its turn is waited for, then spoken on to", function()
+    local port, connections, close = server(function(socket, text)
+      if text == "onetwo" then socket:write "at last" end
+    end)
+    local rows = replay({ said "one", heard "x", said "two" }, port)
+    close()
+    assert.equal("onetwo", connections[1].text)
+    assert.same({ "silent", "answered" }, { rows[1].state, rows[2].state })
+  end)
+
+  it("each recorded connection is one here", function()
+    local port, connections, close = server(function(socket, text) socket:write(text) end)
+    local rows = replay({ said "a", said("b", { from_port = 50001 }), said "c" }, port)
+    close()
+    assert.equal(3, #rows)
+    local texts = { connections[1].text, connections[2].text, connections[3] }
+    table.sort(texts)
+    assert.same({ "ac", "b" }, texts)
+  end)
+
+  it("a peer that closes, one that closes without a word, one that resets", function()
+    local port, _, close = server(function(socket, text)
+      if text == "bye" then
+        socket:write("so long", function() socket:close() end)
+      elseif text == "hush" then
+        socket:close()
+      elseif text == "kill" then
+        socket:close_reset()
+      end
+    end)
+    local rows = replay({
+      said "bye", heard "x", said "more", said("hush", { from_port = 50001 }), said("kill", { from_port = 50002 }),
+    }, port)
+    close()
+    local states = {}
+    for i, row in ipairs(rows) do states[i] = ("%d %s"):format(row.packet, row.state) end
+    assert.same({ "1 answered", "3 unsent", "4 closed", "5 reset" }, states)
+    assert.equal("the peer closed", rows[2].reason)
+  end)
+
+  it("a closed port refuses all that would have been said, status 1", function()
+    local port, _, close = server(function() end)
+    close()
+    support.sleep(0.01)
+    local rows, p = replay({ said "a", heard "x", said "b" }, port)
+    assert.equal(1, p.status, p.err)
+    assert.same({ "refused", "refused" }, { rows[1].state, rows[2].state })
+    assert.equal("conn-refused", rows[1].reason)
+  end)
+
+  it("UDP and TCP of one capture, summed up apart; parts of it by number and side", function()
+    local port, connections, close = server(function(socket, text) socket:write(text) end)
+    local path = write { { data = "nobody hears this" }, said "hello", heard "world", said "again" }
+    local p = support.run { "replay", "--timeout", "0.3", path, "127.0.0.1:" .. port }
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find("packets 2-4: TCP, answered", 1, true), p.out)
+    assert.truthy(p.out:find("packet 1: UDP, refused", 1, true), p.out)
+    assert.truthy(p.out:find("3 payloads for 127.0.0.1:" .. port .. ": 2 answered, 1 refused", 1, true), p.out)
+    support.run { "replay", "--timeout", "0.3", "--side", "server", path, "127.0.0.1:" .. port }
+    support.run { "replay", "--timeout", "0.3", "--from", "2", "--to", "3", path, "127.0.0.1:" .. port }
+    close()
+    local texts = {}
+    for i, c in ipairs(connections) do texts[i] = c.text end
+    assert.same({ "helloagain", "world", "hello" }, texts)
   end)
 end)

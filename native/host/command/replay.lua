@@ -12,9 +12,11 @@ local text = require "mynah.text"
 local command = { name = "replay", summary = "Send the payloads of a capture at a target, say what each got" }
 
 command.description = [[
-Takes the UDP payloads that clients sent in a capture (pcap or pcapng), sends each of them to HOST:PORT and
-says what came back: bytes, time, and which bytes of the request stand in the reply. The first packet between
-two ports names the client. What one client port sent leaves from one port here.]]
+Takes the payloads that clients sent in a capture (pcap or pcapng), sends each of them to HOST:PORT and says
+what came back: bytes, time, and which bytes of the request stand in the reply. Who opened the connection, or
+over UDP who spoke first, is the client. What one client port sent over UDP leaves from one port here; each
+recorded TCP connection becomes one here, and what the client said after it had heard the server waits for an
+answer, or for --timeout.]]
 
 command.epilog = [[
 Examples:
@@ -39,6 +41,11 @@ function command.define(parser)
   parser:option("--timeout", "Wait so long for an answer to each payload")
     :argname("SECONDS"):convert(options.seconds("--timeout")):default("3")
   parser:option("--limit", "Send at most so many payloads"):argname("N"):convert(options.integer("--limit", 1, 1000000000))
+  parser:option("--from", "Only packets from this number on"):argname("N"):target("first")
+    :convert(options.integer("--from", 1, 1 << 53))
+  parser:option("--to", "Only packets up to this number"):argname("N"):target("last")
+    :convert(options.integer("--to", 1, 1 << 53))
+  parser:option("--side", "Whose payloads: client, server or both"):choices { "client", "server", "both" }:default("client")
   parser:option("--filter", "Only what this BPF expression lets through"):argname("BPF")
   options.add_family(parser)
   parser:flag("--json", "One JSON object a line for each payload")
@@ -54,7 +61,7 @@ local function print_json(p, target)
   local reply = p.replies and p.replies[1] or {}
   local echo = reply.echo or {}
   out.line(json.object(KEYS, {
-    packet = p.number, transport = "udp", client = p.client, client_port = p.client_port, ip = target.ip,
+    packet = p.number, transport = p.transport, client = p.client, client_port = p.client_port, ip = target.ip,
     port = target.port, bytes = #p.data, cut = p.cut or false, state = p.state, reason = p.reason,
     replies = p.replies and #p.replies or 0,
     rtt_ms = reply.rtt and math.floor(reply.rtt * 1e6 + 0.5) / 1000,
@@ -82,18 +89,19 @@ local ROW = "%8s  %9s  %6s  %s"
 
 local function print_row(p, target, verbose)
   local result = p.state
-  if p.state == "refused" or p.state == "unsent" then
+  if p.reason and p.state ~= "answered" and p.state ~= "silent" then
     result = ("%s: %s"):format(p.state, text.escape(tostring(p.reason)))
   end
+  if p.lost then result = result .. " (bytes before it are missing in the capture)" end
   if p.cut then result = result .. " (cut in the capture)" end
   local what = ROW:format(p.number, ("%.3f s"):format(p.at), #p.data, "")
-  local style = ({ answered = "green", refused = "red", unsent = "red", silent = "dim" })[p.state]
+  local style = ({ answered = "green", refused = "red", unsent = "red", reset = "red", closed = "red", silent = "dim" })[p.state]
   if not p.replies then
     out.line(what .. out.style(style, result))
     return
   end
   for i, reply in ipairs(p.replies) do
-    local from = (reply.from ~= target.ip or reply.from_port ~= target.port)
+    local from = reply.from and (reply.from ~= target.ip or reply.from_port ~= target.port)
       and " from " .. targets.format(reply.from, reply.from_port) or ""
     local rtt = reply.rtt and (" in %.3f ms"):format(reply.rtt * 1000) or ""
     local echo = reply.echo
@@ -110,14 +118,14 @@ local function print_row(p, target, verbose)
 end
 
 -- "12-14, 31": packets of payloads that follow each other in the replay, as ranges.
-local function ranges(payloads, state)
+local function ranges(payloads, transport, state)
   local parts, first, last = {}, nil, nil
   local function close()
     if first then parts[#parts + 1] = first == last and tostring(first) or ("%d-%d"):format(first, last) end
     first = nil
   end
   for _, p in ipairs(payloads) do
-    if p.state == state then
+    if p.transport == transport and p.state == state then
       first, last = first or p.number, p.number
     else
       close()
@@ -127,18 +135,30 @@ local function ranges(payloads, state)
   return parts
 end
 
+local function summary_line(payloads, transport, state, count)
+  local list = ranges(payloads, transport, state)
+  local more = #list > 20 and (", and %d ranges more"):format(#list - 20) or ""
+  out.line(("packet%s %s%s: %s, %s"):format(count > 1 and "s" or "",
+    table.concat(list, ", ", 1, math.min(#list, 20)), more, transport:upper(), state))
+end
+
+local STATES = { "answered", "refused", "reset", "closed", "silent", "unsent" }
+
 local function print_summary(payloads, target)
-  local counts, parts = {}, {}
-  for _, p in ipairs(payloads) do counts[p.state] = (counts[p.state] or 0) + 1 end
+  local counts, parts = { udp = {}, tcp = {} }, {}
+  for _, p in ipairs(payloads) do
+    local c = counts[p.transport]
+    c[p.state] = (c[p.state] or 0) + 1
+  end
   out.line("")
-  for _, state in ipairs { "answered", "refused", "silent", "unsent" } do
-    if counts[state] then
-      local list = ranges(payloads, state)
-      local more = #list > 20 and (", and %d ranges more"):format(#list - 20) or ""
-      out.line(("packet%s %s%s: UDP, %s"):format(counts[state] > 1 and "s" or "",
-        table.concat(list, ", ", 1, math.min(#list, 20)), more, state))
-      parts[#parts + 1] = ("%d %s"):format(counts[state], state)
+  for _, state in ipairs(STATES) do
+    local sum = 0
+    for _, transport in ipairs { "udp", "tcp" } do
+      local n = counts[transport][state]
+      if n then summary_line(payloads, transport, state, n) end
+      sum = sum + (n or 0)
     end
+    if sum > 0 then parts[#parts + 1] = ("%d %s"):format(sum, state) end
   end
   out.line(("%d payload%s for %s: %s"):format(#payloads, #payloads == 1 and "" or "s",
     targets.format(target.ip, target.port), table.concat(parts, ", ")))
@@ -157,8 +177,10 @@ local function status_of(payloads)
     if p.state == "answered" then return 0 end
     unsent = unsent or (p.state == "unsent" and p)
   end
-  if unsent then fail.run("packet %d could not be sent: %s", unsent.number, text.escape(tostring(unsent.reason))) end
-  return fail.NEGATIVE
+  for _, p in ipairs(payloads) do
+    if p.state ~= "unsent" then return fail.NEGATIVE end
+  end
+  fail.run("packet %d could not be sent: %s", unsent.number, text.escape(tostring(unsent.reason)))
 end
 
 function command.run(args)
@@ -166,7 +188,6 @@ function command.run(args)
   local capture, message = recorded.read(args.capture, args)
   if not capture then fail.input("%s", message) end
   local payloads = capture.payloads
-  if capture.tcp > 0 then out.note(("%d TCP payloads left out: only UDP is replayed"):format(capture.tcp)) end
   if not args.json then out.line(out.style("bold", ROW:format("PACKET", "AT", "BYTES", "ANSWER"))) end
   local late = replaying.run(payloads, {
     ip = target.ip, port = target.port, pace = args.pace, timeout = args.timeout,

@@ -314,7 +314,7 @@ end)
 
 -- Replay the payloads of the capture that mynah.pcap names; what was answered, as structured output.
 local function replay_capture(host, port, path)
-  local capture, message = recorded.read(path, {})
+  local capture, message = recorded.read(path, { transport = "udp" })
   if not capture then fail("%s", message) end
   local payloads, numbers = {}, {}
   for i, p in ipairs(capture.payloads) do payloads[i], numbers[i] = p.data, p.number end
