@@ -1,4 +1,5 @@
-/* capture.h - the payloads of a capture file (pcap or pcapng), read through libpcap.
+/* capture.h - the payloads of a capture file (pcap or pcapng, also packed by gzip), read through
+ * libpcap.
  * my_packet_decode is pure and lives in native/core; the file is opened in native/net. */
 #ifndef MYNAH_CAPTURE_H
 #define MYNAH_CAPTURE_H

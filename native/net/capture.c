@@ -4,6 +4,8 @@
 #include "mynah/capture.h"
 #include "mynah/fragment.h"
 
+#include "gunzip.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <pcap/pcap.h>
@@ -16,7 +18,7 @@ struct my_capture {
   pcap_t *pcap;
   char *name; /* for messages */
   int dlt;
-  bool filtered;
+  bool filtered, compressed;
   struct bpf_program filter; /* run by hand, so that packets it drops are numbered too */
   my_fragments *fragments;
   uint64_t packets, skipped;
@@ -61,11 +63,16 @@ static int open_pcap(my_capture *c, const char *path, my_where *where)
   char message[PCAP_ERRBUF_SIZE] = "";
   int rc = MY_OK;
   bool is_stdin = strcmp(path, "-") == 0;
-  FILE *file = is_stdin ? stdin : open_file(path, where, &rc);
-  if (!file) return rc;
+  FILE *raw = is_stdin ? stdin : open_file(path, where, &rc);
+  if (!raw) return rc;
+  FILE *file = gunzip_file(raw, &c->compressed);
+  if (!file) {
+    if (!is_stdin) fclose(raw);
+    return MY_ENOMEM;
+  }
   c->pcap = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, message);
   if (c->pcap) return MY_OK; /* owns the file now */
-  if (!is_stdin) fclose(file);
+  fclose(file);
   return fail_open(where, c->name, "not a capture: ", why_no_capture(message), MY_EFORMAT);
 }
 
@@ -139,6 +146,10 @@ static int note_damage(my_capture *c)
     return c->over = MY_ESHORT;
   }
   bool cut = strstr(said, "truncated") != NULL;
+  if (c->compressed && strstr(said, strerror(EBADMSG))) {
+    said = "the compressed file is damaged, or breaks off";
+    cut = true;
+  }
   snprintf(w->text, sizeof w->text, "%.80s: packet %" PRIu64 ": %.80s", c->name, number, said);
   return c->over = cut ? MY_ESHORT : MY_EFORMAT;
 }

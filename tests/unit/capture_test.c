@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "hex.h"
 #include "mynah/capture.h"
@@ -271,6 +272,73 @@ static void test_every_byte_flipped(void **state)
   }
 }
 
+/* ---- packed by gzip ---- */
+
+/* The sample as gzip packs it, in as many members as it has halves. */
+static size_t pack(const char *hex, unsigned members, uint8_t *out, size_t size)
+{
+  uint8_t bytes[1024];
+  size_t len = unhex(hex, bytes, sizeof bytes), used = 0;
+  for (unsigned m = 0; m < members; m++) {
+    size_t from = len * m / members, to = len * (m + 1) / members;
+    z_stream z = {.next_in = bytes + from,
+                  .avail_in = (uInt)(to - from),
+                  .next_out = out + used,
+                  .avail_out = (uInt)(size - used)};
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    used += z.total_out;
+    deflateEnd(&z);
+  }
+  return used;
+}
+
+static int read_bytes(const uint8_t *bytes, size_t len, size_t *payloads, my_where *where)
+{
+  FILE *f = fopen("x.pcap", "wb");
+  assert_non_null(f);
+  assert_int_equal(fwrite(bytes, 1, len, f), len);
+  fclose(f);
+  return read_all(payloads, where);
+}
+
+static void test_gzip(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < COUNT(samples); i++)
+    for (unsigned members = 1; members <= 2; members++) {
+      uint8_t packed[2048];
+      size_t len = pack(samples[i], members, packed, sizeof packed), payloads, all;
+      my_where where;
+      write_hex("x.pcap", samples[i]);
+      assert_int_equal(read_all(&all, &where), MY_NOT_YET);
+      assert_int_equal(read_bytes(packed, len, &payloads, &where), MY_NOT_YET);
+      assert_int_equal(payloads, all);
+    }
+}
+
+/* Cut anywhere, each byte turned: a message, or what was there; never more, never a crash. */
+static void test_gzip_damaged(void **state)
+{
+  uint8_t packed[2048];
+  size_t len = pack(samples[0], 1, packed, sizeof packed), payloads;
+  my_where where;
+  (void)state;
+  for (size_t n = 0; n < len; n++) {
+    int rc = read_bytes(packed, n, &payloads, &where);
+    assert_true(rc < 0 && where.text[0]);
+    assert_true(payloads <= 2);
+  }
+  for (size_t at = 0; at < len; at++) {
+    packed[at] ^= 0x10;
+    int rc = read_bytes(packed, len, &payloads, &where);
+    assert_true(rc == MY_NOT_YET || (rc < 0 && where.text[0]));
+    packed[at] ^= 0x10;
+  }
+  read_bytes(packed, len - 4, &payloads, &where);
+  assert_non_null(strstr(where.text, "the compressed file is damaged, or breaks off"));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -278,6 +346,7 @@ int main(void)
       cmocka_unit_test(test_filter),       cmocka_unit_test(test_standard_input),
       cmocka_unit_test(test_no_capture),   cmocka_unit_test(test_cut_message),
       cmocka_unit_test(test_every_length), cmocka_unit_test(test_every_byte_flipped),
+      cmocka_unit_test(test_gzip),         cmocka_unit_test(test_gzip_damaged),
   };
   return cmocka_run_group_tests_name("capture", tests, enter_folder, leave_folder);
 }
