@@ -7,7 +7,7 @@
 
 #include "mynah/capture.h"
 
-enum { MY_STREAM_FLOWS = 65536, MY_STREAM_WAITING = 64 };
+enum { MY_STREAM_FLOWS = 65536, MY_STREAM_WAITING = 64, MY_STREAM_BYTES = 16 << 20 };
 
 typedef enum my_stream_end { MY_STREAM_GOES_ON, MY_STREAM_FIN, MY_STREAM_RST } my_stream_end;
 

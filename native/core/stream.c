@@ -38,8 +38,11 @@ struct my_streams {
   stream *oldest, *newest;
   size_t count;
   uint32_t numbers;
+  my_heard direct; /* in its place, and given before what is ready */
+  bool has_direct;
   segment *ready, **ready_end;
   segment *given; /* what next gave, freed at the next call */
+  size_t waiting_bytes;
 };
 
 /* ---- ready segments ---- */
@@ -65,8 +68,14 @@ static segment *new_segment(const my_heard *heard, bool copy)
   return g;
 }
 
+/* Most payloads are alone in their turn: no memory is asked for these. */
 static int give(my_streams *s, const my_heard *heard)
 {
+  if (s->ready == NULL && !s->has_direct) {
+    s->direct = *heard;
+    s->has_direct = true;
+    return MY_OK;
+  }
   segment *g = new_segment(heard, false);
   if (g == NULL) return MY_ENOMEM;
   push_ready(s, g);
@@ -84,6 +93,12 @@ static void free_segments(segment *g)
 int my_streams_next(my_streams *s, my_heard *out)
 {
   free(s->given);
+  s->given = NULL;
+  if (s->has_direct) {
+    s->has_direct = false;
+    *out = s->direct;
+    return MY_OK;
+  }
   s->given = s->ready;
   if (s->ready == NULL) return MY_NOT_YET;
   s->ready = s->ready->next;
@@ -101,17 +116,17 @@ static bool same_end(const my_endpoint *a, const my_endpoint *b)
 
 static uint64_t hash_end(const my_endpoint *e)
 {
-  uint64_t h = e->port + UINT64_C(0x9e3779b97f4a7c15);
-  for (size_t i = 0; i < (e->family == 6 ? 16u : 4u); i++)
-    h = (h ^ e->bytes[i]) * UINT64_C(0x100000001b3);
-  return h;
+  uint64_t words[2];
+  memcpy(words, e->bytes, sizeof words);
+  uint64_t h = (words[0] ^ e->port) * UINT64_C(0x9e3779b97f4a7c15);
+  return (h ^ h >> 32 ^ words[1]) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* The same for both directions. */
 static size_t bucket_of(const my_endpoint *a, const my_endpoint *b, my_transport transport)
 {
   uint64_t h = hash_end(a) + hash_end(b) + transport;
-  return (size_t)((h ^ h >> 29) % BUCKETS);
+  return (size_t)(h >> 40) % BUCKETS;
 }
 
 static stream *find_stream(my_streams *s, const my_payload *p)
@@ -147,6 +162,7 @@ static void give_waiting(my_streams *s, stream *t)
     while (d->waiting != NULL) {
       segment *g = d->waiting;
       d->waiting = g->next;
+      s->waiting_bytes -= g->heard.payload.data.len;
       g->heard.lost = true;
       push_ready(s, g);
     }
@@ -250,6 +266,7 @@ static void give_turn(my_streams *s, direction *d, bool force)
     if (gap > 0 && !force) return;
     d->waiting = g->next;
     d->waiting_count--;
+    s->waiting_bytes -= g->heard.payload.data.len;
     g->heard.lost = gap > 0;
     force = false;
     if (!cut_front(d, &g->heard)) {
@@ -269,7 +286,11 @@ static int wait_in_order(my_streams *s, direction *d, const my_heard *h)
     at = &(*at)->next;
   g->next = *at;
   *at = g;
-  if (++d->waiting_count > MY_STREAM_WAITING) give_turn(s, d, true);
+  d->waiting_count++;
+  s->waiting_bytes += h->payload.data.len;
+  while (d->waiting != NULL &&
+         (d->waiting_count > MY_STREAM_WAITING || s->waiting_bytes > MY_STREAM_BYTES))
+    give_turn(s, d, true);
   return MY_OK;
 }
 

@@ -189,6 +189,37 @@ static void test_waiting_is_bounded(void **state)
   my_streams_free(s);
 }
 
+/* All flows together keep no more bytes waiting than is stated: what comes on top is given at once.
+ */
+static void test_bytes_are_bounded(void **state)
+{
+  enum { LEN = 40000 };
+  my_heard h;
+  my_streams *s;
+  uint8_t *bytes = calloc(1, LEN);
+  size_t early = 0;
+  (void)state;
+  assert_int_equal(my_streams_new(&s), MY_OK);
+  my_payload p = {.transport = MY_TCP, .tcp_flags = ACK, .to = host("192.0.2.2", 80)};
+  for (uint32_t i = 0; i < 2 * MY_STREAM_BYTES / LEN; i++) {
+    p.from = host("192.0.2.1", (uint16_t)(1000 + i));
+    for (uint32_t k = 0; k < 2; k++) {
+      p.data = (my_span){bytes, k == 0 ? 1 : LEN};
+      p.tcp_seq = 1 + 1000 * k; /* the second has a gap before it */
+      assert_int_equal(my_streams_add(s, &p), MY_OK);
+      while (my_streams_next(s, &h) == MY_OK)
+        early += h.lost;
+    }
+  }
+  assert_in_range(early, MY_STREAM_BYTES / LEN - 2, MY_STREAM_BYTES / LEN + 2);
+  my_streams_finish(s);
+  while (my_streams_next(s, &h) == MY_OK)
+    early += h.lost;
+  assert_int_equal(early, 2 * MY_STREAM_BYTES / LEN);
+  my_streams_free(s);
+  free(bytes);
+}
+
 /* More flows than are kept: the oldest gives what waited, and a new one has another number. */
 static void test_flows_are_bounded(void **state)
 {
@@ -253,6 +284,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_rows),
       cmocka_unit_test(test_waiting_is_bounded),
+      cmocka_unit_test(test_bytes_are_bounded),
       cmocka_unit_test(test_flows_are_bounded),
       cmocka_unit_test(test_chaos),
   };
