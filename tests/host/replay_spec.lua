@@ -35,7 +35,7 @@ local function decode(p)
 end
 
 local ORDER = [[packet transport client client_port ip port bytes cut state reason replies rtt_ms reply_ip reply_port
-  echo_bytes request_offset reply_offset request_hex reply_hex timestamp]]
+  echo_bytes request_offset reply_offset request_hex reply_hex repeats answered bytes_map timestamp]]
 
 local function hex(s) return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 
@@ -260,6 +260,25 @@ describe("replay at other peers", function()
     local p = support.run { "replay", "--filter", "bogus((", write(forty()), "127.0.0.1:1" }
     assert.equal(2, p.status)
     assert.truthy(p.err:find("bogus((", 1, true))
+  end)
+
+  it("repeated, it tells what stays, comes back and moves", function()
+    local n = 0
+    local port, socket = udp_server(function(s, data, from)
+      if data:sub(1, 1) ~= "q" then return end
+      n = n + 1
+      s:send("AB" .. data:sub(2, 4) .. ("%02d"):format(n) .. "Z", from.ip, from.port)
+    end)
+    local path = write { { data = "q123" }, { data = "no" } }
+    local p = support.run { "replay", "--repeat", "4", "--timeout", "0.2", path, "127.0.0.1:" .. port }
+    local rows = decode(support.run { "replay", "--json", "--repeat", "3", "--timeout", "0.2", path, "127.0.0.1:" .. port })
+    socket:close()
+    support.sleep(0.01)
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find("answered 4 of 4 times, 8 bytes\n +map  ====eeeeee==%*%*==\n"), p.out)
+    assert.truthy(p.out:find("2 payloads for", 1, true))
+    assert.same({ 3, 3, "==eee=*=" }, { rows[1].repeats, rows[1].answered, rows[1].bytes_map })
+    assert.same({ "silent", 0, cjson.null }, { rows[2].state, rows[2].answered, rows[2].bytes_map })
   end)
 
   it("Ctrl-C stops it at once", function()

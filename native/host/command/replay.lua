@@ -5,6 +5,7 @@ local json = require "host.json"
 local options = require "host.options"
 local out = require "host.out"
 local recorded = require "mynah.recorded"
+local repeating = require "host.repeating"
 local replaying = require "host.replaying"
 local targets = require "host.targets"
 local text = require "mynah.text"
@@ -45,6 +46,8 @@ function command.define(parser)
     :convert(options.integer("--from", 1, 1 << 53))
   parser:option("--to", "Only packets up to this number"):argname("N"):target("last")
     :convert(options.integer("--to", 1, 1 << 53))
+  parser:option("--repeat", "Send all of it so many times; say which bytes of the replies stay, come back, or move")
+    :argname("N"):target("repeats"):convert(options.integer("--repeat", 1, 1000)):default("1")
   parser:option("--side", "Whose payloads: client, server or both"):choices { "client", "server", "both" }:default("client")
   parser:option("--filter", "Only what this BPF expression lets through"):argname("BPF")
   options.add_family(parser)
@@ -54,10 +57,11 @@ end
 
 local KEYS = {
   "packet", "transport", "client", "client_port", "ip", "port", "bytes", "cut", "state", "reason", "replies", "rtt_ms",
-  "reply_ip", "reply_port", "echo_bytes", "request_offset", "reply_offset", "request_hex", "reply_hex", "timestamp",
+  "reply_ip", "reply_port", "echo_bytes", "request_offset", "reply_offset", "request_hex", "reply_hex", "repeats", "answered",
+  "bytes_map", "timestamp",
 }
 
-local function print_json(p, target)
+local function print_json(p, target, repeats)
   local reply = p.replies and p.replies[1] or {}
   local echo = reply.echo or {}
   out.line(json.object(KEYS, {
@@ -68,6 +72,8 @@ local function print_json(p, target)
     reply_ip = reply.from, reply_port = reply.from_port, echo_bytes = echo.length,
     request_offset = echo.request_offset, reply_offset = echo.reply_offset,
     request_hex = text.to_hex(p.data), reply_hex = reply.data and text.to_hex(reply.data),
+    repeats = repeats,
+    answered = p.answered or (p.replies and 1 or 0), bytes_map = p.map,
     timestamp = p.sent_ns and text.timestamp(p.sent_ns / 1e9),
   }))
 end
@@ -87,7 +93,16 @@ end
 
 local ROW = "%8s  %9s  %6s  %s"
 
-local function print_row(p, target, verbose)
+-- What the bytes of all answers did.
+local function print_map(p, repeats, margin)
+  local least, most = math.huge, 0
+  for _, data in ipairs(p.all) do least, most = math.min(least, #data), math.max(most, #data) end
+  local bytes = least == most and ("%d bytes"):format(least) or ("%d to %d bytes"):format(least, most)
+  out.line(("%sanswered %d of %d times, %s"):format(margin, p.answered, repeats, bytes))
+  if p.map then out.line(margin .. "map  " .. p.map:gsub(".", "%0%0")) end
+end
+
+local function print_row(p, target, verbose, repeats)
   local result = p.state
   if p.reason and p.state ~= "answered" and p.state ~= "silent" then
     result = ("%s: %s"):format(p.state, text.escape(tostring(p.reason)))
@@ -115,6 +130,7 @@ local function print_row(p, target, verbose)
         echo.length, echo.request_offset, echo.reply_offset)))
     end
   end
+  if repeats > 1 then print_map(p, repeats, (" "):rep(#what)) end
 end
 
 -- "12-14, 31": packets of payloads that follow each other in the replay, as ranges.
@@ -189,14 +205,18 @@ function command.run(args)
   if not capture then fail.input("%s", message) end
   local payloads = capture.payloads
   if not args.json then out.line(out.style("bold", ROW:format("PACKET", "AT", "BYTES", "ANSWER"))) end
-  local late = replaying.run(payloads, {
-    ip = target.ip, port = target.port, pace = args.pace, timeout = args.timeout,
+  local run = args.repeats > 1 and repeating.run or replaying.run
+  local late = run(payloads, {
+    repeats = args.repeats, ip = target.ip, port = target.port, pace = args.pace, timeout = args.timeout,
     on_payload = function(p)
-      if args.json then print_json(p, target) else print_row(p, target, args.verbose) end
+      if args.json then print_json(p, target, args.repeats) else print_row(p, target, args.verbose, args.repeats) end
     end,
     on_progress = function(sent, of) out.progress(("%d of %d payloads sent"):format(sent, of)) end,
   })
-  if not args.json then print_summary(payloads, target) end
+  if not args.json then
+    print_summary(payloads, target)
+    if args.repeats > 1 then out.line("map: e comes back from the request, = stays, * moves") end
+  end
   if late > 0 then out.note(("%d replies came later than --timeout after what they answer"):format(late)) end
   if capture.damaged then fail.input("%s; sent what came before", capture.damaged) end
   return status_of(payloads)
