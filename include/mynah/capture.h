@@ -45,4 +45,17 @@ int my_capture_next(my_capture *c, my_payload *out, my_where *where);
 /* Packets read so far, and of them those that carried no UDP or TCP or could not be decoded. */
 void my_capture_count(const my_capture *c, uint64_t *packets, uint64_t *skipped);
 
+/* Write a capture: raw IP packets, times in ns, with headers made for the payloads. */
+typedef struct my_capture_writer my_capture_writer;
+
+/* A file that is there is replaced. On failure *out is NULL and where->text says why. */
+int my_capture_create(my_capture_writer **out, const char *path, my_where *where);
+
+/* Add a packet: transport, from and to (of one family), time_ns, data, for TCP tcp_seq and
+ * tcp_flags too; long TCP data makes several. MY_OK, or MY_ERANGE where it can be none. */
+int my_capture_write(my_capture_writer *w, const my_payload *payload, uint32_t tcp_ack);
+
+/* Flush and close. MY_OK, or MY_ESYS: not all of it could be written. NULL is allowed. */
+int my_capture_finish(my_capture_writer *w);
+
 #endif

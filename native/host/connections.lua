@@ -15,7 +15,7 @@ Connection.__index = Connection
 --- A connection to be.
 -- @param engine of mynah_core
 -- @param payloads of one recorded connection, in order: `data`, `at` (seconds), `turn` (the server spoke before it)
--- @param options table: `ip`, `port`, `timeout` seconds for each turn, `base_ns`
+-- @param options table: `ip`, `port`, `timeout` seconds for each turn, `base_ns`, `wire` of host.wire or one like it
 -- @return connection, whose `id` is the engine's; or nil and a message
 function connections.open(engine, payloads, options)
   local id, message = engine:tcp {
@@ -24,7 +24,8 @@ function connections.open(engine, payloads, options)
   }
   if not id then return nil, message end
   return setmetatable({
-    engine = engine, id = id, payloads = payloads, timeout = options.timeout, base = options.base_ns / 1e9, sent = 0,
+    engine = engine, id = id, payloads = payloads, wire = options.wire, timeout = options.timeout,
+    base = options.base_ns / 1e9, sent = 0,
   }, Connection)
 end
 
@@ -60,6 +61,7 @@ function Connection:send(p)
   self.sent, self.heard = self.sent + 1, false
   self.turn_began = now()
   p.sent_ns, p.left = math.floor(core.unix() * 1e9), true
+  self.wire:sent(p, { my = self.my, my_port = self.my_port, sent_ns = p.sent_ns, connection = self })
 end
 
 -- When the next payload leaves at the latest: its time in the plan, or, where it answers the peer, once the peer was heard.
@@ -89,6 +91,8 @@ end
 -- More of the answer to the last payload; what comes before any is the peer's own.
 function Connection:take(event)
   local p = self:last()
+  self.wire:heard(self.payloads[1], { my = self.my, my_port = self.my_port, data = event.data, connection = self,
+    received_ns = event.received_ns or math.floor(core.unix() * 1e9) })
   self.heard = now()
   if not p then return end
   p.state, p.reason = "answered", "data"
@@ -102,7 +106,7 @@ end
 function Connection:on_event(event)
   if self.over then return end
   if event.kind == "open" then
-    self.turn_began = now()
+    self.turn_began, self.my, self.my_port = now(), event.my, event.my_port
   elseif event.kind == "data" then
     self:take(event)
   elseif event.kind == "eof" then

@@ -81,6 +81,7 @@ function Replay:submit(p)
 end
 
 function Replay:on_reply(event, p)
+  self.wire:heard(p, event)
   local answered, echo = attribute(self.sent[p.flow], event.data, event.received_ns)
   answered = answered or p
   local reply = {
@@ -106,6 +107,7 @@ function Replay:on_event(event)
     self.open = self.open - 1
   elseif event.kind == "sent" then
     p.sent_ns = event.sent_ns or p.sent_ns
+    self.wire:sent(p, event)
     p.left = true
   elseif event.kind == "reply" then
     self:on_reply(event, p)
@@ -159,12 +161,15 @@ local function streams_of(payloads)
   return streams
 end
 
+-- Nothing is kept of what goes over the wire.
+local NO_WIRE = { sent = function() end, heard = function() end }
+
 --- Replay.
 -- @param payloads as mynah.recorded gives them; each gets `state` ("answered", "refused", "silent", "unsent"; TCP: "reset" and
 -- "closed", which is closed without an answer, too), `reason`, `sent_ns` (unix) and `replies`, an array of { data=, from=,
 -- from_port=, rtt=seconds or nil, echo={ length=, request_offset=, reply_offset= } or nil }
 -- @param options table: `ip`, `port`, `pace` ("recorded", "burst" or payloads a second), `timeout` seconds, `on_payload`, a
--- function called with each payload, in order, once it is settled; `on_progress`, one (sent, of)
+-- function called with each payload, in order, once it is settled; `on_progress`, one (sent, of); `wire`, of host.wire, or nil
 -- @return count of replies that came later than the timeout allows
 -- @raise exit status 3, or 128 and the signal
 function replaying.run(payloads, options)
@@ -173,7 +178,7 @@ function replaying.run(payloads, options)
   local self = setmetatable({
     engine = engine, ip = options.ip, port = options.port, timeout = options.timeout, payloads = payloads,
     on_payload = options.on_payload, by_id = {}, sent = {}, open = 0, next = 1, told = 0, late = 0,
-    streams = streams_of(payloads),
+    streams = streams_of(payloads), wire = options.wire or NO_WIRE,
     base_ns = core.now_ns() + math.floor(LEAD * 1e9),
   }, Replay)
   while self.told < #payloads do

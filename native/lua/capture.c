@@ -119,10 +119,62 @@ static int l_counts(lua_State *L)
   return 2;
 }
 
+/* ---- writing ---- */
+
+static const char writer_class[] = "mynah.capture_writer";
+
+typedef struct writer {
+  my_capture_writer *w;
+} writer;
+
+/* capture_writer(path) -> writer | nil, message */
+static int l_create(lua_State *L)
+{
+  const char *path = check_text(L, 1);
+  writer *o = new_owner(L, sizeof *o, writer_class);
+  my_where where = {0};
+  int rc = my_capture_create(&o->w, path, &where);
+  return rc == MY_OK ? 1 : push_failure(L, rc, &where);
+}
+
+/* writer:write{ transport=, from=, from_port=, to=, to_port=, time_ns=, data=, seq=, flags= } ->
+ * true | nil, message */
+static int l_write(lua_State *L)
+{
+  writer *o = luaL_checkudata(L, 1, writer_class);
+  if (!o->w) luaL_argerror(L, 1, "writer is closed");
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const char *transport = opt_text_field(L, 2, "transport");
+  my_payload p = {.transport = transport && strcmp(transport, "tcp") == 0 ? MY_TCP : MY_UDP,
+                  .time_ns = opt_integer_field(L, 2, "time_ns", 0),
+                  .data = opt_span_field(L, 2, "data"),
+                  .tcp_seq = (uint32_t)opt_integer_field(L, 2, "seq", 0),
+                  .tcp_flags = (uint8_t)opt_integer_field(L, 2, "flags", 0x18)};
+  if (!opt_endpoint_fields(L, 2, "from", "from_port", &p.from) ||
+      !opt_endpoint_fields(L, 2, "to", "to_port", &p.to))
+    luaL_argerror(L, 2, "numeric addresses in from and to expected");
+  int rc = my_capture_write(o->w, &p, (uint32_t)opt_integer_field(L, 2, "ack", 0));
+  return rc == MY_OK ? push_true(L) : push_failure(L, rc, NULL);
+}
+
+/* writer:close() -> true | nil, message: not all of it could be written */
+static int l_finish(lua_State *L)
+{
+  writer *o = luaL_checkudata(L, 1, writer_class);
+  my_capture_writer *w = o->w;
+  o->w = NULL;
+  int rc = my_capture_finish(w);
+  return rc == MY_OK ? push_true(L) : push_failure(L, rc, NULL);
+}
+
 void my_lua_open_capture(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"next", l_next}, {"counts", l_counts}, {NULL, NULL}};
   new_class(L, class_name, methods, l_close);
   lua_pushcfunction(L, l_open);
   lua_setfield(L, -2, "capture");
+  static const luaL_Reg writing[] = {{"write", l_write}, {NULL, NULL}};
+  new_class(L, writer_class, writing, l_finish);
+  lua_pushcfunction(L, l_create);
+  lua_setfield(L, -2, "capture_writer");
 }

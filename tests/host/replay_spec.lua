@@ -429,4 +429,35 @@ describe("replay of TCP connections", function()
     for i, c in ipairs(connections) do texts[i] = c.text end
     assert.same({ "helloagain", "world", "hello" }, texts)
   end)
+
+  it("-w keeps both directions as a capture that tcpdump reads, checksums right", function()
+    local port, _, close = server(function(socket, text) socket:write("re:" .. text) end)
+    local nodes = support.serve { "skype" }
+    local file = support.file("", ".pcap")
+    local udp = write { { data = "\x12\x34\2abcdefghijk" } }
+    local p = support.run { "replay", "--timeout", "0.3", "-w", file, udp, nodes.skype.address }
+    assert.equal(0, p.status, p.err)
+    local seen = support.shell("tcpdump -nnvvSr " .. file).out
+    nodes.stop()
+    assert.truthy(seen:find("127.0.0.1.%d+ > 127.0.0.1." .. nodes.skype.port .. ": %[udp sum ok%] UDP, length 14"), seen)
+    assert.truthy(seen:find("127.0.0.1." .. nodes.skype.port .. " > 127.0.0.1.%d+: %[udp sum ok%] UDP, length 11"), seen)
+    p = support.run { "replay", "--timeout", "0.3", "-w", file, write { said "hello", heard "x", said "again" },
+      "127.0.0.1:" .. port }
+    close()
+    assert.equal(0, p.status, p.err)
+    seen = support.shell("tcpdump -nnvvSr " .. file).out
+    assert.truthy(seen:find("127.0.0.1." .. port .. ": Flags %[P%.%], cksum 0x%x+ %(correct%), seq 1:6, ack 1,"), seen)
+    assert.truthy(seen:find("> 127.0.0.1." .. port .. ": Flags %[P%.%], cksum 0x%x+ %(correct%), seq 6:11, ack 9,"), seen)
+    local answer = " > 127.0.0.1.%d+: Flags %[P%.%], cksum 0x%x+ %(correct%), seq 1:9, ack 6,"
+    assert.truthy(seen:find("127.0.0.1." .. port .. answer), seen)
+  end)
+
+  it("a file for -w that cannot be written: said before anything is sent, status 2", function()
+    local port, connections, close = server(function() end)
+    local p = support.run { "replay", "-w", "/nonexistent/x.pcap", write { said "a" }, "127.0.0.1:" .. port }
+    close()
+    assert.equal(2, p.status)
+    assert.truthy(p.err:find("/nonexistent/x.pcap: No such file or directory", 1, true), p.err)
+    assert.equal(0, #connections)
+  end)
 end)

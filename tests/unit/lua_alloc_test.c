@@ -158,6 +158,12 @@ static const char *const scenarios[][2] = {
      "local h, why = t:next()\n"
      "assert(h and h.side == 'client' and h.flow == 1 or why)\n"
      "assert(not t:next()) t:close()\n"
+     "local w = assert(core.capture_writer(FILE .. '.out'))\n"
+     "assert(w:write{ transport = 'tcp', from = '192.0.2.1', from_port = 1, to = '192.0.2.2', "
+     "to_port = 2, data = ('x'):rep(40000) })\n"
+     "assert(not w:write{ from = '192.0.2.1', to = '::1', data = '' })\n"
+     "assert(w:close()) os.remove(FILE .. '.out')\n"
+     "assert(not core.capture_writer('/nonexistent/x'))\n"
      "local none, message = core.capture('/nonexistent') assert(not none and message)\n"},
     {"learner",
      "local core = ...\n"

@@ -9,6 +9,7 @@ local repeating = require "host.repeating"
 local replaying = require "host.replaying"
 local targets = require "host.targets"
 local text = require "mynah.text"
+local wire = require "host.wire"
 
 local command = { name = "replay", summary = "Send the payloads of a capture at a target, say what each got" }
 
@@ -50,6 +51,7 @@ function command.define(parser)
     :argname("N"):target("repeats"):convert(options.integer("--repeat", 1, 1000)):default("1")
   parser:option("--side", "Whose payloads: client, server or both"):choices { "client", "server", "both" }:default("client")
   parser:option("--filter", "Only what this BPF expression lets through"):argname("BPF")
+  parser:option("-w --write", "Keep what is sent and heard as a capture, with the kernel's times"):argname("FILE.pcap")
   options.add_family(parser)
   parser:flag("--json", "One JSON object a line for each payload")
   parser:flag("-v --verbose", "Show all bytes of long payloads"):count("*")
@@ -199,20 +201,37 @@ local function status_of(payloads)
   fail.run("packet %d could not be sent: %s", unsent.number, text.escape(tostring(unsent.reason)))
 end
 
-function command.run(args)
-  local target = read_target(args)
-  local capture, message = recorded.read(args.capture, args)
-  if not capture then fail.input("%s", message) end
-  local payloads = capture.payloads
-  if not args.json then out.line(out.style("bold", ROW:format("PACKET", "AT", "BYTES", "ANSWER"))) end
+local function open_wire(args, target)
+  if not args.write then return nil end
+  local kept, message = wire.open(args.write, target)
+  if not kept then fail.input("%s", message) end
+  return kept
+end
+
+local function replay(args, target, payloads)
   local run = args.repeats > 1 and repeating.run or replaying.run
-  local late = run(payloads, {
-    repeats = args.repeats, ip = target.ip, port = target.port, pace = args.pace, timeout = args.timeout,
+  local kept = open_wire(args, target)
+  if not args.json then out.line(out.style("bold", ROW:format("PACKET", "AT", "BYTES", "ANSWER"))) end
+  local ok, late = pcall(run, payloads, {
+    repeats = args.repeats, ip = target.ip, port = target.port, pace = args.pace, timeout = args.timeout, wire = kept,
     on_payload = function(p)
       if args.json then print_json(p, target, args.repeats) else print_row(p, target, args.verbose, args.repeats) end
     end,
     on_progress = function(sent, of) out.progress(("%d of %d payloads sent"):format(sent, of)) end,
   })
+  local whole, message = true, nil
+  if kept then whole, message = kept:close() end -- after Ctrl-C, too
+  if not ok then error(late, 0) end
+  if not whole then fail.run("%s", message) end
+  return late
+end
+
+function command.run(args)
+  local target = read_target(args)
+  local capture, message = recorded.read(args.capture, args)
+  if not capture then fail.input("%s", message) end
+  local payloads = capture.payloads
+  local late = replay(args, target, payloads)
   if not args.json then
     print_summary(payloads, target)
     if args.repeats > 1 then out.line("map: e comes back from the request, = stays, * moves") end
