@@ -186,31 +186,6 @@ static int try_lines(work *w, const bool *use)
 
 /* ---- which lines ---- */
 
-enum { SHORT_REPLY = 32 /* bytes: its length is a fact about the protocol */ };
-
-static bool is_relation(const finding *f)
-{
-  if (f->kind == FOUND_LENGTH_OF_REPLY) return f->k <= SHORT_REPLY;
-  return f->kind != FOUND_CONSTANT;
-}
-
-/* The next line to add where those there are do not prove enough: what the reply shares with the
- * request, then from the front on, the length last. */
-static bool add_next(const lesson *s, bool *use)
-{
-  const finding *best = NULL;
-  for (size_t i = 0; i < s->found_count; i++) {
-    const finding *f = &s->found[i];
-    if (use[i]) continue;
-    bool sooner = best == NULL || (f->kind == FOUND_CONSTANT) > (best->kind == FOUND_CONSTANT) ||
-                  (f->kind == best->kind && f->copied > best->copied);
-    if (sooner) best = f;
-  }
-  if (best == NULL) return false;
-  use[best - s->found] = true;
-  return true;
-}
-
 static void remark(my_learned *out, const lesson *s, size_t from, size_t to)
 {
   bool moves = false;
@@ -232,7 +207,8 @@ static void note_unexplained(my_learned *out, const lesson *s, const bool *use)
   bool said[LOOK_MAX] = {false};
   out->unexplained_count = 0;
   for (size_t i = 0; i < s->found_count; i++)
-    for (size_t b = s->found[i].at; use[i] && b < (size_t)s->found[i].at + s->found[i].width; b++)
+    for (size_t b = s->found[i].at;
+         use[i] && s->found[i].view == 0 && b < (size_t)s->found[i].at + s->found[i].width; b++)
       said[b] = true;
   for (size_t at = 0, end; at < s->look; at = end) {
     end = at + 1;
@@ -243,27 +219,49 @@ static void note_unexplained(my_learned *out, const lesson *s, const bool *use)
   }
 }
 
+/* Leave out, the last ones first, what was added and is not needed after all. */
+static int drop_lines(work *w, bool *use)
+{
+  const lesson *s = w->lesson;
+  for (size_t i = s->found_count; i-- > 0;) {
+    if (!use[i] || !may_go(s, &s->found[i])) continue;
+    char *before = w->out->text;
+    use[i] = false;
+    note_unexplained(w->out, s, use);
+    int rc = try_lines(w, use);
+    if (rc == MY_OK) {
+      free(before);
+      continue;
+    }
+    w->out->text = before;
+    use[i] = true;
+    if (rc != MY_NOT_YET) return rc;
+  }
+  note_unexplained(w->out, s, use);
+  free(w->out->text);
+  w->out->text = NULL;
+  return try_lines(w, use); /* its budget, too */
+}
+
 /* The fewest lines that the checker accepts, or all that there are. */
 static int choose_lines(work *w)
 {
   lesson *s = w->lesson;
   bool use[FINDINGS_MAX] = {false};
-  for (size_t i = 0; i < s->found_count; i++)
-    use[i] = w->o->strict || is_relation(&s->found[i]);
+  choose_first(s, w->o->strict, use);
   do {
     note_unexplained(w->out, s, use);
     int rc = try_lines(w, use);
+    if (rc == MY_OK && !w->o->strict) return drop_lines(w, use);
     if (rc != MY_NOT_YET) return rc;
-  } while (add_next(s, use));
+  } while (choose_next(s, use));
   return MY_NOT_YET;
 }
 
 static bool has_echo(const lesson *s)
 {
   for (size_t i = 0; i < s->found_count; i++)
-    if (s->found[i].kind == FOUND_ECHO || s->found[i].kind == FOUND_REVERSED ||
-        s->found[i].kind == FOUND_ADDED)
-      return true;
+    if (is_echo(&s->found[i])) return true;
   return false;
 }
 
@@ -298,8 +296,11 @@ static int learn_lesson(work *w, const told *const *list, size_t count)
     w->lack = "one pair alone shows nothing that stays";
     return MY_NOT_YET;
   }
+  int rc = find_views(s);
+  if (rc != MY_OK) return rc;
   find_relations(s);
   find_columns(s);
+  join_nonces(s);
   take_parts(s, w->o);
   if (!has_echo(s) && w->out->servers < 2) {
     w->lack = "nothing of the request comes back, and one server alone cannot show what stays";

@@ -13,38 +13,74 @@ typedef struct told {
 } told;
 
 enum {
-  LOOK_MAX = 256 /* bytes of a reply in which relations are looked for */,
-  FINDINGS_MAX = 320
+  LOOK_MAX = 256, /* bytes of a reply in which relations are looked for */
+  FINDINGS_MAX = 320,
+  VIEWS_MAX = 48, /* values inside a reply that are looked at */
+  VIEW_NAME_MAX = 48,
+  NOWHERE = 1 << 20
 };
 
 typedef enum finding_kind {
   FOUND_LENGTH_OF_REPLY, /* len = k */
   FOUND_ECHO,            /* bytes of the request come back */
   FOUND_REVERSED,
-  FOUND_ADDED, /* … plus k */
-  FOUND_MY_IP, /* our address; XORed with bytes of the request where width_of_key > 0 */
-  FOUND_MY_PORT,
+  FOUND_ADDED,      /* … plus k */
+  FOUND_NOT,        /* … complemented */
+  FOUND_BITOR,      /* … with bits k set */
+  FOUND_MY_IP,      /* our address; XORed with bytes of the request where has_key */
+  FOUND_MY_PORT,    /* our port, likewise */
+  FOUND_MY_IP_TEXT, /* our address, written out somewhere in a value */
   FOUND_PEER_IP,
   FOUND_LENGTH, /* the bytes say the reply's length plus k */
   FOUND_NTP,
   FOUND_UNIX,
-  FOUND_MASK,    /* bits that stay */
-  FOUND_MOVING,  /* differs between replies to one request */
-  FOUND_CONSTANT /* stays; a byte each */
+  FOUND_MASK,         /* bits that stay */
+  FOUND_VALUE_LENGTH, /* a value inside has k bytes */
+  FOUND_MOVING,       /* differs between replies to one request */
+  FOUND_CONSTANT      /* stays; a byte each */
 } finding_kind;
 
 typedef struct finding {
   finding_kind kind;
-  uint16_t at, width; /* in the reply */
-  uint16_t source;    /* in the request: ECHO, REVERSED, ADDED; MY_IP: of the key */
-  bool has_key;       /* MY_IP */
-  int64_t k;          /* LENGTH, LENGTH_OF_REPLY, ADDED */
+  uint8_t view;       /* 0: the reply itself; else the number of a value inside it, from 1 */
+  bool at_home;       /* the requests have a value of that name too */
+  bool whole;         /* all of that value, in every reply */
+  uint16_t at, width; /* in the reply, or the value */
+  uint16_t source;    /* in the request: ECHO to BITOR; MY_IP, MY_PORT: of the key */
+  bool has_key;       /* MY_IP, MY_PORT */
+  int64_t k;          /* LENGTH, LENGTH_OF_REPLY, VALUE_LENGTH, ADDED, BITOR */
   uint8_t bits, mask; /* MASK */
   bool copied;        /* CONSTANT: the request has the same there */
+  bool doubtful; /* CONSTANT: it may be a length or a server's own name, and another elsewhere */
+  bool little_endian; /* LENGTH */
   double weight;      /* bits of evidence that it is no chance */
 } finding;
 
+/* A value inside the replies, as the language names it. */
+typedef struct named_view {
+  view view;
+  char name[VIEW_NAME_MAX];
+} named_view;
+
+/* How the replies of a lesson are written: where one parses to its end, values have names, and no
+ * fixed places. */
+typedef enum reply_form {
+  FORM_PLAIN,
+  FORM_TEXT, /* lines of headers */
+  FORM_BER,
+  FORM_BENCODE,
+  FORM_JSON,
+  FORM_TLV
+} reply_form;
+
 typedef struct lesson {
+  bool is_value; /* the replies are values inside replies */
+  size_t home;   /* what stands at an offset of a reply stands so much further on in the request,
+                    if at the same place; NOWHERE: the request has no such value */
+  reply_form form;
+  tlv_format tlv;
+  named_view views[VIEWS_MAX];
+  size_t view_count;
   const told *const *list;
   size_t count;
   size_t request_len;          /* of all */
@@ -64,8 +100,14 @@ bool lesson_is_free(const lesson *s, size_t at, size_t width);
  */
 size_t count_values(const lesson *s, of_kind of, size_t at, size_t width);
 
+/* learn_view.c: values inside replies that parse to their end, each looked at as a reply of its
+ * own. What is left to look at by fixed places: s->look. MY_OK or MY_ENOMEM. */
+int find_views(lesson *s);
+/* learn_walk.c: how the replies are written, and the values that all of them have. */
+void name_views(lesson *s);
 /* learn_relate.c: what replies owe to requests, addresses, lengths and clocks. */
 void find_relations(lesson *s);
+void join_nonces(lesson *s);
 /* learn_column.c: what each byte does by itself. */
 void find_columns(lesson *s);
 
@@ -80,6 +122,15 @@ __attribute__((format(printf, 2, 3))) void text_add(text *t, const char *format,
 void text_hex(text *t, my_span bytes);
 /* Bytes as tokens of the language: texts where they are printable, else hex. */
 void text_tokens(text *t, my_span bytes);
+
+/* Does that finding bind the reply to its request? */
+bool is_echo(const finding *f);
+
+/* learn_choose.c: the lines to begin with, and the next one where they prove too little. */
+void choose_first(const lesson *s, bool strict, bool *use);
+bool choose_next(const lesson *s, bool *use);
+/* Is it no loss where others prove enough? */
+bool may_go(const lesson *s, const finding *f);
 
 /* learn_write.c: the signature that says the findings of 'use' (by index). */
 void write_signature(text *t, const lesson *s, const bool *use, const told *const *against,

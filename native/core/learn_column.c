@@ -54,7 +54,8 @@ static void find_moving(lesson *s)
 /* Bits that are the same in n different values by chance agree with 1 in 2^(n-1): a nibble that is
  * all the same is believed at 6 bits, one of two there are; a bit by itself at 8. Above a low
  * nibble that says something the top bit is a flag far more often than chance: it is believed with
- * it. */
+ * it. High bits above low ones that move may be the top of a number that has not come far: they are
+ * believed once most values that the low ones can make were seen. */
 static uint8_t believed_bits(uint8_t same, size_t values)
 {
   double each = (double)values - 1;
@@ -62,7 +63,10 @@ static uint8_t believed_bits(uint8_t same, size_t values)
   if (4 * each - 1 >= 6 && (same & 0x0f) == 0x0f) mask |= 0x0f;
   if (4 * each - 1 >= 6 && (same & 0xf0) == 0xf0) mask |= 0xf0;
   if (mask == 0x0f) mask |= same & 0x80;
-  return each - 3 >= 5 ? same : mask;
+  if (each - 3 >= 5) mask = same;
+  unsigned free_bits = 8 - (unsigned)__builtin_popcount(mask);
+  bool tops_a_number = (same & 1) == 0;
+  return tops_a_number && 4 * values < (size_t)3 << free_bits ? 0 : mask;
 }
 
 static void find_masks(lesson *s)
@@ -88,17 +92,29 @@ static void find_masks(lesson *s)
 
 static bool is_copied(const lesson *s, size_t at)
 {
-  return at < s->request_len && !s->varies[at] && !s->nonce[at] &&
-         s->list[0]->pair.request.data[at] == reply_byte(s->list[0], at);
+  size_t there = s->home + at;
+  return there < s->request_len && !s->varies[there] && !s->nonce[there] &&
+         s->list[0]->pair.request.data[there] == reply_byte(s->list[0], at);
+}
+
+/* It counts bytes of the reply, or nearly: where all replies are of one length it may say so. */
+static bool may_be_length(const lesson *s, size_t at)
+{
+  enum { LEAST = 4, HEAD_MAX = 4 };
+  size_t len = s->list[0]->pair.reply.len, value = reply_byte(s->list[0], at);
+  return value >= LEAST && value <= len && len - value <= at + HEAD_MAX;
 }
 
 /* A byte each, so that the fewest can be chosen. */
 static void find_constants(lesson *s)
 {
-  for (size_t at = 0; at < s->look; at++)
-    if (lesson_is_free(s, at, 1) && count_values(s, OF_REPLY, at, 1) == 1)
-      lesson_add(s, &(finding){FOUND_CONSTANT, .at = (uint16_t)at, .width = 1,
-                               .copied = is_copied(s, at), .weight = 1});
+  for (size_t at = 0; at < s->look; at++) {
+    finding f = {FOUND_CONSTANT, .at = (uint16_t)at, .width = 1, .weight = 1};
+    if (!lesson_is_free(s, at, 1) || count_values(s, OF_REPLY, at, 1) != 1) continue;
+    f.copied = is_copied(s, at);
+    f.doubtful = !s->is_value && may_be_length(s, at);
+    lesson_add(s, &f);
+  }
 }
 
 void find_columns(lesson *s)
@@ -107,8 +123,9 @@ void find_columns(lesson *s)
   size_t len = s->list[0]->pair.reply.len;
   for (size_t i = 1; i < s->count; i++)
     one_length &= s->list[i]->pair.reply.len == len;
-  if (one_length) lesson_add(s, &(finding){FOUND_LENGTH_OF_REPLY, .k = (int64_t)len, .weight = 4});
+  if (one_length && !s->is_value)
+    lesson_add(s, &(finding){FOUND_LENGTH_OF_REPLY, .k = (int64_t)len, .weight = 4});
   find_masks(s);
-  find_moving(s);
+  if (!s->is_value) find_moving(s);
   find_constants(s);
 }

@@ -143,52 +143,83 @@ int store_message(store *s, const my_message *m)
 
 /* ---- which request a reply answers ---- */
 
+/* Bytes of the request that come back. */
 typedef struct window {
-  size_t at; /* two bytes of the request come back there */
+  size_t source, at, width;
   size_t held;
 } window;
 
-static bool holds_window(my_span request, my_span reply, size_t at)
+static bool holds_window(my_span request, my_span reply, const window *w)
 {
-  return at + 2 <= request.len && at + 2 <= reply.len &&
-         memcmp(request.data + at, reply.data + at, 2) == 0;
+  return w->source + w->width <= request.len && w->at + w->width <= reply.len &&
+         memcmp(request.data + w->source, reply.data + w->at, w->width) == 0;
 }
 
 /* Do the requests differ there from what follows each other? Else everything holds. */
-static size_t changes(const store *s, size_t at)
+static size_t changes(const store *s, const window *w)
 {
-  size_t n = 0;
+  size_t n = 0, end = w->source + w->width;
   for (size_t i = 1; i < s->pair_count; i++) {
     my_span a = s->pairs[i - 1].told.pair.request, b = s->pairs[i].told.pair.request;
-    n += at + 2 <= a.len && at + 2 <= b.len && memcmp(a.data + at, b.data + at, 2) != 0;
+    n += end <= a.len && end <= b.len &&
+         memcmp(a.data + w->source, b.data + w->source, w->width) != 0;
   }
   return n;
 }
 
-/* The two bytes that come back most often among those that change most of the time. */
+static size_t count_held(const store *s, const window *w)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < s->pair_count; i++)
+    n += holds_window(s->pairs[i].told.pair.request, s->pairs[i].told.pair.reply, w);
+  return n;
+}
+
+/* The two bytes that come back most often among those that change most of the time; of equals
+ * those that stay at their place. */
 static window strongest_window(const store *s)
 {
-  enum { LOOKED_AT = 64 };
+  enum { LOOKED_AT = 64, WIDTH = 2 };
   window best = {0};
-  for (size_t at = 0; at < LOOKED_AT; at++) {
-    window w = {at, 0};
-    if (changes(s, at) * 2 < s->pair_count) continue;
-    for (size_t i = 0; i < s->pair_count; i++)
-      w.held += holds_window(s->pairs[i].told.pair.request, s->pairs[i].told.pair.reply, at);
-    if (w.held > best.held) best = w;
+  for (size_t source = 0; source < LOOKED_AT; source++) {
+    window w = {source, source, WIDTH, 0};
+    if (changes(s, &w) * 2 < s->pair_count) continue;
+    for (size_t at = 0; at <= LOOKED_AT; at++) {
+      w.at = at < LOOKED_AT ? at : source; /* its own place last */
+      w.held = count_held(s, &w);
+      if (w.held > best.held || (w.held == best.held && at == LOOKED_AT && best.source != best.at))
+        best = w;
+    }
   }
   return best;
+}
+
+/* As wide as nearly all of those that hold it let it be: few of the others hold that by chance. */
+static void grow_window(const store *s, window *w)
+{
+  enum { WIDEST = 16 };
+  for (bool grown = true; grown && w->width < WIDEST;) {
+    window right = {w->source, w->at, w->width + 1, 0};
+    window left = {w->source - 1, w->at - 1, w->width + 1, 0};
+    size_t least = w->held - w->held / 8;
+    right.held = count_held(s, &right);
+    left.held = w->source > 0 && w->at > 0 ? count_held(s, &left) : 0;
+    const window *wider = left.held > right.held ? &left : &right;
+    grown = wider->held > 0 && wider->held >= least;
+    if (grown) *w = *wider;
+  }
 }
 
 void store_settle(store *s)
 {
   window w = strongest_window(s);
   if (w.held < 3 || w.held * 2 < s->pair_count) return;
+  grow_window(s, &w);
   for (size_t i = 0; i < s->pair_count; i++) {
     kept_pair *p = &s->pairs[i];
-    if (holds_window(p->told.pair.request, p->told.pair.reply, w.at)) continue;
+    if (holds_window(p->told.pair.request, p->told.pair.reply, &w)) continue;
     for (size_t k = 0; k < p->earlier_count; k++)
-      if (holds_window(p->earlier[k], p->told.pair.reply, w.at)) {
+      if (holds_window(p->earlier[k], p->told.pair.reply, &w)) {
         p->told.pair.request = p->earlier[k];
         break;
       }

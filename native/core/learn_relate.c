@@ -5,12 +5,14 @@
 
 #include "compare.h"
 
+#include <endian.h>
 #include <math.h>
 #include <string.h>
 
 enum {
   TRIED_BITS = 17,     /* log2 of the relations of the kind that are tried on one lesson */
   SAME_PLACE_BITS = 8, /* less for what comes back where it stood: most that comes back does */
+  START_BITS = 4,      /* less again at the start: a third of all protocols have their id there */
   VALUE_BITS_MAX = 24, /* that one more value can prove */
   FIRST_ECHO_MAX = 8
 };
@@ -105,31 +107,55 @@ static bool same_everywhere(const lesson *s, size_t source, size_t at)
   return true;
 }
 
-/* Fixed bytes at an end of the run, up to the first that varies. */
-static size_t fixed_end(const lesson *s, const run *r, bool last)
+static bool is_common(uint8_t c)
 {
-  size_t n = 0;
-  while (n < r->width && !s->varies[r->source + (last ? r->width - 1 - n : n)])
-    n++;
-  return n;
+  return c <= 1 || c == 0xff;
+}
+
+/* Of the fixed bytes at an end of the run those that a copy of what varies takes along: up to the
+ * first that any message has. */
+static size_t kept_edge(const lesson *s, const run *r, bool last)
+{
+  const uint8_t *request = byte_of(s->list[0], OF_REQUEST, r->source);
+  size_t fixed = 0, kept = 0;
+  while (fixed < r->width && !s->varies[r->source + (last ? r->width - 1 - fixed : fixed)])
+    fixed++;
+  if (fixed == r->width) return 0;
+  while (kept < fixed && !is_common(request[last ? r->width - fixed + kept : fixed - 1 - kept]))
+    kept++;
+  return fixed - kept;
 }
 
 /* Nothing is explained twice; and a few fixed bytes beside what varies are more likely a header
- * that both sides write than a part of what comes back. */
-static bool trim(const lesson *s, run *r)
+ * that both sides write than a part of what comes back. Returns the fixed bytes to leave out. */
+static size_t edge_of(const lesson *s, const run *r, bool last)
 {
   enum { EDGE_MAX = 4 };
+  size_t fixed = 0, left_out = kept_edge(s, r, last);
+  while (fixed < r->width && !s->varies[r->source + (last ? r->width - 1 - fixed : fixed)])
+    fixed++;
+  return fixed - left_out < EDGE_MAX ? fixed : left_out;
+}
+
+static bool trim(const lesson *s, run *r)
+{
   size_t skip = 0, width = 0;
   while (skip < r->width && s->taken[r->at + skip])
     skip++;
   while (skip + width < r->width && !s->taken[r->at + skip + width])
     width++;
   *r = (run){r->source + skip, r->at + skip, width};
-  size_t edge = fixed_end(s, r, false);
-  if (edge < EDGE_MAX) *r = (run){r->source + edge, r->at + edge, r->width - edge};
-  edge = fixed_end(s, r, true);
-  if (edge < EDGE_MAX) r->width -= edge;
+  size_t edge = edge_of(s, r, false);
+  *r = (run){r->source + edge, r->at + edge, r->width - edge};
+  r->width -= edge_of(s, r, true);
   return r->width > 0;
+}
+
+/* What is at its place in the request is likelier to have come from there. */
+static double place_bits(const lesson *s, const run *r)
+{
+  if (r->source != s->home + r->at) return 0;
+  return SAME_PLACE_BITS + (r->source == 0 ? START_BITS : 0);
 }
 
 /* The run of bytes that come back with the most evidence, over all shifts. */
@@ -147,7 +173,7 @@ static double best_run(const lesson *s, run *best)
       }
       if (here.width == 0 || !trim(s, &here)) continue;
       double weight = echo_weight(s, here.source, here.width);
-      if (here.source == here.at) weight += weight > 0 ? SAME_PLACE_BITS : 0;
+      if (weight > 0) weight += place_bits(s, &here);
       if (weight > most) {
         most = weight;
         *best = here;
@@ -173,11 +199,6 @@ static void find_echoes(lesson *s)
                                .source = (uint16_t)best.source, .weight = weight}))
       break;
   }
-}
-
-static bool is_common(uint8_t c)
-{
-  return c <= 1 || c == 0xff;
 }
 
 /* One request alone, sent again and again: what comes back at its very start is taken for an id, as
@@ -209,21 +230,69 @@ static bool is_reversed(const lesson *s, size_t source, size_t at, size_t width)
   return true;
 }
 
-static uint64_t difference(const told *t, size_t source, size_t at, size_t width)
+static uint64_t all_ones(size_t width)
 {
-  uint64_t mask = width == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * width) - 1;
-  return (number_at(t, OF_REPLY, at, width) - number_at(t, OF_REQUEST, source, width)) & mask;
+  return width == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * width) - 1;
 }
 
-/* reply = request + k, for a k that is no more than a step. */
+static uint64_t difference(const told *t, size_t source, size_t at, size_t width)
+{
+  return (number_at(t, OF_REPLY, at, width) - number_at(t, OF_REQUEST, source, width)) &
+         all_ones(width);
+}
+
+/* reply = request + k, for a k that is no more than a step. A last byte that is always the same is
+ * none to count in. */
 static bool is_added(const lesson *s, size_t source, size_t at, size_t width, int64_t *k)
 {
   enum { STEP_MAX = 16 };
   uint64_t first = difference(s->list[0], source, at, width);
-  if (first == 0 || first > STEP_MAX) return false;
+  if (first == 0 || first > STEP_MAX || !s->varies[source + width - 1]) return false;
   for (size_t i = 1; i < s->count; i++)
     if (difference(s->list[i], source, at, width) != first) return false;
   *k = (int64_t)first;
+  return true;
+}
+
+static bool is_complement(const lesson *s, size_t source, size_t at, size_t width)
+{
+  for (size_t i = 0; i < s->count; i++)
+    if ((number_at(s->list[i], OF_REPLY, at, width) ^
+         number_at(s->list[i], OF_REQUEST, source, width)) != all_ones(width))
+      return false;
+  return true;
+}
+
+/* A bit that is set in every reply, in a byte that was sent one way and another. */
+static bool is_flagged(const lesson *s, size_t source, size_t at, size_t width, int64_t *k)
+{
+  uint64_t set = 0;
+  for (size_t i = 0; i < s->count; i++)
+    set |= number_at(s->list[i], OF_REPLY, at, width) &
+           ~number_at(s->list[i], OF_REQUEST, source, width);
+  if (set == 0 || (set & (set - 1)) != 0) return false; /* one flag */
+  size_t byte = width - 1 - (size_t)__builtin_ctzll(set) / 8;
+  if (!s->varies[source + byte]) return false;
+  for (size_t i = 0; i < s->count; i++)
+    if (number_at(s->list[i], OF_REPLY, at, width) !=
+        (number_at(s->list[i], OF_REQUEST, source, width) | set))
+      return false;
+  *k = (int64_t)set;
+  return true;
+}
+
+static bool change_of(const lesson *s, size_t source, size_t at, size_t width, finding *f)
+{
+  if (is_reversed(s, source, at, width))
+    f->kind = FOUND_REVERSED;
+  else if (is_added(s, source, at, width, &f->k))
+    f->kind = FOUND_ADDED;
+  else if (is_complement(s, source, at, width))
+    f->kind = FOUND_NOT;
+  else if (is_flagged(s, source, at, width, &f->k))
+    f->kind = FOUND_BITOR;
+  else
+    return false;
   return true;
 }
 
@@ -237,13 +306,7 @@ static void find_changed(lesson *s, size_t width)
                    .width = (uint16_t)width,
                    .source = (uint16_t)source,
                    .weight = weight};
-      if (!lesson_is_free(s, at, width)) continue;
-      if (is_reversed(s, source, at, width))
-        f.kind = FOUND_REVERSED;
-      else if (is_added(s, source, at, width, &f.k))
-        f.kind = FOUND_ADDED;
-      else
-        continue;
+      if (!lesson_is_free(s, at, width) || !change_of(s, source, at, width, &f)) continue;
       if (!lesson_add(s, &f)) return;
       mark_nonces(s, source, width);
     }
@@ -263,15 +326,41 @@ static bool has_address(const lesson *s, size_t at, bool mine, const uint8_t key
   return true;
 }
 
+/* Clients with private addresses, each of which is told one public address of its own: that of its
+ * NAT. What every client is told is a constant, and what can be read is a text. */
+static bool has_outer_address(const lesson *s, size_t at)
+{
+  bool differ = false, readable = true;
+  for (size_t i = 0; i < s->count; i++) {
+    const uint8_t *there = byte_of(s->list[i], OF_REPLY, at);
+    const my_endpoint *my = &s->list[i]->pair.my;
+    if (my->family != 4 || my_ipv4_is_global(my->bytes) || !my_ipv4_is_global(there)) return false;
+    size_t k = 0; /* the first of the same client */
+    while (!my_endpoint_same_address(&s->list[k]->pair.my, my))
+      k++;
+    if (memcmp(byte_of(s->list[k], OF_REPLY, at), there, 4) != 0) return false;
+    differ |= memcmp(byte_of(s->list[0], OF_REPLY, at), there, 4) != 0;
+    for (size_t b = 0; b < 4; b++)
+      readable = readable && there[b] >= 32 && there[b] < 127;
+  }
+  return differ && !readable;
+}
+
+static bool is_fixed(const lesson *s, size_t at, size_t width)
+{
+  for (size_t i = at; i < at + width; i++)
+    if (s->varies[i]) return false;
+  return true;
+}
+
 /* Bytes of the request that are the same in all and turn the reply's into our address. */
 static bool find_key(const lesson *s, size_t at, size_t *source)
 {
   for (size_t q = 0; q + 4 <= s->request_len; q++) {
-    if (s->varies[q] || s->varies[q + 1] || s->varies[q + 2] || s->varies[q + 3]) continue;
-    if (has_address(s, at, true, byte_of(s->list[0], OF_REQUEST, q))) {
-      *source = q;
-      return true;
-    }
+    if (!is_fixed(s, q, 4) || !has_address(s, at, true, byte_of(s->list[0], OF_REQUEST, q)))
+      continue;
+    *source = q;
+    return true;
   }
   return false;
 }
@@ -283,35 +372,72 @@ static bool stands_in_request(const lesson *s, size_t at)
   return find_bytes(s->list[0]->pair.request, four) != SIZE_MAX;
 }
 
-static void find_addresses(lesson *s)
+static bool address_at(const lesson *s, size_t at, finding *f)
 {
   static const uint8_t plain[4];
+  size_t source = 0;
+  if (find_key(s, at, &source)) {
+    f->has_key = memcmp(byte_of(s->list[0], OF_REQUEST, source), plain, 4) != 0;
+    f->source = (uint16_t)source;
+    return true;
+  }
+  if (has_address(s, at, true, plain) || has_outer_address(s, at)) return true;
+  f->kind = FOUND_PEER_IP;
+  return has_address(s, at, false, plain);
+}
+
+static void find_addresses(lesson *s)
+{
   for (size_t at = 0; at + 4 <= s->look; at++) {
     finding f = {FOUND_MY_IP, .at = (uint16_t)at, .width = 4, .weight = 32 - TRIED_BITS};
-    size_t source = 0;
-    if (!lesson_is_free(s, at, 4) || stands_in_request(s, at)) continue;
-    if (find_key(s, at, &source)) {
-      f.has_key = memcmp(byte_of(s->list[0], OF_REQUEST, source), plain, 4) != 0;
-      f.source = (uint16_t)source;
-    }
-    if (!f.has_key && !has_address(s, at, true, plain)) {
-      if (!has_address(s, at, false, plain)) continue;
-      f.kind = FOUND_PEER_IP;
-    }
-    lesson_add(s, &f);
+    if (lesson_is_free(s, at, 4) && !stands_in_request(s, at) && address_at(s, at, &f))
+      lesson_add(s, &f);
   }
+}
+
+static bool has_port(const lesson *s, size_t at, uint16_t key)
+{
+  for (size_t i = 0; i < s->count; i++)
+    if ((number_at(s->list[i], OF_REPLY, at, 2) ^ key) != s->list[i]->pair.my.port) return false;
+  return true;
+}
+
+/* Our port, plain or under two bytes of the request that are the same in all. */
+static bool port_at(const lesson *s, size_t at, finding *f)
+{
+  if (has_port(s, at, 0)) return true;
+  for (size_t q = 0; q + 2 <= s->request_len; q++) {
+    if (!is_fixed(s, q, 2) || !has_port(s, at, (uint16_t)number_at(s->list[0], OF_REQUEST, q, 2)))
+      continue;
+    f->has_key = true;
+    f->source = (uint16_t)q;
+    return true;
+  }
+  return false;
 }
 
 static void find_port(lesson *s)
 {
   for (size_t at = 0; at + 2 <= s->look; at++) {
-    size_t i = 0;
-    if (!lesson_is_free(s, at, 2) || count_values(s, OF_REPLY, at, 2) < 3) continue;
-    while (i < s->count && number_at(s->list[i], OF_REPLY, at, 2) == s->list[i]->pair.my.port)
-      i++;
-    if (i == s->count)
-      lesson_add(s, &(finding){FOUND_MY_PORT, .at = (uint16_t)at, .width = 2, .weight = 16});
+    finding f = {FOUND_MY_PORT, .at = (uint16_t)at, .width = 2, .weight = 16};
+    if (lesson_is_free(s, at, 2) && count_values(s, OF_REPLY, at, 2) >= 3 && port_at(s, at, &f))
+      lesson_add(s, &f);
   }
+}
+
+/* Our address as text in a value, where no request has it. Where both ends have one address nobody
+ * knows whose it is. */
+static void find_written_address(lesson *s)
+{
+  for (size_t i = 0; i < s->count; i++) {
+    const my_pair *p = &s->list[i]->pair;
+    char address[MY_ENDPOINT_TEXT];
+    my_span want = {(const uint8_t *)my_endpoint_address(&p->my, address), strlen(address)};
+    if (p->my.family == 0 || my_endpoint_same_address(&p->my, &p->peer) ||
+        find_bytes(p->reply, want) == SIZE_MAX || find_bytes(p->request, want) != SIZE_MAX)
+      return;
+  }
+  lesson_add(s, &(finding){FOUND_MY_IP_TEXT, .weight = 24});
 }
 
 /* ---- lengths and clocks ---- */
@@ -330,12 +456,27 @@ static bool is_length(const lesson *s, size_t at, size_t width, int64_t *k)
   return *k <= 16 && *k >= -64 && (several || (usual && at <= 4 && width == 2));
 }
 
+/* Last byte first, and with nothing added: the language says no more. */
+static bool is_little_length(const lesson *s, size_t at, size_t width)
+{
+  bool several = false;
+  for (size_t i = 0; i < s->count; i++) {
+    uint64_t value = number_at(s->list[i], OF_REPLY, at, width);
+    value = be64toh(value) >> (64 - 8 * width);
+    if (value != s->list[i]->pair.reply.len) return false;
+    several |= s->list[i]->pair.reply.len != s->list[0]->pair.reply.len;
+  }
+  return several && width > 1;
+}
+
 static void find_lengths(lesson *s)
 {
   for (size_t width = 4; width >= 1; width /= 2)
     for (size_t at = 0; at + width <= s->look && at < 32; at++) {
       finding f = {FOUND_LENGTH, .at = (uint16_t)at, .width = (uint16_t)width, .weight = 12};
-      if (lesson_is_free(s, at, width) && is_length(s, at, width, &f.k)) lesson_add(s, &f);
+      if (!lesson_is_free(s, at, width)) continue;
+      f.little_endian = is_little_length(s, at, width);
+      if (f.little_endian || is_length(s, at, width, &f.k)) lesson_add(s, &f);
     }
 }
 
@@ -369,16 +510,45 @@ static void find_clocks(lesson *s)
 
 void find_relations(lesson *s)
 {
-  find_changed(s, 8); /* before echoes: each byte of it comes back, too */
+  find_changed(s, 8); /* before echoes: bytes of it come back, too */
   find_changed(s, 4);
   find_changed(s, 2);
   find_echoes(s);
   find_addresses(s);
   find_port(s);
   find_clocks(s);
-  find_lengths(s);
-  bool echoed = false;
+  if (s->is_value)
+    find_written_address(s);
+  else
+    find_lengths(s);
+  bool echoed = s->is_value;
   for (size_t i = 0; i < s->found_count; i++)
     echoed |= s->found[i].kind == FOUND_ECHO;
   if (!echoed) find_first_echo(s);
+}
+
+/* ---- nonces of texts ---- */
+
+static bool is_alnum(uint8_t c)
+{
+  return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+}
+
+static bool comes_back(const lesson *s, size_t at)
+{
+  for (size_t i = 0; i < s->found_count; i++)
+    if (s->found[i].kind == FOUND_ECHO && s->found[i].source <= at &&
+        at < (size_t)s->found[i].source + s->found[i].width)
+      return true;
+  return false;
+}
+
+/* Of a few random letters some are the same in all requests by chance. */
+void join_nonces(lesson *s)
+{
+  const uint8_t *request = s->list[0]->pair.request.data;
+  for (size_t i = 1; i + 1 < s->request_len; i++)
+    if (!s->nonce[i] && s->nonce[i - 1] && s->nonce[i + 1] && is_alnum(request[i - 1]) &&
+        is_alnum(request[i]) && is_alnum(request[i + 1]) && comes_back(s, i))
+      s->nonce[i] = true;
 }

@@ -106,28 +106,45 @@ static void add_line(text *t, size_t start, const char *why)
 
 /* ---- what is sent ---- */
 
-typedef enum letters { LETTERS_ALPHA, LETTERS_DIGIT, LETTERS_ALNUM, LETTERS_ANY } letters;
-static const char *const class_names[] = {":alpha", ":digit", ":alnum", ""};
-
-static bool fits_class(uint8_t c, letters class_)
+static bool all_in(const lesson *s, size_t at, size_t width, bool (*fits)(uint8_t c))
 {
-  bool alpha = c >= 'a' && c <= 'z', digit = c >= '0' && c <= '9';
-  return class_ == LETTERS_ANY || (alpha && class_ != LETTERS_DIGIT) ||
-         (digit && class_ != LETTERS_ALPHA);
-}
-
-/* What a nonce may be: letters where nothing else was seen, and a positive number where its length
- * stands before it as BER has it. */
-static const char *class_of(const lesson *s, size_t at, size_t width)
-{
-  const uint8_t *request = s->list[0]->pair.request.data;
-  int class_ = LETTERS_ALPHA;
-  bool positive = at >= 2 && request[at - 2] == 0x02 && request[at - 1] == width && width <= 4;
   for (size_t i = 0; i < s->count; i++)
     for (size_t k = at; k < at + width; k++)
-      while (!fits_class(s->list[i]->pair.request.data[k], (letters)class_))
-        class_++;
-  return positive ? ":pos" : class_names[class_];
+      if (!fits(s->list[i]->pair.request.data[k])) return false;
+  return true;
+}
+
+static bool is_digit(uint8_t c)
+{
+  return c >= '0' && c <= '9';
+}
+
+static bool is_small(uint8_t c)
+{
+  return c >= 'a' && c <= 'z';
+}
+
+static bool is_hex(uint8_t c)
+{
+  return is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'f');
+}
+
+static bool is_printable(uint8_t c)
+{
+  return c > 32 && c < 127;
+}
+
+/* What a nonce may be: letters where nothing else was seen, digits where a hex number was, and a
+ * positive number where its length stands before it as BER has it. */
+static const char *class_of(const lesson *s, size_t at, size_t width)
+{
+  enum { HEX_MIN = 4 };
+  const uint8_t *request = s->list[0]->pair.request.data;
+  if (at >= 2 && request[at - 2] == 0x02 && request[at - 1] == width && width <= 4) return ":pos";
+  if (all_in(s, at, width, is_digit)) return ":digit";
+  if (all_in(s, at, width, is_small)) return ":alpha";
+  if (width >= HEX_MIN && all_in(s, at, width, is_hex)) return ":digit";
+  return all_in(s, at, width, is_printable) ? ":alnum" : "";
 }
 
 static size_t nonce_run(const lesson *s, size_t at)
@@ -205,14 +222,18 @@ static void write_send(text *t, const lesson *s, const my_learn_options *o)
 
 /* ---- what is owed ---- */
 
-static void write_place(text *t, const finding *f)
+static void write_place(text *t, const lesson *s, const finding *f)
 {
   enum { PLACE_COLUMN = 6 };
   size_t start = t->len;
-  if (f->width == 1)
-    text_add(t, "  @%u", f->at);
+  if (f->view > 0)
+    text_add(t, "  %s%s", s->views[f->view - 1].name, f->whole || f->width == 0 ? "" : "[");
   else
-    text_add(t, "  @%u:%u", f->at, f->width);
+    text_add(t, "  @");
+  bool all = f->view > 0 && (f->whole || f->width == 0);
+  if (!all) text_add(t, "%u", f->at);
+  if (!all && f->width != 1) text_add(t, ":%u", f->width);
+  if (!all && f->view > 0) text_add(t, "]");
   size_t used = t->len - start;
   if (used < PLACE_COLUMN + 1) text_add(t, "%*s", (int)(PLACE_COLUMN + 1 - used), "");
 }
@@ -247,9 +268,13 @@ static const char *write_number(text *t, const finding *f)
 
 static void write_constant(text *t, const lesson *s, const finding *f)
 {
-  my_span bytes = {s->list[0]->pair.reply.data + f->at, f->width};
+  my_span bytes = s->list[0]->pair.reply;
+  if (f->view > 0) view_find(&s->views[f->view - 1].view, bytes, &bytes);
+  bytes = (my_span){bytes.data + f->at, f->width};
+  enum { READABLE = 3 /* letters; fewer may be anything */ };
+  bool text_form = s->form == FORM_TEXT || s->form == FORM_JSON || s->form == FORM_BENCODE;
   text_add(t, " = ");
-  if (f->width >= 2 && plain_run(bytes, 0) == f->width)
+  if ((text_form || f->width >= READABLE) && plain_run(bytes, 0) == f->width)
     text_quoted(t, bytes);
   else
     text_hex(t, bytes);
@@ -269,15 +294,27 @@ static const char *write_right(text *t, const lesson *s, const finding *f)
   case FOUND_ADDED:
     text_add(t, " = add(q@%u:%u,%" PRIx64 ")", f->source, f->width, (uint64_t)f->k);
     return "comes back, counted on";
+  case FOUND_NOT:
+    text_add(t, " = not(q@%u:%u)", f->source, f->width);
+    return "comes back, every bit turned";
+  case FOUND_BITOR:
+    text_add(t, " = bitor(q@%u:%u,%" PRIx64 ")", f->source, f->width, (uint64_t)f->k);
+    return "comes back with a bit set";
   case FOUND_MY_IP:
     text_add(t, " = my.ip");
     if (!f->has_key) return "our address, as the peer sees it";
     text_add(t, " ^ ");
     text_hex(t, (my_span){s->list[0]->pair.request.data + f->source, 4});
     return "our address, under bytes of the request";
+  case FOUND_MY_IP_TEXT:
+    text_add(t, " has my.ip.text");
+    return "our address, as the peer sees it";
   case FOUND_MY_PORT:
     text_add(t, " = my.port");
-    return "our port, as the peer sees it";
+    if (!f->has_key) return "our port, as the peer sees it";
+    text_add(t, " ^ ");
+    text_hex(t, (my_span){s->list[0]->pair.request.data + f->source, 2});
+    return "our port, under bytes of the request";
   case FOUND_PEER_IP:
     text_add(t, " = peer.ip");
     return "the address that was asked";
@@ -313,7 +350,17 @@ static void write_line(text *t, const lesson *s, const finding *f)
     add_line(t, start, "moves by itself");
     return;
   }
-  write_place(t, f);
+  if (f->kind == FOUND_VALUE_LENGTH) {
+    text_add(t, "  len.%s = %" PRId64, s->views[f->view - 1].name, f->k);
+    add_line(t, start, "in every reply");
+    return;
+  }
+  if (f->little_endian) {
+    text_add(t, "  len   = rev(@%u:%u)", f->at, f->width);
+    add_line(t, start, "its length, last byte first");
+    return;
+  }
+  write_place(t, s, f);
   const char *why = write_right(t, s, f);
   add_line(t, start, why);
 }
@@ -321,7 +368,9 @@ static void write_line(text *t, const lesson *s, const finding *f)
 /* Lines stand in the order of what they look at, that about the length before all. */
 static int rank_of(const finding *f)
 {
-  return f->kind == FOUND_LENGTH_OF_REPLY ? -1 : f->at + f->width;
+  enum { A_VIEW = 4096 };
+  if (f->kind == FOUND_LENGTH_OF_REPLY) return -1;
+  return f->view * A_VIEW + (f->kind == FOUND_VALUE_LENGTH ? A_VIEW - 1 : f->at + f->width);
 }
 
 /* Bytes that stay, side by side, make one line. */
@@ -331,7 +380,7 @@ static void extend(const lesson *s, const bool *use, finding *first)
   for (size_t i = 0; first->kind == FOUND_CONSTANT && i < s->found_count; i++) {
     const finding *f = &s->found[i]; /* they were found in their order */
     if (use[i] && f->kind == FOUND_CONSTANT && f->copied == first->copied &&
-        f->at == first->at + first->width && first->width < WIDTH_MAX)
+        f->view == first->view && f->at == first->at + first->width && first->width < WIDTH_MAX)
       first->width++;
   }
 }
@@ -350,22 +399,24 @@ static const finding *next_line(const lesson *s, const bool *use, const finding 
 
 /* ---- samples ---- */
 
+/* A text to be read, anything else in hex. */
+static void text_sample(text *t, my_span bytes)
+{
+  if (plain_run(bytes, 0) == bytes.len)
+    text_quoted(t, bytes);
+  else
+    text_hex(t, bytes);
+}
+
 static void write_sample(text *t, const char *word, my_span request, my_span reply,
                          const my_endpoint *my)
 {
   char address[MY_ENDPOINT_TEXT];
   text_add(t, "  %-7s ", word);
-  text_hex(t, request);
+  text_sample(t, request);
   text_add(t, " > ");
-  text_hex(t, reply);
+  text_sample(t, reply);
   if (my != NULL && my->family == 4) text_add(t, " my.ip %s", my_endpoint_address(my, address));
-}
-
-static const finding *first_echo(const lesson *s)
-{
-  for (size_t i = 0; i < s->found_count; i++)
-    if (s->found[i].kind == FOUND_ECHO) return &s->found[i];
-  return NULL;
 }
 
 /* The first pair, and another: of another server, another client, or with another reply. */
@@ -385,26 +436,42 @@ static const told *second_sample(const lesson *s)
   return best;
 }
 
-/* One that must not match: a reply to another nonce; where there is no nonce, one that is cut. */
-static void write_counter_sample(text *t, const lesson *s)
+/* The nonce that comes back, or the line that says most of the first reply's own bytes. */
+static const finding *line_to_break(const lesson *s, const bool *use)
+{
+  static const finding_kind kinds[] = {FOUND_ECHO,  FOUND_CONSTANT, FOUND_MASK,   FOUND_REVERSED,
+                                       FOUND_ADDED, FOUND_NOT,      FOUND_BITOR,  FOUND_LENGTH,
+                                       FOUND_NTP,   FOUND_UNIX,     FOUND_MY_PORT};
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (size_t i = 0; i < s->found_count; i++)
+      if (use[i] && s->found[i].kind == kinds[k]) return &s->found[i];
+  return NULL;
+}
+
+/* One that must not match: a reply to another nonce; where there is no nonce, one with a byte that
+ * breaks a line. */
+static void write_counter_sample(text *t, const lesson *s, const bool *use)
 {
   uint8_t bytes[MY_LEARN_BYTES];
   const told *a = s->list[0];
-  const finding *echo = first_echo(s);
-  size_t len = a->pair.reply.len;
-  memcpy(bytes, a->pair.reply.data, len);
-  size_t at = echo != NULL ? echo->at : 0;
-  for (size_t i = 0; echo != NULL && i < echo->width; i++)
-    if (s->nonce[echo->source + i]) {
-      at = echo->at + i;
+  const finding *f = line_to_break(s, use);
+  my_span value = a->pair.reply;
+  size_t len = value.len, at = 0;
+  memcpy(bytes, value.data, len);
+  if (f != NULL && f->view > 0) view_find(&s->views[f->view - 1].view, value, &value);
+  if (f != NULL) at = (size_t)(value.data - a->pair.reply.data) + f->at;
+  for (size_t i = 0; f != NULL && f->kind == FOUND_ECHO && i < f->width; i++)
+    if (s->nonce[f->source + i]) {
+      at += i;
       break;
     }
-  bytes[at] ^= 0x55;
+  bytes[at] ^= f != NULL && f->kind == FOUND_MASK ? f->mask : 0x55;
   write_sample(t, "nomatch", a->pair.request, (my_span){bytes, len}, &a->pair.my);
-  text_add(t, "    # %s\n", echo != NULL ? "to another request" : "its first byte is another");
+  text_add(t, "    # %s\n", f != NULL && is_echo(f) ? "to another request" : "one byte is another");
 }
 
-static void write_samples(text *t, const lesson *s, const told *const *against, size_t count)
+static void write_samples(text *t, const lesson *s, const bool *use, const told *const *against,
+                          size_t count)
 {
   const told *a = s->list[0], *b = second_sample(s);
   write_sample(t, "match", a->pair.request, a->pair.reply, &a->pair.my);
@@ -413,7 +480,7 @@ static void write_samples(text *t, const lesson *s, const told *const *against, 
     write_sample(t, "match", b->pair.request, b->pair.reply, &b->pair.my);
     text_add(t, "\n");
   }
-  write_counter_sample(t, s);
+  write_counter_sample(t, s, use);
   write_sample(t, "nomatch", a->pair.request, a->pair.request, &a->pair.my);
   text_add(t, "    # an echo\n");
   if (count > 0) {
@@ -426,7 +493,16 @@ static void write_samples(text *t, const lesson *s, const told *const *against, 
 static bool has_nonce(const lesson *s, const bool *use)
 {
   for (size_t i = 0; i < s->found_count; i++)
-    if (use[i] && s->found[i].kind <= FOUND_ADDED && s->found[i].kind >= FOUND_ECHO) return true;
+    if (use[i] && is_echo(&s->found[i])) return true;
+  return false;
+}
+
+static bool from_other_port(const lesson *s)
+{
+  for (size_t i = 0; i < s->count; i++)
+    if (s->list[i]->pair.from.family != 0 &&
+        s->list[i]->pair.from.port != s->list[i]->pair.peer.port)
+      return true;
   return false;
 }
 
@@ -438,6 +514,11 @@ void write_signature(text *t, const lesson *s, const bool *use, const told *cons
   if (!has_nonce(s, use) && s->list[0]->transport == MY_UDP)
     text_add(t, "  nofresh                           # nothing that was sent comes back\n");
   write_send(t, s, o);
+  if (s->form == FORM_TLV)
+    text_add(t, "  view  tlv %u %u %u %s %u\n", s->tlv.header, s->tlv.type_width,
+             s->tlv.length_width, s->tlv.little ? "le" : "be", s->tlv.pad);
+  if (from_other_port(s))
+    text_add(t, "  from-port any                     # the reply may come from another one\n");
   finding whole;
   for (const finding *f = next_line(s, use, NULL); f != NULL; f = next_line(s, use, &whole)) {
     whole = *f;
@@ -449,5 +530,5 @@ void write_signature(text *t, const lesson *s, const bool *use, const told *cons
     text_hex(t, o->control_key);
     text_add(t, "                # so broken it stays silent\n");
   }
-  write_samples(t, s, against, against_count);
+  write_samples(t, s, use, against, against_count);
 }

@@ -38,7 +38,7 @@ enum { CLIENTS = 4 };
 typedef struct talk {
   my_learner *learner;
   unsigned server, client; /* who talks */
-  uint8_t q[128], r[256];
+  uint8_t q[256], r[512];
   size_t q_len, r_len;
 } talk;
 
@@ -204,6 +204,116 @@ static void length(talk *t)
   converse(t, 1, 6, fill_length);
 }
 
+/* ---- values that have names, at places that move ---- */
+
+__attribute__((format(printf, 3, 4))) static void print(uint8_t *out, size_t *len,
+                                                        const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf((char *)out, 256, format, args);
+  va_end(args);
+  assert_true(n > 0 && n < 256);
+  *len = (size_t)n;
+}
+
+static const char *letters(char *out, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    out[i] = (char)('a' + draw(26));
+  out[n] = 0;
+  return out;
+}
+
+static void fill_text(talk *t, unsigned i)
+{
+  char a[16], b[16], agent[32];
+  (void)i;
+  letters(a, 10);
+  letters(b, 12);
+  print(t->q, &t->q_len, "ASK me TXT/1.0\r\nVia: here;k=z%s\r\nCall: %s\r\n\r\n", a, b);
+  print(t->r, &t->r_len,
+        "TXT/1.0 200 OK\r\nAgent: %s\r\nVia: here;k=z%s;seen=192.168.0.%u\r\nCall: %s\r\n\r\n",
+        letters(agent, 3 + draw(20)), a, 19 + t->client % 2, b);
+}
+static void text(talk *t)
+{
+  converse(t, 1, 3, fill_text);
+}
+
+/* A list of elements, one of them of any length, in front of what comes back. */
+static void fill_ber(talk *t, unsigned i)
+{
+  static const uint8_t tail[] = {0x02, 0x02, 0, 0, 0xa2, 0x03, 0x0a, 0x01, 0x05};
+  size_t n = 3 + draw(30);
+  (void)i;
+  set(t->q, &t->q_len, "300e02010304027777020200000a0105");
+  t->q[11] = (uint8_t)(1 + draw(127));
+  t->q[12] = (uint8_t)draw(256);
+  t->r_len = 7 + n + sizeof tail;
+  t->r[0] = 0x30;
+  t->r[1] = (uint8_t)(t->r_len - 2);
+  memcpy(t->r + 2, (uint8_t[]){0x02, 0x01, 0x03, 0x04, (uint8_t)n}, 5);
+  draw_bytes(t->r + 7, n);
+  memcpy(t->r + 7 + n, tail, sizeof tail);
+  memcpy(t->r + 9 + n, t->q + 11, 2);
+}
+static void ber(talk *t)
+{
+  converse(t, 1, 6, fill_ber);
+}
+
+static void fill_bencode(talk *t, unsigned i)
+{
+  char id[8], name[24];
+  (void)i;
+  letters(id, 4);
+  print(t->q, &t->q_len, "d1:ad2:id4:abcde1:q4:ping1:t4:%s1:y1:qe", id);
+  size_t n = 10 + draw(10);
+  print(t->r, &t->r_len, "d1:rd2:id%zu:%s2:ip2:xye1:t4:%s1:y1:re", n, letters(name, n), id);
+}
+static void bencode(talk *t)
+{
+  converse(t, 1, 4, fill_bencode);
+}
+
+static void fill_json(talk *t, unsigned i)
+{
+  char id[12], name[24];
+  (void)i;
+  letters(id, 8);
+  print(t->q, &t->q_len, "{\"id\":\"%s\",\"method\":\"ping\"}", id);
+  print(t->r, &t->r_len,
+        "{\"who\": {\"name\": \"%s\", \"state\": \"waiting\"}, \"id\": \"%s\", \"result\": true}\n",
+        letters(name, 3 + draw(12)), id);
+}
+static void json(talk *t)
+{
+  converse(t, 1, 4, fill_json);
+}
+
+/* As STUN, with an attribute of any length before the address. */
+static void fill_tlv(talk *t, unsigned i)
+{
+  static const uint8_t key[4] = {0x21, 0x12, 0xa4, 0x42};
+  fill_stun(t, i);
+  size_t n = 4 * (1 + draw(4));
+  memmove(t->r + 24 + n, t->r + 20, 12);
+  memcpy(t->r + 20, (uint8_t[]){0x80, 0x22, 0, (uint8_t)n}, 4);
+  draw_bytes(t->r + 24, n);
+  t->r_len += 4 + n;
+  t->r[3] = (uint8_t)(t->r_len - 20);
+  uint16_t port = (uint16_t)(4000 + 77 * t->client);
+  t->r[30 + n] = (uint8_t)(port >> 8) ^ key[0];
+  t->r[31 + n] = (uint8_t)port ^ key[1];
+}
+static void tlv(talk *t)
+{
+  converse(t, 1, 3, fill_tlv);
+}
+
+/* ---- who answers whom ---- */
+
 /* Every reply comes after the next request of its flow was sent. */
 static void late(talk *t)
 {
@@ -251,6 +361,18 @@ static const struct {
     {"one that is counted on", added, {"@5:4  = add(q@8:4,1)"}},
     {"our address under a key of the request", stun, {"id?12", "@28:4 = my.ip ^ 2112a442"}},
     {"a field that says how long the reply is", length, {"= len-4"}},
+    {"headers of a text, wherever they stand",
+     text,
+     {"n2?12:alpha", "h.call = $n2", "h.via has my.ip.text", "h.via[0:18] = q@21:18"}},
+    {"elements of BER behind one of any length",
+     ber,
+     {"id?2:pos", "ber.0.2 = $id", "tag.0.3 = a2"}},
+    {"keys of bencode", bencode, {"id?4:alpha", "ben./t = $id", "ben./y = \"r\""}},
+    {"keys of JSON", json, {"id?8:alpha", "json.id = $id", "json.result = \"true\""}},
+    {"elements with type and length, our address and port in one",
+     tlv,
+     {"view  tlv 20 2 2 be 4", "tlv.20[4:4] = my.ip ^ 2112a442", "tlv.20[2:2] = my.port ^ 2112",
+      "@4:16 = q@4:16", "@2:2  = len-20"}},
     {"replies that overtake each other find their requests",
      late,
      {"from 40 pairs", "@0:2  = $id"}},

@@ -1,0 +1,108 @@
+/* learn_choose.c - which findings become lines. The fewest that prove the service: what a protocol
+ * owes first, then what its type of message is, last what one server may have for itself. */
+#include "learn.h"
+
+enum {
+  TYPE_RANK = 4,    /* what says of what type a message is */
+  SHORT_REPLY = 16, /* bytes: its length is a fact about the protocol */
+  NEVER = 1000
+};
+
+bool is_echo(const finding *f)
+{
+  return f->kind >= FOUND_ECHO && f->kind <= FOUND_BITOR;
+}
+
+static bool is_time(const finding *f)
+{
+  return f->kind == FOUND_NTP || f->kind == FOUND_UNIX;
+}
+
+/* Bytes that mean nothing by themselves. */
+static bool is_common(uint8_t c)
+{
+  return c <= 1 || c == 0xff;
+}
+
+static uint8_t constant_byte(const lesson *s, const finding *f)
+{
+  my_span reply = s->list[0]->pair.reply;
+  if (f->view > 0 && !view_find(&s->views[f->view - 1].view, reply, &reply)) return 0;
+  return f->at < reply.len ? reply.data[f->at] : 0;
+}
+
+/* What other servers of the protocol share most likely comes first: what was sent too, then what
+ * has the same name in the request and says another thing there, as the type of a message does; the
+ * tags of BER are types. Then what stands at the front. */
+static int constant_rank(const lesson *s, const finding *f)
+{
+  bool type = f->view > 0 && (s->views[f->view - 1].view.tag || f->at_home);
+  bool common = is_common(constant_byte(s, f));
+  if (f->doubtful) return 9;
+  if (f->copied) return common ? 7 : 3;
+  if (type) return TYPE_RANK;
+  return common ? 6 : 5;
+}
+
+/* Lines are added in this order: lower ones first. */
+static int kind_rank(const lesson *s, const finding *f)
+{
+  switch (f->kind) {
+  case FOUND_LENGTH_OF_REPLY:
+    return f->k <= SHORT_REPLY ? 0 : 8;
+  case FOUND_MASK:
+    return 1;
+  case FOUND_PEER_IP:
+    return 2;
+  case FOUND_CONSTANT:
+    return constant_rank(s, f);
+  case FOUND_VALUE_LENGTH:
+    return TYPE_RANK + 1;
+  default:
+    return 0;
+  }
+}
+
+/* Of values with names those that lie deep in a message are most likely of one server. */
+static int rank_of(const lesson *s, const finding *f)
+{
+  size_t depth = f->view > 0 ? s->views[f->view - 1].view.step_count : 0;
+  return kind_rank(s, f) * (VIEW_STEPS_MAX + 1) + (int)depth;
+}
+
+/* The time counts once: of several clocks the last is the one that says when the reply left. */
+static bool is_surplus(const lesson *s, const finding *f)
+{
+  for (size_t i = 0; is_time(f) && i < s->found_count; i++)
+    if (is_time(&s->found[i]) && &s->found[i] > f) return true;
+  return false;
+}
+
+void choose_first(const lesson *s, bool strict, bool *use)
+{
+  for (size_t i = 0; i < s->found_count; i++) {
+    const finding *f = &s->found[i];
+    use[i] = strict || (kind_rank(s, f) <= 1 && !is_surplus(s, f));
+  }
+}
+
+bool choose_next(const lesson *s, bool *use)
+{
+  int least = NEVER;
+  size_t best = 0;
+  for (size_t i = 0; i < s->found_count; i++) {
+    int rank = rank_of(s, &s->found[i]);
+    if (use[i] || rank >= least || is_surplus(s, &s->found[i])) continue;
+    least = rank;
+    best = i;
+  }
+  if (least == NEVER) return false;
+  use[best] = true;
+  return true;
+}
+
+bool may_go(const lesson *s, const finding *f)
+{
+  return f->kind == FOUND_VALUE_LENGTH ||
+         (f->kind == FOUND_CONSTANT && constant_rank(s, f) != TYPE_RANK);
+}
