@@ -126,5 +126,6 @@ int luaopen_mynah_host(lua_State *L)
   lua_setfield(L, -2, "version");
   my_add_nodes(L);
   my_add_process(L);
+  my_add_tls(L);
   return 1;
 }

@@ -2,7 +2,8 @@
 --
 --   lua5.3 tests/daemons/daemons.lua [--each] DIR [NAME…]     DIR: what was given to `fetch`
 --
--- NAME: a server, a family (all of udp/FAMILY.lua) or `udp` (all families); no NAME: the TCP servers of this file. It prints
+-- NAME: a server, a family (all of udp/FAMILY.lua or tcp/FAMILY.lua), `udp` or `tcp` (all of these families); no NAME: the TCP
+-- servers of this file. It prints
 -- one JSON line for each port once it listens:
 --   {"name":"vsftpd","host":"127.0.0.1","port":24123,"transport":"tcp","service":"ftp","product":"vsftpd","pid":77}
 -- then {"ready":N}, and runs until its standard input ends or SIGINT, SIGTERM comes; then every server is gone. A server that
@@ -232,10 +233,14 @@ zone "example" { type primary; file "/mynah/example.zone"; };
 daemons.names = { "vsftpd", "proftpd", "pure-ftpd", "nginx", "apache2", "lighttpd", "opensmtpd", "exim4", "dictd", "sshd",
   "redis", "memcached", "bind9" }
 
--- The rows of udp/*.lua: { users = { … }, servers = { NAME = row, … } }, a file a family.
+-- The rows of udp/*.lua and tcp/*.lua: { users = { … }, servers = { NAME = row, … } }, a file a family.
 local FAMILIES, BROKEN = {}, {}
 
-local function add_family(family, path)
+--- Names of the servers of these files by transport, sorted by family; what is wrong with the files, as messages.
+daemons.udp_names, daemons.tcp_names, daemons.broken = {}, {}, BROKEN
+local NAMES = { udp = daemons.udp_names, tcp = daemons.tcp_names }
+
+local function add_family(family, transport, path)
   local chunk, message = loadfile(path)
   local ok, rows = chunk ~= nil, message
   if ok then ok, rows = pcall(chunk) end
@@ -250,29 +255,29 @@ local function add_family(family, path)
     if SERVERS[name] then
       BROKEN[#BROKEN + 1] = ("%s: there is a server %s already"):format(path, name)
     else
-      row.transports, row.family = row.transports or { "udp" }, family
+      row.transports, row.family = row.transports or { transport }, family
       SERVERS[name], names[#names + 1] = row, name
     end
   end
   table.sort(names)
+  if FAMILIES[family] then BROKEN[#BROKEN + 1] = path .. ": there is a family of that name already" end
   FAMILIES[family] = names
-  for _, name in ipairs(names) do daemons.udp_names[#daemons.udp_names + 1] = name end
+  for _, name in ipairs(names) do table.insert(NAMES[transport], name) end
 end
 
-local function add_families()
-  local scan, found = uv.fs_scandir(here .. "udp"), {}
+local function add_families(transport)
+  local scan, found = uv.fs_scandir(here .. transport), {}
   while scan do
     local name = uv.fs_scandir_next(scan)
     if not name then break end
     found[#found + 1] = name:match("^(.*)%.lua$")
   end
   table.sort(found)
-  for _, family in ipairs(found) do add_family(family, here .. "udp/" .. family .. ".lua") end
+  for _, family in ipairs(found) do add_family(family, transport, ("%s%s/%s.lua"):format(here, transport, family)) end
 end
 
---- Names of the servers of udp/*.lua, sorted by family; what is wrong with those files, as messages.
-daemons.udp_names, daemons.broken = {}, BROKEN
-add_families()
+add_families "udp"
+add_families "tcp"
 
 --- What a row says, read only. @return row or nil
 function daemons.row(name) return SERVERS[name] end
@@ -397,7 +402,7 @@ local function fill(root, temp, spec, port)
 end
 
 --- Starts a server and does not wait: see daemons.ready.
--- @param name one of daemons.names or daemons.udp_names
+-- @param name one of daemons.names, daemons.udp_names or daemons.tcp_names
 -- @param dir the folder given to `fetch`
 -- @return server { name, host, port, transports, service, product, pid }, or nil, message
 function daemons.launch(name, dir)
@@ -454,7 +459,7 @@ end
 local function expand(words)
   local names = {}
   for _, word in ipairs(words) do
-    local list = word == "udp" and daemons.udp_names or not SERVERS[word] and FAMILIES[word] or { word }
+    local list = NAMES[word] or not SERVERS[word] and FAMILIES[word] or { word }
     for _, name in ipairs(list) do names[#names + 1] = name end
   end
   return names

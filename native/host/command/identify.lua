@@ -1,6 +1,7 @@
 --- mynah identify: what is there, one row a port.
 
 local fail = require "host.fail"
+local host = require "mynah_host"
 local options = require "host.options"
 local out = require "host.out"
 local report = require "host.report"
@@ -75,7 +76,7 @@ function command.show(list, opts)
     identify.run(l, {
       targets = list, signatures = opts.db or signatures.load(), patience = opts.patience or 30,
       timeout = opts.timeout or 3, public_ip = opts.public_ip, on_result = on_result, rate = opts.rate,
-      max_probes = opts.max_probes,
+      max_probes = opts.max_probes, tls = host.tls,
     })
   end)
   out.clear()

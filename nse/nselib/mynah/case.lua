@@ -101,7 +101,8 @@ function Case:open()
       self.rtt = self.rtt or conn.rtt
       return conn
     end
-    if why ~= "refused" then break end
+    local waits = why == "busy" and self.listener and not self.heard
+    if waits then self:hush() elseif why ~= "refused" then break end
     self.busy = true -- from here on one question waits for the other
   end
   self.dead = why == "refused"

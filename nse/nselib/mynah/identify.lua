@@ -49,7 +49,8 @@ end
 -- @param target table: `ip` numeric address, `port`, `transport` "tcp" or "udp", `name` as the user gave the host (default: ip)
 -- @param opts table: `signatures` (a database of mynah_core, or a set of mynah.signatures), `timeout` and `patience` in seconds
 -- (3 and 30), `attempts` at each probe of a UDP port before silence is believed (3), `max_probes` datagrams to a UDP port at the
--- most (200), `pace` of mynah.pace that all UDP ports share, `public_ip`, `max_connections` (6)
+-- most (200), `tls` (a function that begins a session as mynah_host.tls does), `pace` of mynah.pace that all UDP ports
+-- share, `public_ip`, `max_connections` (6)
 -- @return result: ip, port, transport, state, reason, service, product, version, extra, cpe, tls, confidence, guess, fresh_bits,
 -- identity_bits, probe, rtt_ms, elapsed_ms, sent, received (bytes), over UDP datagrams_sent, datagrams_received,
 -- datagrams_most (never more), reply_port,
@@ -61,7 +62,7 @@ function identify.port(t, target, opts)
   local began = t:now()
   local found = check.identify(t, { host = target.ip, port = target.port, name = target.name }, sigs, {
     timeout = opts.timeout, attempts = opts.attempts, patience = opts.patience, public_ip = opts.public_ip,
-    max_connections = opts.max_connections, max_probes = opts.max_probes, pace = opts.pace,
+    max_connections = opts.max_connections, max_probes = opts.max_probes, pace = opts.pace, tls = opts.tls,
     random = opts.random or core.random, unix = core.unix,
   })
   return as_result(target, found, found.began or began, t:now())

@@ -132,7 +132,7 @@ function questions.doubts(c, r)
     return { "get10", "garbage", more and "garbage2" or nil }
   end
   local thin = not http.is_weblike(r)
-  if r.status == 400 then return thin and { "tls", "rtsp" } or { "tls" } end
+  if r.status == 400 and not c.inside then return thin and { "tls", "rtsp" } or { "tls" } end
   if r.status == 501 then return { "socks", "rtsp" } end
   if r.status >= 500 then return thin and { "rtsp", "socks" } or { "rtsp" } end
   return thin and { "rtsp", "garbage" } or {}
@@ -224,7 +224,7 @@ local function judge_kin(c)
   end
   local h2 = c.facts.h2
   if h2 and http.is_h2(h2.bytes) then
-    return { service = "http", confidence = 0.95, probe = "http-2", extra = "HTTP/2 without TLS",
+    return { service = "http", confidence = 0.95, probe = "http-2", extra = c.inside and "HTTP/2" or "HTTP/2 without TLS",
       evidence = { "HTTP/2 preface: SETTINGS, and ours acknowledged" } }
   end
 end

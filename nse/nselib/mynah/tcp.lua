@@ -8,6 +8,7 @@
 local case = require "mynah.case"
 local greeting = require "mynah.greeting"
 local questions = require "mynah.questions"
+local secure = require "mynah.secure"
 local skype = require "mynah.skype"
 local text = require "mynah.text"
 
@@ -343,7 +344,7 @@ local function plan_silent(c, list)
 end
 
 -- The questions in the order of this moment: keys, or groups of signatures.
-local function plan(c)
+local function plan_all(c)
   local r = questions.http_answer(c)
   if r then return questions.doubts(c, r) end
   if greets_late(c) then return { not c.listener and "again" or nil } end
@@ -370,6 +371,15 @@ local function plan(c)
   add_signatures(c, list, 0, 1)
   list[#list + 1] = "h2"
   if not c.listener and not c.heard and not c.spoke then list[#list + 1] = "again" end
+  return list
+end
+
+-- Within TLS there is no TLS.
+local function plan(c)
+  local list = plan_all(c)
+  for i = #list, 1, -1 do
+    if c.inside and list[i] == "tls" then table.remove(list, i) end
+  end
   return list
 end
 
@@ -463,30 +473,72 @@ local function as_result(c, verdict)
   return result
 end
 
---- Ask one TCP port what it is. Runs inside a task of the transport.
--- @param t transport
--- @param target table: `host` numeric address, `port`, `name` as the user gave the host
--- @param sigs set of mynah.signatures
--- @param opts table: `timeout` seconds for a connect (3), `patience` seconds for a silent peer (30), `max_connections` (6),
--- `public_ip`, `random` (function of n), `unix` (function)
--- @return table with state, reason, rtt (seconds), sent, received (bytes), evidence, and where known service, guess,
--- confidence, product, version, extra, tls, probe, fresh_bits, identity_bits
--- @raise what the transport raises
-function tcp.identify(t, target, sigs, opts)
+-- One look at a port, over whatever the transport speaks. Returns the result, and how many connections it took.
+local function look(t, target, sigs, opts, inside)
   local c = case.new(t, target, sigs, opts)
-  c.opened = 1
+  c.inside, c.opened = inside, opts.opened + 1
   local conn, why, reason = t:connect(target.host, target.port, t:now() + c.timeout)
   -- reset: it was open, and hung up faster than we looked
-  if not conn and why ~= "reset" then return not_open(why, reason) end
+  if not conn and why ~= "reset" then return not_open(why, reason), c.opened end
   if conn then
     c.listener, c.rtt, c.conns[1] = conn, conn.rtt, conn
+    c.h2 = conn.protocol == "h2"
   end
   local ok, verdict = pcall(run, c)
   local sent, received = c:close()
   if not ok then error(verdict, 0) end
   local result = as_result(c, verdict)
   result.sent, result.received = sent, received
+  return result, c.opened
+end
+
+local function told_of(info)
+  local certificate, lines = info.certificate, {}
+  if certificate then
+    local names = #certificate.names > 0 and table.concat(certificate.names, " ") or certificate.subject or "no name"
+    lines[1] = ("certificate of %s%s"):format(text.escape(names, 120),
+      certificate.issuer and ", by " .. text.escape(certificate.issuer, 60) or "")
+  end
+  if info.wants_certificate then lines[#lines + 1] = "a certificate of the client is asked for" end
+  return lines
+end
+
+-- What is within TLS, by the connections that are left: the same questions again.
+local function look_inside(t, target, sigs, opts, outside, opened)
+  local over = secure.over(t, opts.tls, target.name)
+  local within = look(over, target, sigs, setmetatable({ opened = opened, patience = opts.patience }, { __index = opts }), true)
+  local result = within.service and within or outside
+  result.tls, result.rtt = true, outside.rtt
+  result.sent, result.received = outside.sent + within.sent, outside.received + within.received
+  local evidence = {}
+  for _, line in ipairs(result.evidence or {}) do evidence[#evidence + 1] = line end
+  if over.info then
+    if over.info.version and result == within then table.insert(evidence, 1, "within " .. over.info.version) end
+    for _, line in ipairs(told_of(over.info)) do evidence[#evidence + 1] = line end
+  end
+  if over.failed and result ~= within then evidence[#evidence + 1] = "handshake: " .. text.escape(over.failed, 80) end
+  if not result.service and within.guess and not outside.guess then
+    result.guess, result.confidence = within.guess, within.confidence
+  end
+  result.evidence = evidence
   return result
+end
+
+--- Ask one TCP port what it is. Runs inside a task of the transport.
+-- @param t transport
+-- @param target table: `host` numeric address, `port`, `name` as the user gave the host
+-- @param sigs set of mynah.signatures
+-- @param opts table: `timeout` seconds for a connect (3), `patience` seconds for a silent peer (30), `max_connections` (6),
+-- `public_ip`, `random` (function of n), `unix` (function), `tls` (function that begins a session, as mynah_host.tls; nil: what
+-- is within TLS stays unknown)
+-- @return table with state, reason, rtt (seconds), sent, received (bytes), evidence, and where known service, guess,
+-- confidence, product, version, extra, tls, probe, fresh_bits, identity_bits
+-- @raise what the transport raises
+function tcp.identify(t, target, sigs, opts)
+  opts = setmetatable({ opened = 0 }, { __index = opts })
+  local result, opened = look(t, target, sigs, opts, false)
+  if not (result.tls and opts.tls) then return result end
+  return look_inside(t, target, sigs, opts, result, opened)
 end
 
 return tcp
