@@ -7,9 +7,10 @@
 #include "mynah/match.h"
 
 enum {
-  MY_LEARN_PAIRS = 4096, /* kept; further ones are counted and left out */
+  MY_LEARN_PAIRS = 4096, /* kept; further ones are left out */
+  MY_LEARN_ALIKE = 512,  /* of them with one server and of one length, so that others find room */
   MY_LEARN_BYTES = 1500, /* of a request or a reply that are looked at; longer pairs are left out */
-  MY_LEARN_WAITING = 32, /* requests of one flow that a reply may still answer */
+  MY_LEARN_WAITING = 16, /* requests of one flow that a reply may still answer */
   MY_LEARN_UNEXPLAINED = 8 /* remarks on what was not explained */
 };
 

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mynah/check.h"
-
 struct my_learner {
   store good, bad;
 };
@@ -55,18 +53,6 @@ void my_learned_clear(my_learned *learned)
 
 /* ---- a lesson, and what it shows ---- */
 
-typedef struct work {
-  const my_learn_options *o;
-  const told **against;
-  size_t against_count;
-  my_scratch *scratch;
-  lesson *lesson;
-  my_learned *out;
-  int splits;       /* how often the pairs were divided to come here */
-  const char *lack; /* of the last lesson that was too weak */
-  char lack_room[160];
-} work;
-
 static void begin_lesson(lesson *s, const told *const *list, size_t count)
 {
   *s = (lesson){.list = list, .count = count, .request_len = list[0]->pair.request.len};
@@ -79,189 +65,20 @@ static void begin_lesson(lesson *s, const told *const *list, size_t count)
   }
 }
 
-static size_t count_distinct(const lesson *s, bool servers)
-{
-  size_t n = 0;
-  for (size_t i = 0; i < s->count; i++) {
-    size_t k = 0;
-    while (k < i && (servers ? s->list[k]->server != s->list[i]->server
-                             : s->list[k]->flow != s->list[i]->flow))
-      k++;
-    n += k == i;
-  }
-  return n;
-}
-
 static bool begins_with_request(const told *t)
 {
   my_span q = t->pair.request, r = t->pair.reply;
   return q.len > 0 && r.len >= q.len && memcmp(q.data, r.data, q.len) == 0;
 }
 
-/* ---- the text, and whether it will do ---- */
-
-static void write_unexplained(text *t, const my_learned *out)
-{
-  for (size_t i = 0; i < out->unexplained_count; i++)
-    text_add(t, "# Not explained: %s.\n", out->unexplained[i]);
-}
-
-static void write_file(text *t, const work *w, const bool *use)
-{
-  const my_learn_options *o = w->o;
-  const my_learned *out = w->out;
-  text_add(t, "# Learned by mynah from %zu pairs of %zu server%s and %zu client port%s.\n",
-           out->pairs, out->servers, out->servers == 1 ? "" : "s", out->flows,
-           out->flows == 1 ? "" : "s");
-  if (out->servers == 1)
-    text_add(t,
-             "# One server taught it: what stays the same may be its own, not the protocol's.\n");
-  write_unexplained(t, out);
-  text_add(t, "\nservice %s\n", o->service);
-  if (o->title != NULL) {
-    text_add(t, "  title ");
-    text_tokens(t, (my_span){(const uint8_t *)o->title, strlen(o->title)});
-    text_add(t, "\n");
-  }
-  if (o->ports != NULL) text_add(t, "  ports %s\n", o->ports);
-  text_add(t, "  from  \"%s\"\n\n", o->from != NULL ? o->from : "learned from a capture");
-  write_signature(t, w->lesson, use, w->against, w->against_count, o);
-}
-
-static bool matches(const my_sig *sig, const told *t, my_scratch *scratch)
-{
-  my_match m;
-  if (my_sig_match(sig, &t->pair, scratch, &m) != MY_OK) return false;
-  return m.matched;
-}
-
-/* Every pair holds it, no counter-example does. */
-static bool is_true(const work *w, const my_sig *sig)
-{
-  for (size_t i = 0; i < w->lesson->count; i++)
-    if (!matches(sig, w->lesson->list[i], w->scratch)) return false;
-  for (size_t i = 0; i < w->against_count; i++)
-    if (matches(sig, w->against[i], w->scratch)) return false;
-  return true;
-}
-
-/* MY_OK: the text is a signature that holds; MY_NOT_YET: it is not, w->lack says why. */
-static int try_text(work *w, const text *t)
-{
-  my_sigdb *db;
-  my_where where = {0};
-  int rc = my_sigdb_new(&db);
-  if (rc != MY_OK) return rc;
-  rc = my_sigdb_add(db, "learned", (my_span){(const uint8_t *)t->data, t->len}, &where);
-  if (rc == MY_OK) rc = my_sigdb_check(db, 0, w->scratch, &where);
-  if (rc == MY_OK) {
-    my_sig_info info;
-    my_sig_get_info(my_sigdb_at(db, 0), &info);
-    w->out->fresh_bits = info.budget.fresh_bits;
-    w->out->identity_bits = info.budget.identity_bits;
-    if (!is_true(w, my_sigdb_at(db, 0))) {
-      w->lack = w->against_count > 0 ? "a counter-example holds it too" : "not every pair holds it";
-      rc = MY_NOT_YET;
-    }
-  } else if (rc != MY_ENOMEM) {
-    snprintf(w->lack_room, sizeof w->lack_room, "%.150s", where.text);
-    w->lack = w->lack_room;
-    rc = MY_NOT_YET;
-  }
-  my_sigdb_free(db);
-  return rc;
-}
-
-static int try_lines(work *w, const bool *use)
-{
-  text t = {0};
-  write_file(&t, w, use);
-  int rc = t.failed ? MY_ENOMEM : try_text(w, &t);
-  if (rc == MY_OK)
-    w->out->text = t.data;
-  else
-    free(t.data);
-  return rc;
-}
-
-/* ---- which lines ---- */
-
-static void remark(my_learned *out, const lesson *s, size_t from, size_t to)
-{
-  bool moves = false;
-  for (size_t i = from; i < to; i++)
-    moves |= count_values(s, OF_REPLY, i, 1) > 1;
-  if (out->unexplained_count == MY_LEARN_UNEXPLAINED) return;
-  char *room = out->unexplained[out->unexplained_count++];
-  size_t size = sizeof out->unexplained[0];
-  if (to - from == 1)
-    snprintf(room, size, "byte %zu of the reply, which %s", from, moves ? "varies" : "stays");
-  else
-    snprintf(room, size, "bytes %zu to %zu of the reply, which %s", from, to - 1,
-             moves ? "vary" : "stay");
-}
-
-/* What no line says anything about. */
-static void note_unexplained(my_learned *out, const lesson *s, const bool *use)
-{
-  bool said[LOOK_MAX] = {false};
-  out->unexplained_count = 0;
-  for (size_t i = 0; i < s->found_count; i++)
-    for (size_t b = s->found[i].at;
-         use[i] && s->found[i].view == 0 && b < (size_t)s->found[i].at + s->found[i].width; b++)
-      said[b] = true;
-  for (size_t at = 0, end; at < s->look; at = end) {
-    end = at + 1;
-    if (said[at]) continue;
-    while (end < s->look && !said[end])
-      end++;
-    remark(out, s, at, end);
-  }
-}
-
-/* Leave out, the last ones first, what was added and is not needed after all. */
-static int drop_lines(work *w, bool *use)
-{
-  const lesson *s = w->lesson;
-  for (size_t i = s->found_count; i-- > 0;) {
-    if (!use[i] || !may_go(s, &s->found[i])) continue;
-    char *before = w->out->text;
-    use[i] = false;
-    note_unexplained(w->out, s, use);
-    int rc = try_lines(w, use);
-    if (rc == MY_OK) {
-      free(before);
-      continue;
-    }
-    w->out->text = before;
-    use[i] = true;
-    if (rc != MY_NOT_YET) return rc;
-  }
-  note_unexplained(w->out, s, use);
-  free(w->out->text);
-  w->out->text = NULL;
-  return try_lines(w, use); /* its budget, too */
-}
-
-/* The fewest lines that the checker accepts, or all that there are. */
-static int choose_lines(work *w)
-{
-  lesson *s = w->lesson;
-  bool use[FINDINGS_MAX] = {false};
-  choose_first(s, w->o->strict, use);
-  do {
-    note_unexplained(w->out, s, use);
-    int rc = try_lines(w, use);
-    if (rc == MY_OK && !w->o->strict) return drop_lines(w, use);
-    if (rc != MY_NOT_YET) return rc;
-  } while (choose_next(s, use));
-  return MY_NOT_YET;
-}
-
-static bool has_echo(const lesson *s)
+/* Does it owe anything to its request, to us or to the clock? The rest is only what stays. */
+static bool has_relation(const lesson *s)
 {
   for (size_t i = 0; i < s->found_count; i++)
-    if (is_echo(&s->found[i])) return true;
+    if (is_echo(&s->found[i]) || s->found[i].kind == FOUND_MY_IP ||
+        s->found[i].kind == FOUND_MY_IP_TEXT || s->found[i].kind == FOUND_NTP ||
+        s->found[i].kind == FOUND_UNIX)
+      return true;
   return false;
 }
 
@@ -284,13 +101,14 @@ static void take_parts(lesson *s, const my_learn_options *o)
     }
 }
 
+/* Of n servers that agree the next differs with a chance of 1 in n + 2. */
+enum { SERVERS_AGREE = 3 };
+
 static int learn_lesson(work *w, const told *const *list, size_t count)
 {
   lesson *s = w->lesson;
   begin_lesson(s, list, count);
-  w->out->pairs = count;
-  w->out->servers = count_distinct(s, true);
-  w->out->flows = count_distinct(s, false);
+  count_pairs(w);
   if (s->look == 0 || s->request_len == 0) return MY_NOT_YET;
   if (count < 2 || all_alike(s)) {
     w->lack = "one pair alone shows nothing that stays";
@@ -302,11 +120,13 @@ static int learn_lesson(work *w, const told *const *list, size_t count)
   find_columns(s);
   join_nonces(s);
   take_parts(s, w->o);
-  if (!has_echo(s) && w->out->servers < 2) {
-    w->lack = "nothing of the request comes back, and one server alone cannot show what stays";
+  if (!has_relation(s) && w->now.servers < SERVERS_AGREE) {
+    w->lack = w->now.servers == 1
+                  ? "nothing of the request comes back, and one server alone cannot show what stays"
+                  : "nothing of the request comes back, and two servers may agree by chance";
     return MY_NOT_YET;
   }
-  return choose_lines(w);
+  return prove_lesson(w);
 }
 
 /* ---- pairs of one shape ---- */
@@ -399,9 +219,17 @@ static int by_count(const void *a, const void *b)
   return x->from < y->from ? -1 : 1;
 }
 
+static int learn_more(work *w, const told **list, size_t count)
+{
+  enum { PAIRS_MIN = 3 };
+  if (w->sig_count == 0) return learn_shape(w, list, count);
+  size_t front = of_use_first(w, list, count);
+  return front >= PAIRS_MIN ? learn_shape(w, list, front) : MY_NOT_YET;
+}
+
 static int learn_shapes(work *w, const told **list, size_t count)
 {
-  enum { SHAPES_MAX = 16 };
+  enum { SHAPES_MAX = 16, SIGS_MAX = 3 };
   shape *shapes = calloc(count, sizeof *shapes);
   size_t n = 0;
   int rc = MY_NOT_YET;
@@ -409,10 +237,10 @@ static int learn_shapes(work *w, const told **list, size_t count)
   for (size_t from = 0; from < count; from += shapes[n++].count)
     shapes[n] = (shape){from, gather_shape(list, from, count) - from};
   qsort(shapes, n, sizeof *shapes, by_count);
-  for (size_t i = 0; rc == MY_NOT_YET && i < n && i < SHAPES_MAX; i++)
-    rc = learn_shape(w, list + shapes[i].from, shapes[i].count);
+  for (size_t i = 0; (rc == MY_OK || rc == MY_NOT_YET) && i < n && i < SHAPES_MAX; i++)
+    if (w->sig_count < SIGS_MAX) rc = learn_more(w, list + shapes[i].from, shapes[i].count);
   free(shapes);
-  return rc;
+  return rc == MY_NOT_YET && w->sig_count > 0 ? MY_OK : rc;
 }
 
 /* Pointers to the pairs that can teach: not those whose reply is the request again. */
@@ -449,11 +277,16 @@ static int learn_all(work *w, my_learner *l)
   const told **list = pairs_of(&l->good, &count);
   w->against = pairs_of(&l->bad, &w->against_count);
   w->lesson = malloc(sizeof *w->lesson);
-  bool ready = list != NULL && w->against != NULL && w->lesson != NULL;
+  w->used = malloc((count + 1) * sizeof *w->used);
+  bool ready = list != NULL && w->against != NULL && w->lesson != NULL && w->used != NULL;
   int rc = ready ? my_scratch_new(&w->scratch) : MY_ENOMEM;
   if (rc == MY_OK) rc = count > 0 ? learn_shapes(w, list, count) : MY_NOT_YET;
+  if (rc != MY_OK) my_learned_clear(w->out);
   if (rc == MY_NOT_YET) say_needs(w, l->good.pair_count, count);
   my_scratch_free(w->scratch);
+  free(w->accepted.data);
+  free(w->now.text);
+  free(w->used);
   free(w->lesson);
   free(w->against);
   free(list);

@@ -27,6 +27,7 @@ typedef enum finding_kind {
   FOUND_ADDED,      /* … plus k */
   FOUND_NOT,        /* … complemented */
   FOUND_BITOR,      /* … with bits k set */
+  FOUND_HAS,        /* bytes of the request come back, at no fixed place */
   FOUND_MY_IP,      /* our address; XORed with bytes of the request where has_key */
   FOUND_MY_PORT,    /* our port, likewise */
   FOUND_MY_IP_TEXT, /* our address, written out somewhere in a value */
@@ -48,10 +49,12 @@ typedef struct finding {
   uint16_t at, width; /* in the reply, or the value */
   uint16_t source;    /* in the request: ECHO to BITOR; MY_IP, MY_PORT: of the key */
   bool has_key;       /* MY_IP, MY_PORT */
-  int64_t k;          /* LENGTH, LENGTH_OF_REPLY, VALUE_LENGTH, ADDED, BITOR */
+  int64_t k; /* LENGTH, LENGTH_OF_REPLY, VALUE_LENGTH, ADDED, BITOR; NTP, UNIX: seconds that
+                the clock may be wrong */
   uint8_t bits, mask; /* MASK */
   bool copied;        /* CONSTANT: the request has the same there */
-  bool doubtful; /* CONSTANT: it may be a length or a server's own name, and another elsewhere */
+  bool
+      doubtful; /* CONSTANT: it may be a length or one server's own; MOVING: a clock or a counter */
   bool little_endian; /* LENGTH */
   double weight;      /* bits of evidence that it is no chance */
 } finding;
@@ -126,14 +129,47 @@ void text_tokens(text *t, my_span bytes);
 /* Does that finding bind the reply to its request? */
 bool is_echo(const finding *f);
 
-/* learn_choose.c: the lines to begin with, and the next one where they prove too little. */
-void choose_first(const lesson *s, bool strict, bool *use);
-bool choose_next(const lesson *s, bool *use);
+/* learn_choose.c: the lines to begin with, and the next one, or a narrower one, where they prove
+ * too little. */
+void choose_first(const lesson *s, bool *use);
+bool choose_next(lesson *s, bool *use);
 /* Is it no loss where others prove enough? */
 bool may_go(const lesson *s, const finding *f);
+/* Several places in which our address was found: at least one of them must hold it. */
+bool is_any_address(const lesson *s, const finding *f);
 
-/* learn_write.c: the signature that says the findings of 'use' (by index). */
+/* learn_write.c: what follows the name of the signature that says the findings of 'use' (by index).
+ */
 void write_signature(text *t, const lesson *s, const bool *use, const told *const *against,
                      size_t against_count, const my_learn_options *o);
+
+/* ---- learning ---- */
+
+typedef struct work {
+  const my_learn_options *o;
+  const told **against;
+  size_t against_count;
+  my_scratch *scratch;
+  lesson *lesson;
+  int splits;        /* how often the pairs were divided to come here */
+  my_learned now;    /* of the lesson */
+  my_learned *out;   /* of all that was accepted */
+  text accepted;     /* signatures, without the head of their file */
+  size_t sig_count;  /* of them, those that are strict apart */
+  bool strict;       /* at work on such a one */
+  const told **used; /* that taught them */
+  size_t used_count;
+  const char *lack; /* of the last lesson that was too weak */
+  char lack_room[160];
+} work;
+
+/* learn_prove.c: accept the fewest lines that prove the lesson. MY_OK; MY_NOT_YET: all together are
+ * too few; MY_ENOMEM. */
+int prove_lesson(work *w);
+/* Who taught so far, with the lesson's, into w->now. */
+void count_pairs(work *w);
+/* Behind the first signature only what its servers say otherwise is of the same protocol for sure,
+ * and of use: move pairs of theirs that no signature matches to the front; returns how many. */
+size_t of_use_first(const work *w, const told **list, size_t count);
 
 #endif

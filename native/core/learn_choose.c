@@ -10,7 +10,7 @@ enum {
 
 bool is_echo(const finding *f)
 {
-  return f->kind >= FOUND_ECHO && f->kind <= FOUND_BITOR;
+  return f->kind >= FOUND_ECHO && f->kind <= FOUND_HAS;
 }
 
 static bool is_time(const finding *f)
@@ -52,12 +52,15 @@ static int kind_rank(const lesson *s, const finding *f)
     return f->k <= SHORT_REPLY ? 0 : 8;
   case FOUND_MASK:
     return 1;
+  case FOUND_MY_PORT:
   case FOUND_PEER_IP:
     return 2;
+  case FOUND_MOVING:
+    return f->doubtful ? 8 : 0;
   case FOUND_CONSTANT:
     return constant_rank(s, f);
   case FOUND_VALUE_LENGTH:
-    return TYPE_RANK + 1;
+    return TYPE_RANK;
   default:
     return 0;
   }
@@ -78,18 +81,32 @@ static bool is_surplus(const lesson *s, const finding *f)
   return false;
 }
 
-void choose_first(const lesson *s, bool strict, bool *use)
+void choose_first(const lesson *s, bool *use)
 {
   for (size_t i = 0; i < s->found_count; i++) {
     const finding *f = &s->found[i];
-    use[i] = strict || (kind_rank(s, f) <= 1 && !is_surplus(s, f));
+    use[i] = kind_rank(s, f) <= 1 && !is_surplus(s, f);
   }
 }
 
-bool choose_next(const lesson *s, bool *use)
+/* A clock that may be wrong by months is narrowed to a day, then to minutes. */
+static bool narrow_clock(lesson *s, const bool *use)
+{
+  enum { DAY = 86400, MINUTES = 600 };
+  for (size_t i = 0; i < s->found_count; i++) {
+    finding *f = &s->found[i];
+    if (!use[i] || !is_time(f) || f->k <= MINUTES) continue;
+    f->k = f->k > DAY ? DAY : MINUTES;
+    return true;
+  }
+  return false;
+}
+
+bool choose_next(lesson *s, bool *use)
 {
   int least = NEVER;
   size_t best = 0;
+  if (narrow_clock(s, use)) return true;
   for (size_t i = 0; i < s->found_count; i++) {
     int rank = rank_of(s, &s->found[i]);
     if (use[i] || rank >= least || is_surplus(s, &s->found[i])) continue;
@@ -105,4 +122,12 @@ bool may_go(const lesson *s, const finding *f)
 {
   return f->kind == FOUND_VALUE_LENGTH ||
          (f->kind == FOUND_CONSTANT && constant_rank(s, f) != TYPE_RANK);
+}
+
+bool is_any_address(const lesson *s, const finding *f)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < s->found_count; i++)
+    n += s->found[i].kind == FOUND_MY_IP && s->found[i].view > 0;
+  return f->kind == FOUND_MY_IP && f->view > 0 && n > 1;
 }

@@ -33,10 +33,26 @@ static bool always_differs(const lesson *s, size_t at, size_t *compared)
   return alike * BY_CHANCE <= *compared;
 }
 
+/* Numbers that only grow, in either order of bytes, are a clock or a counter: two replies of one
+ * moment may have the same. */
+static bool only_grows(const lesson *s, size_t at, size_t width)
+{
+  bool big = true, little = true;
+  for (size_t i = 1; i < s->count; i++) {
+    const uint8_t *a = s->list[i - 1]->pair.reply.data + at, *b = s->list[i]->pair.reply.data + at;
+    int first = memcmp(a, b, width), last = 0;
+    for (size_t k = width; k-- > 0 && last == 0;)
+      last = (int)a[k] - (int)b[k];
+    big = big && first < 0;
+    little = little && last < 0;
+  }
+  return big || little;
+}
+
 /* A single byte may differ three times by chance; two side by side hardly. */
 static void find_moving(lesson *s)
 {
-  enum { COMPARED_MIN = 3, WIDTH_MIN = 2 };
+  enum { COMPARED_MIN = 3, WIDTH_MIN = 2, SEED_MIN = 4 };
   for (size_t at = 0; at < s->look; at++) {
     size_t width = 0, compared = 0;
     while (lesson_is_free(s, at + width, 1) && always_differs(s, at + width, &compared) &&
@@ -44,6 +60,7 @@ static void find_moving(lesson *s)
       width++;
     if (width < WIDTH_MIN) continue;
     lesson_add(s, &(finding){FOUND_MOVING, .at = (uint16_t)at, .width = (uint16_t)width,
+                             .doubtful = width < SEED_MIN || only_grows(s, at, width),
                              .weight = (double)width});
     at += width;
   }

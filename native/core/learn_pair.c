@@ -6,10 +6,19 @@
 
 /* ---- memory ---- */
 
+static void forget(heard_flow *f)
+{
+  for (size_t i = 0; i < f->count; i++)
+    free((void *)f->waiting[i].data);
+  *f = (heard_flow){0};
+}
+
 void store_free(store *s)
 {
   arena_free(&s->memory);
   free(s->pairs);
+  for (size_t i = 0; s->flows != NULL && i < FLOWS_MAX; i++)
+    forget(&s->flows[i]);
   free(s->flows);
   free(s->servers);
   *s = (store){0};
@@ -23,6 +32,7 @@ static bool copy_span(store *s, my_span *bytes)
     return true;
   }
   char *copy = arena_text(&s->memory, (const char *)bytes->data, bytes->len);
+  s->kept_bytes += bytes->len;
   bytes->data = (const uint8_t *)copy;
   return copy != NULL;
 }
@@ -58,12 +68,29 @@ static int server_number(store *s, const my_endpoint *peer, uint32_t given, uint
   return MY_OK;
 }
 
+static uint32_t mix(uint32_t h, uint32_t more)
+{
+  h = (h ^ more) * 0x9e3779b1u;
+  return h ^ h >> 15;
+}
+
+/* How many pairs of this server and length are kept; those that share a slot share the room. */
+static uint16_t *alike(store *s, const my_pair *pair, my_transport transport, uint32_t given)
+{
+  uint32_t h = mix(mix(given, transport), pair->peer.port);
+  for (size_t i = 0; i < sizeof pair->peer.bytes; i++)
+    h = mix(h, pair->peer.bytes[i]);
+  return &s->alike[mix(h, (uint32_t)pair->request.len) % ALIKE_SLOTS];
+}
+
 int store_pair(store *s, const my_pair *pair, my_transport transport, uint32_t server,
                uint32_t flow)
 {
   kept_pair p = {.told = {*pair, transport, server, flow}};
+  uint16_t *count = alike(s, pair, transport, server);
   if (pair->request.len > MY_LEARN_BYTES || pair->reply.len > MY_LEARN_BYTES) return MY_ERANGE;
-  if (s->pair_count == MY_LEARN_PAIRS) return MY_EFULL;
+  if (s->pair_count == MY_LEARN_PAIRS || s->kept_bytes > KEPT_BYTES || *count == MY_LEARN_ALIKE)
+    return MY_EFULL;
   kept_pair *list = grow_array(s->pairs, s->pair_count, sizeof *list);
   if (list == NULL) return MY_ENOMEM;
   s->pairs = list;
@@ -71,43 +98,52 @@ int store_pair(store *s, const my_pair *pair, my_transport transport, uint32_t s
       server_number(s, &pair->peer, server, &p.told.server) != MY_OK)
     return MY_ENOMEM;
   s->pairs[s->pair_count++] = p;
+  ++*count;
   return MY_OK;
 }
 
 /* ---- messages ---- */
 
-/* The flow of that number; the one silent longest makes room for a new one. */
-static int find_flow(store *s, uint32_t number, heard_flow **out)
+/* The flow of that number; of those whose slots lie side by side the one silent longest makes room
+ * for a new one. */
+static heard_flow *find_flow(store *s, uint32_t number)
 {
+  enum { PROBES = 8 };
+  if (s->flows == NULL && (s->flows = calloc(FLOWS_MAX, sizeof *s->flows)) == NULL) return NULL;
   heard_flow *oldest = NULL;
-  for (size_t i = 0; i < s->flow_count; i++) {
-    if (s->flows[i].number == number) {
-      *out = &s->flows[i];
-      return MY_OK;
-    }
-    if (oldest == NULL || s->flows[i].used < oldest->used) oldest = &s->flows[i];
+  for (size_t i = 0; i < PROBES; i++) {
+    heard_flow *f = &s->flows[(mix(0, number) + i) % FLOWS_MAX];
+    if (f->used > 0 && f->number == number) return f;
+    if (oldest == NULL || f->used < oldest->used) oldest = f;
   }
-  if (s->flow_count == FLOWS_MAX) {
-    *oldest = (heard_flow){.number = number};
-    *out = oldest;
-    return MY_OK;
-  }
-  heard_flow *list = grow_array(s->flows, s->flow_count, sizeof *list);
-  if (list == NULL) return MY_ENOMEM;
-  s->flows = list;
-  list[s->flow_count] = (heard_flow){.number = number};
-  *out = &list[s->flow_count++];
+  forget(oldest);
+  oldest->number = number;
+  return oldest;
+}
+
+static int hear_request(heard_flow *f, my_span data)
+{
+  uint8_t *copy = malloc(data.len);
+  if (copy == NULL) return MY_ENOMEM;
+  memcpy(copy, data.data, data.len);
+  if (f->count == MY_LEARN_WAITING) free((void *)f->waiting[--f->count].data);
+  memmove(f->waiting + 1, f->waiting, f->count++ * sizeof f->waiting[0]);
+  f->waiting[0] = (my_span){copy, data.len};
   return MY_OK;
 }
 
-static int hear_request(store *s, heard_flow *f, my_span data)
+/* Copies of the requests before the latest, for the pair that was kept last. */
+static int keep_earlier(store *s, const heard_flow *f)
 {
-  if (s->heard_bytes + data.len > HEARD_BYTES) return MY_EFULL;
-  if (!copy_span(s, &data)) return MY_ENOMEM;
-  s->heard_bytes += data.len;
-  memmove(f->waiting + 1, f->waiting, sizeof f->waiting - sizeof f->waiting[0]);
-  f->waiting[0] = data;
-  if (f->count < MY_LEARN_WAITING) f->count++;
+  kept_pair *p = &s->pairs[s->pair_count - 1];
+  size_t count = f->count - 1;
+  p->earlier = arena_alloc(&s->memory, count * sizeof *p->earlier);
+  if (p->earlier == NULL) return MY_ENOMEM;
+  for (; p->earlier_count < count; p->earlier_count++) {
+    my_span *to = &p->earlier[p->earlier_count];
+    *to = f->waiting[p->earlier_count + 1];
+    if (!copy_span(s, to)) return MY_ENOMEM;
+  }
   return MY_OK;
 }
 
@@ -120,24 +156,17 @@ static int hear_reply(store *s, const heard_flow *f, const my_message *m)
                   .from = m->from,
                   .now_unix_ns = m->time_unix_ns};
   int rc = store_pair(s, &pair, m->transport, m->server, m->flow);
-  if (rc != MY_OK || f->count < 2) return rc;
-  my_span *earlier = arena_alloc(&s->memory, (f->count - 1) * sizeof *earlier);
-  if (earlier == NULL) return MY_ENOMEM;
-  memcpy(earlier, f->waiting + 1, (f->count - 1) * sizeof *earlier);
-  s->pairs[s->pair_count - 1].earlier = earlier;
-  s->pairs[s->pair_count - 1].earlier_count = f->count - 1;
-  return MY_OK;
+  return rc != MY_OK || f->count < 2 ? rc : keep_earlier(s, f);
 }
 
 int store_message(store *s, const my_message *m)
 {
-  heard_flow *f;
-  int rc = find_flow(s, m->flow, &f);
-  if (rc != MY_OK) return rc;
+  heard_flow *f = find_flow(s, m->flow);
+  if (f == NULL) return MY_ENOMEM;
   f->used = ++s->clock;
   if (m->data.len == 0) return MY_OK;
   if (m->data.len > MY_LEARN_BYTES) return MY_ERANGE;
-  if (m->from_client) return hear_request(s, f, m->data);
+  if (m->from_client) return hear_request(f, m->data);
   return f->count > 0 ? hear_reply(s, f, m) : MY_OK; /* the peer spoke first: no pair */
 }
 

@@ -4,7 +4,12 @@
 
 #include "learn.h"
 
-enum { FLOWS_MAX = 1024, SERVERS_MAX = 1024, HEARD_BYTES = 32 << 20 };
+enum {
+  FLOWS_MAX = 1024, /* with requests that wait: 24 MiB of them at the most */
+  SERVERS_MAX = 1024,
+  ALIKE_SLOTS = 1024,
+  KEPT_BYTES = 32 << 20 /* of pairs and of what was asked before */
+};
 
 typedef struct kept_pair {
   told told;
@@ -14,8 +19,8 @@ typedef struct kept_pair {
 
 typedef struct heard_flow {
   uint32_t number;
-  uint64_t used;                     /* when it last spoke, as the store counts */
-  my_span waiting[MY_LEARN_WAITING]; /* requests, the latest first */
+  uint64_t used;                     /* when it last spoke, as the store counts; 0: a free slot */
+  my_span waiting[MY_LEARN_WAITING]; /* requests, the latest first; owned */
   size_t count;
 } heard_flow;
 
@@ -28,10 +33,10 @@ typedef struct store {
   arena memory;
   kept_pair *pairs;
   size_t pair_count;
-  heard_flow *flows;
-  size_t flow_count;
+  heard_flow *flows; /* FLOWS_MAX slots, by number; NULL: nothing was heard */
+  uint16_t alike[ALIKE_SLOTS];
   known_server *servers;
-  size_t server_count, heard_bytes;
+  size_t server_count, kept_bytes;
   uint64_t clock;
 } store;
 

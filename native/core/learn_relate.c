@@ -218,6 +218,32 @@ static void find_first_echo(lesson *s)
   lesson_add(s, &(finding){FOUND_ECHO, .at = 0, .width = (uint16_t)id, .source = 0, .weight = 1});
 }
 
+/* ---- echoes at no fixed place ---- */
+
+static bool is_somewhere(const lesson *s, size_t source, size_t width)
+{
+  for (size_t i = 0; i < s->count; i++)
+    if (find_bytes(s->list[i]->pair.reply,
+                   (my_span){byte_of(s->list[i], OF_REQUEST, source), width}) == SIZE_MAX)
+      return false;
+  return true;
+}
+
+/* Bytes that vary, in a row that is long enough not to stand anywhere by chance. */
+static void find_moved_echoes(lesson *s)
+{
+  enum { WIDTH_MIN = 4, WIDTH_MAX = 64 };
+  for (size_t at = 0, width; at < s->request_len; at += width + 1) {
+    for (width = 0; at + width < s->request_len && width < WIDTH_MAX && s->varies[at + width];)
+      width++;
+    double weight = width < WIDTH_MIN || s->nonce[at] ? 0 : echo_weight(s, at, width);
+    if (weight < TRIED_BITS || !is_somewhere(s, at, width)) continue;
+    mark_nonces(s, at, width);
+    lesson_add(
+        s, &(finding){FOUND_HAS, .source = (uint16_t)at, .k = (int64_t)width, .weight = weight});
+  }
+}
+
 /* ---- changed echoes ---- */
 
 static bool is_reversed(const lesson *s, size_t source, size_t at, size_t width)
@@ -326,19 +352,28 @@ static bool has_address(const lesson *s, size_t at, bool mine, const uint8_t key
   return true;
 }
 
-/* Clients with private addresses, each of which is told one public address of its own: that of its
- * NAT. What every client is told is a constant, and what can be read is a text. */
+/* Has the client of pair i another flow in which it was told the same four bytes? */
+static bool told_again(const lesson *s, size_t i, size_t at)
+{
+  for (size_t k = 0; k < s->count; k++)
+    if (s->list[k]->flow != s->list[i]->flow &&
+        my_endpoint_same_address(&s->list[k]->pair.my, &s->list[i]->pair.my))
+      return memcmp(byte_of(s->list[k], OF_REPLY, at), byte_of(s->list[i], OF_REPLY, at), 4) == 0;
+  return false;
+}
+
+/* Clients with private addresses, each of which is told one public address of its own, in several
+ * flows: that of its NAT. What every client is told is a constant, what differs by flow is an id,
+ * and what can be read is a text. */
 static bool has_outer_address(const lesson *s, size_t at)
 {
   bool differ = false, readable = true;
   for (size_t i = 0; i < s->count; i++) {
     const uint8_t *there = byte_of(s->list[i], OF_REPLY, at);
     const my_endpoint *my = &s->list[i]->pair.my;
-    if (my->family != 4 || my_ipv4_is_global(my->bytes) || !my_ipv4_is_global(there)) return false;
-    size_t k = 0; /* the first of the same client */
-    while (!my_endpoint_same_address(&s->list[k]->pair.my, my))
-      k++;
-    if (memcmp(byte_of(s->list[k], OF_REPLY, at), there, 4) != 0) return false;
+    if (my->family != 4 || my_ipv4_is_global(my->bytes) || !my_ipv4_is_global(there) ||
+        !told_again(s, i, at))
+      return false;
     differ |= memcmp(byte_of(s->list[0], OF_REPLY, at), there, 4) != 0;
     for (size_t b = 0; b < 4; b++)
       readable = readable && there[b] >= 32 && there[b] < 127;
@@ -496,9 +531,10 @@ static bool is_clock(const lesson *s, size_t at, int64_t epoch)
 
 static void find_clocks(lesson *s)
 {
+  enum { MONTHS = 90 * 86400 };
   static const int64_t ntp_epoch = 2208988800; /* RFC 5905: 1900 to 1970 */
   for (size_t at = 0; at + 4 <= s->look; at++) {
-    finding f = {FOUND_NTP, .at = (uint16_t)at, .width = 4, .weight = 32 - TRIED_BITS};
+    finding f = {FOUND_NTP, .at = (uint16_t)at, .width = 4, .k = MONTHS, .weight = 32 - TRIED_BITS};
     if (!lesson_is_free(s, at, 4)) continue;
     if (!is_clock(s, at, ntp_epoch)) {
       if (!is_clock(s, at, 0)) continue;
@@ -521,6 +557,7 @@ void find_relations(lesson *s)
     find_written_address(s);
   else
     find_lengths(s);
+  if (!s->is_value) find_moved_echoes(s);
   bool echoed = s->is_value;
   for (size_t i = 0; i < s->found_count; i++)
     echoed |= s->found[i].kind == FOUND_ECHO;

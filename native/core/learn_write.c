@@ -227,7 +227,8 @@ static void write_place(text *t, const lesson *s, const finding *f)
   enum { PLACE_COLUMN = 6 };
   size_t start = t->len;
   if (f->view > 0)
-    text_add(t, "  %s%s", s->views[f->view - 1].name, f->whole || f->width == 0 ? "" : "[");
+    text_add(t, "  %s%s%s", is_any_address(s, f) ? "any   " : "", s->views[f->view - 1].name,
+             f->whole || f->width == 0 ? "" : "[");
   else
     text_add(t, "  @");
   bool all = f->view > 0 && (f->whole || f->width == 0);
@@ -280,6 +281,16 @@ static void write_constant(text *t, const lesson *s, const finding *f)
     text_hex(t, bytes);
 }
 
+static void write_clock(text *t, const finding *f)
+{
+  enum { DAY = 86400 };
+  text_add(t, " ~ now.%s ", f->kind == FOUND_NTP ? "ntp" : "unix");
+  if (f->k % DAY == 0)
+    text_add(t, "%" PRId64 "d", f->k / DAY);
+  else
+    text_add(t, "%" PRId64 "s", f->k);
+}
+
 /* Everything behind the place. Returns why, for the comment. */
 static const char *write_right(text *t, const lesson *s, const finding *f)
 {
@@ -321,10 +332,8 @@ static const char *write_right(text *t, const lesson *s, const finding *f)
   case FOUND_LENGTH:
     return write_number(t, f);
   case FOUND_NTP:
-    text_add(t, " ~ now.ntp 90d");
-    return "the time";
   case FOUND_UNIX:
-    text_add(t, " ~ now.unix 90d");
+    write_clock(t, f);
     return "the time";
   case FOUND_MASK:
     write_mask(t, f);
@@ -350,6 +359,12 @@ static void write_line(text *t, const lesson *s, const finding *f)
     add_line(t, start, "moves by itself");
     return;
   }
+  if (f->kind == FOUND_HAS) {
+    text_add(t, "  @ has ");
+    write_source(t, s, &(finding){.source = f->source, .width = (uint16_t)f->k});
+    add_line(t, start, "comes back somewhere");
+    return;
+  }
   if (f->kind == FOUND_VALUE_LENGTH) {
     text_add(t, "  len.%s = %" PRId64, s->views[f->view - 1].name, f->k);
     add_line(t, start, "in every reply");
@@ -366,10 +381,13 @@ static void write_line(text *t, const lesson *s, const finding *f)
 }
 
 /* Lines stand in the order of what they look at, that about the length before all. */
-static int rank_of(const finding *f)
+static int rank_of(const lesson *s, const finding *f)
 {
   enum { A_VIEW = 4096 };
+  enum { ANY = 1 << 20, BEHIND_ALL = 1 << 21 };
   if (f->kind == FOUND_LENGTH_OF_REPLY) return -1;
+  if (f->kind == FOUND_HAS) return BEHIND_ALL + f->source;
+  if (is_any_address(s, f)) return ANY + f->view * A_VIEW + f->at; /* side by side */
   return f->view * A_VIEW + (f->kind == FOUND_VALUE_LENGTH ? A_VIEW - 1 : f->at + f->width);
 }
 
@@ -390,8 +408,8 @@ static const finding *next_line(const lesson *s, const bool *use, const finding 
   const finding *best = NULL;
   for (size_t i = 0; i < s->found_count; i++) {
     const finding *f = &s->found[i];
-    if (use[i] && (after == NULL || rank_of(f) > rank_of(after)) &&
-        (best == NULL || rank_of(f) < rank_of(best)))
+    if (use[i] && (after == NULL || rank_of(s, f) > rank_of(s, after)) &&
+        (best == NULL || rank_of(s, f) < rank_of(s, best)))
       best = f;
   }
   return best;
@@ -509,7 +527,6 @@ static bool from_other_port(const lesson *s)
 void write_signature(text *t, const lesson *s, const bool *use, const told *const *against,
                      size_t against_count, const my_learn_options *o)
 {
-  text_add(t, "sig %s\n", o->sig != NULL ? o->sig : o->service);
   if (s->list[0]->transport == MY_TCP) text_add(t, "  over tcp\n");
   if (!has_nonce(s, use) && s->list[0]->transport == MY_UDP)
     text_add(t, "  nofresh                           # nothing that was sent comes back\n");
