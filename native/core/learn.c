@@ -57,6 +57,8 @@ static void begin_lesson(lesson *s, const told *const *list, size_t count)
 {
   *s = (lesson){.list = list, .count = count, .request_len = list[0]->pair.request.len};
   s->look = LOOK_MAX;
+  for (size_t i = 0; i < count; i++)
+    if (list[i]->pair.request.len < s->request_len) s->request_len = list[i]->pair.request.len;
   for (size_t i = 0; i < count; i++) {
     const my_pair *p = &list[i]->pair;
     if (p->reply.len < s->look) s->look = p->reply.len;
@@ -119,6 +121,7 @@ static int learn_lesson(work *w, const told *const *list, size_t count)
   find_relations(s);
   find_columns(s);
   join_nonces(s);
+  find_parts(s);
   take_parts(s, w->o);
   if (!has_relation(s) && w->now.servers < SERVERS_AGREE) {
     w->lack = w->now.servers == 1
@@ -219,6 +222,22 @@ static int by_count(const void *a, const void *b)
   return x->from < y->from ? -1 : 1;
 }
 
+/* Requests of many lengths in one lesson, where no length is that of most: what the replies to all
+ * of them owe holds for the shortest, too. The first of the largest shape is the probe. */
+static int learn_together(work *w, const told *const *list, size_t count, const shape *largest)
+{
+  const told **all = malloc(count * sizeof *all);
+  size_t n = 0;
+  if (all == NULL) return MY_ENOMEM;
+  for (size_t i = 0; i < count; i++) {
+    const told *t = list[(largest->from + i) % count];
+    if (t->transport == list[largest->from]->transport) all[n++] = t;
+  }
+  int rc = largest->count * 2 < n ? learn_lesson(w, all, n) : MY_NOT_YET;
+  free(all);
+  return rc;
+}
+
 static int learn_more(work *w, const told **list, size_t count)
 {
   enum { PAIRS_MIN = 3 };
@@ -237,6 +256,7 @@ static int learn_shapes(work *w, const told **list, size_t count)
   for (size_t from = 0; from < count; from += shapes[n++].count)
     shapes[n] = (shape){from, gather_shape(list, from, count) - from};
   qsort(shapes, n, sizeof *shapes, by_count);
+  if (n > 1) rc = learn_together(w, list, count, &shapes[0]);
   for (size_t i = 0; (rc == MY_OK || rc == MY_NOT_YET) && i < n && i < SHAPES_MAX; i++)
     if (w->sig_count < SIGS_MAX) rc = learn_more(w, list + shapes[i].from, shapes[i].count);
   free(shapes);

@@ -17,6 +17,7 @@ enum {
   FINDINGS_MAX = 320,
   VIEWS_MAX = 48, /* values inside a reply that are looked at */
   VIEW_NAME_MAX = 48,
+  LESSON_PARTS_MAX = 8,
   NOWHERE = 1 << 20
 };
 
@@ -86,11 +87,13 @@ typedef struct lesson {
   size_t view_count;
   const told *const *list;
   size_t count;
-  size_t request_len;          /* of all */
-  size_t look;                 /* bytes that every reply has, at most LOOK_MAX */
-  bool nonce[MY_LEARN_BYTES];  /* bytes of the request that vary and come back */
-  bool varies[MY_LEARN_BYTES]; /* bytes of the request that vary */
-  bool taken[LOOK_MAX];        /* bytes of the reply that a finding explains */
+  size_t request_len;              /* of the shortest; all are like the first's up to there */
+  size_t look;                     /* bytes that every reply has, at most LOOK_MAX */
+  bool nonce[MY_LEARN_BYTES];      /* bytes of the request that vary and come back */
+  bool varies[MY_LEARN_BYTES];     /* bytes of the request that vary */
+  bool taken[LOOK_MAX];            /* bytes of the reply that a finding explains */
+  my_part parts[LESSON_PARTS_MAX]; /* fields of the requests that follow from the rest */
+  size_t part_count;
   finding found[FINDINGS_MAX];
   size_t found_count;
 } lesson;
@@ -128,6 +131,9 @@ void text_tokens(text *t, my_span bytes);
 
 /* Does that finding bind the reply to its request? */
 bool is_echo(const finding *f);
+
+/* learn_template.c: lengths and checksums in the requests; they are no nonces. */
+void find_parts(lesson *s);
 
 /* learn_choose.c: the lines to begin with, and the next one, or a narrower one, where they prove
  * too little. */

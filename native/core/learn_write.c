@@ -167,13 +167,19 @@ static void nonce_name(const lesson *s, size_t at, char name[16])
     snprintf(name, 16, "n%u", number);
 }
 
-static const my_part *part_at(const my_learn_options *o, size_t at)
+static const my_part *find_part(const my_part *parts, size_t count, size_t at)
 {
-  for (size_t i = 0; i < o->part_count; i++)
-    if (o->parts[i].offset == at &&
-        (o->parts[i].kind == MY_PART_LENGTH || o->parts[i].kind == MY_PART_SUM))
-      return &o->parts[i];
+  for (size_t i = 0; i < count; i++)
+    if (parts[i].offset == at && (parts[i].kind == MY_PART_LENGTH || parts[i].kind == MY_PART_SUM))
+      return &parts[i];
   return NULL;
+}
+
+/* What experiments say goes before what the pairs show. */
+static const my_part *part_at(const lesson *s, const my_learn_options *o, size_t at)
+{
+  const my_part *p = find_part(o->parts, o->part_count, at);
+  return p != NULL || o->request.len > 0 ? p : find_part(s->parts, s->part_count, at);
 }
 
 static size_t sum_bytes(const char *name)
@@ -198,7 +204,7 @@ static void write_send(text *t, const lesson *s, const my_learn_options *o)
   my_span request = o->request.len > 0 ? o->request : s->list[0]->pair.request;
   text_add(t, "  send ");
   for (size_t at = 0; at < request.len;) {
-    const my_part *part = part_at(o, at);
+    const my_part *part = part_at(s, o, at);
     size_t n = nonce_run(s, at), end = at;
     if (part != NULL) {
       at += write_part(t, part);
@@ -211,7 +217,7 @@ static void write_send(text *t, const lesson *s, const my_learn_options *o)
       at += n;
       continue;
     }
-    while (end < request.len && nonce_run(s, end) == 0 && part_at(o, end) == NULL)
+    while (end < request.len && nonce_run(s, end) == 0 && part_at(s, o, end) == NULL)
       end++;
     text_add(t, " ");
     text_tokens(t, (my_span){request.data + at, end - at});

@@ -46,6 +46,9 @@ typedef struct checksum {
   uint16_t offset, from, len;
 } checksum;
 size_t sum_width(sum_kind kind);
+uint32_t sum_of(sum_kind kind, const uint8_t *bytes, size_t n);
+/* As `send` writes it in a probe, first byte first. */
+void write_sum(sum_kind kind, uint32_t value, uint8_t *out);
 
 /* ---- lines ---- */
 

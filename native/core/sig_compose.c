@@ -106,17 +106,25 @@ size_t sum_width(sum_kind kind)
   return kind == SUM_8 ? 1 : kind == SUM_INET ? 2 : 4;
 }
 
+uint32_t sum_of(sum_kind kind, const uint8_t *bytes, size_t n)
+{
+  return kind == SUM_8      ? sum8_of(bytes, n)
+         : kind == SUM_INET ? inet_of(bytes, n)
+                            : crc32_of(bytes, n);
+}
+
+void write_sum(sum_kind kind, uint32_t value, uint8_t *out)
+{
+  size_t width = sum_width(kind);
+  for (size_t k = 0; k < width; k++)
+    out[k] = (uint8_t)(value >> 8 * (kind == SUM_CRC32_LE ? k : width - 1 - k));
+}
+
 void write_sums(const my_sig *sig, uint8_t *probe)
 {
   for (size_t i = 0; i < sig->sum_count; i++) {
     const checksum *s = &sig->sums[i];
-    const uint8_t *bytes = probe + s->from;
-    size_t width = sum_width(s->kind);
-    uint32_t value = s->kind == SUM_8      ? sum8_of(bytes, s->len)
-                     : s->kind == SUM_INET ? inet_of(bytes, s->len)
-                                           : crc32_of(bytes, s->len);
-    for (size_t k = 0; k < width; k++)
-      probe[s->offset + k] = (uint8_t)(value >> 8 * (s->kind == SUM_CRC32_LE ? k : width - 1 - k));
+    write_sum(s->kind, sum_of(s->kind, probe + s->from, s->len), probe + s->offset);
   }
 }
 

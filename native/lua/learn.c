@@ -202,9 +202,23 @@ static my_learn_options check_options(lua_State *L, my_part *parts, uint8_t *key
   return o;
 }
 
+/* The names of the signatures in a text, in their order. */
+static void set_names(lua_State *L, const char *text)
+{
+  static const char word[] = "\nsig ";
+  lua_newtable(L);
+  for (const char *at = text; (at = strstr(at, word)) != NULL;) {
+    at += sizeof word - 1;
+    lua_pushlstring(L, at, strcspn(at, " \n"));
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+  lua_setfield(L, -2, "names");
+}
+
 static void push_learned(lua_State *L, const my_learned *m)
 {
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 9);
+  set_names(L, m->text);
   set_string(L, "text", m->text);
   set_integer(L, "pairs", (lua_Integer)m->pairs);
   set_integer(L, "servers", (lua_Integer)m->servers);

@@ -438,6 +438,43 @@ static void two_shapes(talk *t)
   converse(t, 1, 8, fill_two);
 }
 
+/* Requests of any length, which they say; the checksum is over all but itself. */
+static void fill_summed(talk *t, unsigned i)
+{
+  size_t more = draw(30);
+  uint32_t crc = ~0u;
+  (void)i;
+  set(t->q, &t->q_len, "c0ffee00000000000000000000000000");
+  t->q_len = 16 + more;
+  t->q[5] = (uint8_t)(t->q_len - 4);
+  draw_bytes(t->q + 6, 4);
+  draw_bytes(t->q + 16, more);
+  for (size_t b = 0; b < t->q_len; b++) {
+    crc ^= t->q[b];
+    for (int bit = 0; bit < 8; bit++)
+      crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+  }
+  put_be32(t->q + 10, ~crc);
+  set(t->r, &t->r_len, "e0f1a2b300000000c4d5");
+  memcpy(t->r + 4, t->q + 6, 4);
+}
+static void summed(talk *t)
+{
+  converse(t, 1, 8, fill_summed);
+}
+
+/* The same question of one length: the sum shows, the length does not. */
+static void fill_summed_alike(talk *t, unsigned i)
+{
+  do
+    fill_summed(t, i);
+  while (t->q_len != 20);
+}
+static void summed_alike(talk *t)
+{
+  converse(t, 1, 4, fill_summed_alike);
+}
+
 static void constant_of_three(talk *t);
 
 /* ---- who answers whom ---- */
@@ -511,6 +548,10 @@ static const struct {
     {"one whose bits are turned", complement, {"= not(q@8:4)"}},
     {"one with a bit set", flagged, {"= bitor(q@8:4,80000000)"}},
     {"two questions make two signatures", two_shapes, {"sig example\n", "sig example-2\n", "c1"}},
+    {"questions of many lengths, with one and a checksum",
+     summed,
+     {"be16(len-4) id?4 crc32(q@0:", "@4:4  = $id", "from 32 pairs", "!example-2"}},
+    {"a checksum alone", summed_alike, {"c0ffee000010 id?4 crc32(q@0:20)", "@4:4  = $id"}},
     {"three servers that always say the same", constant_of_three, {"nofresh", "of 3 servers"}},
     {"replies that overtake each other find their requests",
      late,

@@ -180,7 +180,8 @@ static const char *const scenarios[][2] = {
      "assert(l:against{ request = 'a', reply = 'b' })\n"
      "local r = assert(l:learn{ service = 'x', template = { request = '\\1\\2hello', { kind = "
      "'fixed', offset = 2, len = 5 }, control = { offset = 2, mask = 128 } } })\n"
-     "assert(r.text:find('$id', 1, true) and r.pairs == 8 and r.unexplained)\n"
+     "assert(r.text:find('$id', 1, true) and r.pairs == 8 and r.unexplained and r.names[1] == "
+     "'x')\n"
      "local none, why, lack = core.learner():learn{ service = 'x' }\n"
      "assert(not none and (why == 'out of memory' or lack.needs))\n"
      "l:close() l:close()\n"},
