@@ -84,6 +84,13 @@ static bool has_relation(const lesson *s)
   return false;
 }
 
+static bool has_clock(const lesson *s)
+{
+  for (size_t i = 0; i < s->found_count; i++)
+    if (s->found[i].kind == FOUND_NTP || s->found[i].kind == FOUND_UNIX) return true;
+  return false;
+}
+
 static bool all_alike(const lesson *s)
 {
   for (size_t i = 1; i < s->count; i++)
@@ -112,16 +119,16 @@ static int learn_lesson(work *w, const told *const *list, size_t count)
   begin_lesson(s, list, count);
   count_pairs(w);
   if (s->look == 0 || s->request_len == 0) return MY_NOT_YET;
-  if (count < 2 || all_alike(s)) {
-    w->lack = "one pair alone shows nothing that stays";
-    return MY_NOT_YET;
-  }
   int rc = find_views(s);
   if (rc != MY_OK) return rc;
   find_relations(s);
   find_columns(s);
   join_nonces(s);
   find_parts(s);
+  if (count < 2 || (all_alike(s) && !has_clock(s))) {
+    w->lack = "one pair alone shows nothing that stays";
+    return MY_NOT_YET;
+  }
   take_parts(s, w->o);
   if (!has_relation(s) && w->now.servers < SERVERS_AGREE) {
     w->lack = w->now.servers == 1

@@ -116,6 +116,7 @@ void find_relations(lesson *s);
 void join_nonces(lesson *s);
 /* learn_column.c: what each byte does by itself. */
 void find_columns(lesson *s);
+bool one_server(const lesson *s);
 
 /* ---- text ---- */
 

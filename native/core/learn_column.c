@@ -122,14 +122,48 @@ static bool may_be_length(const lesson *s, size_t at)
   return value >= LEAST && value <= len && len - value <= at + HEAD_MAX;
 }
 
+bool one_server(const lesson *s)
+{
+  for (size_t i = 1; i < s->count; i++)
+    if (s->list[i]->server != s->list[0]->server) return false;
+  return true;
+}
+
+static bool is_constant(const lesson *s, size_t at)
+{
+  return lesson_is_free(s, at, 1) && count_values(s, OF_REPLY, at, 1) == 1;
+}
+
+/* Behind the front, several bytes in a row that are neither text, nor small, nor as they were sent:
+ * a cookie or a name of one server's own looks like that, a type of message does not. */
+static bool may_be_cookie(const lesson *s, size_t at)
+{
+  enum { FRONT = 4, LEAST = 4, SMALL = 16 };
+  size_t from = at, to = at + 1, large = 0, letters = 0;
+  while (from > 0 && is_constant(s, from - 1) && !is_copied(s, from - 1))
+    from--;
+  while (to < s->look && is_constant(s, to) && !is_copied(s, to))
+    to++;
+  for (size_t i = from; i < to; i++) {
+    uint8_t c = reply_byte(s->list[0], i);
+    large += c >= SMALL && c != 0xff;
+    letters += c >= 32 && c < 127;
+  }
+  return from >= FRONT && to - from >= LEAST && 4 * large >= 3 * (to - from) &&
+         4 * letters < 3 * (to - from);
+}
+
 /* A byte each, so that the fewest can be chosen. */
 static void find_constants(lesson *s)
 {
+  bool mine[LOOK_MAX];
+  for (size_t at = 0; at < s->look; at++)
+    mine[at] = !s->is_value && one_server(s) && is_constant(s, at) && may_be_cookie(s, at);
   for (size_t at = 0; at < s->look; at++) {
     finding f = {FOUND_CONSTANT, .at = (uint16_t)at, .width = 1, .weight = 1};
     if (!lesson_is_free(s, at, 1) || count_values(s, OF_REPLY, at, 1) != 1) continue;
     f.copied = is_copied(s, at);
-    f.doubtful = !s->is_value && may_be_length(s, at);
+    f.doubtful = !s->is_value && (mine[at] || may_be_length(s, at));
     lesson_add(s, &f);
   }
 }

@@ -571,12 +571,16 @@ static bool is_alnum(uint8_t c)
   return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
 }
 
+/* Does the byte come back, be it within a longer run or beside what is looked for? */
 static bool comes_back(const lesson *s, size_t at)
 {
-  for (size_t i = 0; i < s->found_count; i++)
-    if (s->found[i].kind == FOUND_ECHO && s->found[i].source <= at &&
-        at < (size_t)s->found[i].source + s->found[i].width)
+  for (size_t i = 0; i < s->found_count; i++) {
+    const finding *f = &s->found[i];
+    size_t width = f->kind == FOUND_HAS ? (size_t)f->k : f->width;
+    if ((f->kind == FOUND_ECHO || f->kind == FOUND_HAS) && f->source <= at &&
+        at < (size_t)f->source + width)
       return true;
+  }
   return false;
 }
 

@@ -78,9 +78,7 @@ static bool is_somebodys(const lesson *inner)
   my_span value = inner->list[0]->pair.reply;
   for (size_t i = 0; i < value.len; i++)
     readable = readable && value.data[i] >= 32 && value.data[i] < 127;
-  for (size_t i = 1; i < inner->count; i++)
-    if (inner->list[i]->server != inner->list[0]->server) return false;
-  return !readable && value.len >= LEAST;
+  return !readable && value.len >= LEAST && one_server(inner);
 }
 
 /* An id of always so many bytes. */
@@ -90,6 +88,22 @@ static void take_length(lesson *s, const lesson *inner, uint8_t number)
   for (size_t i = 0; i < inner->count; i++)
     if (inner->list[i]->pair.reply.len != inner->look) return;
   if (s->found_count < FINDINGS_MAX) s->found[s->found_count++] = f;
+}
+
+/* What comes back within a text may stand elsewhere in another server's: of it the longest row of
+ * what varies is looked for. */
+static void seek_nonce(const lesson *inner, finding *f)
+{
+  size_t end = (size_t)f->source + f->width, best = f->source, most = 0;
+  for (size_t at = f->source, n; at < end; at += n + 1) {
+    for (n = 0; at + n < end && inner->varies[at + n];)
+      n++;
+    if (n <= most) continue;
+    most = n;
+    best = at;
+  }
+  *f = (finding){FOUND_HAS, .view = f->view, .source = (uint16_t)best, .k = (int64_t)most,
+                 .weight = f->weight};
 }
 
 static void take_findings(lesson *s, const lesson *inner, uint8_t number)
@@ -107,6 +121,7 @@ static void take_findings(lesson *s, const lesson *inner, uint8_t number)
     f.view = number;
     f.at_home = inner->home != NOWHERE;
     f.whole = is_whole(inner, &f);
+    if (s->form == FORM_TEXT && f.kind == FOUND_ECHO && !f.whole) seek_nonce(inner, &f);
     s->found[s->found_count++] = f;
   }
   bool an_id = is_somebodys(inner) && (whole || inner->found_count == 0);

@@ -366,7 +366,7 @@ static void write_line(text *t, const lesson *s, const finding *f)
     return;
   }
   if (f->kind == FOUND_HAS) {
-    text_add(t, "  @ has ");
+    text_add(t, "  %s has ", f->view > 0 ? s->views[f->view - 1].name : "@");
     write_source(t, s, &(finding){.source = f->source, .width = (uint16_t)f->k});
     add_line(t, start, "comes back somewhere");
     return;
@@ -392,7 +392,8 @@ static int rank_of(const lesson *s, const finding *f)
   enum { A_VIEW = 4096 };
   enum { ANY = 1 << 20, BEHIND_ALL = 1 << 21 };
   if (f->kind == FOUND_LENGTH_OF_REPLY) return -1;
-  if (f->kind == FOUND_HAS) return BEHIND_ALL + f->source;
+  if (f->kind == FOUND_HAS && f->view == 0) return BEHIND_ALL + f->source;
+  if (f->kind == FOUND_HAS) return f->view * A_VIEW + f->source + 1;
   if (is_any_address(s, f)) return ANY + f->view * A_VIEW + f->at; /* side by side */
   return f->view * A_VIEW + (f->kind == FOUND_VALUE_LENGTH ? A_VIEW - 1 : f->at + f->width);
 }

@@ -528,7 +528,7 @@ static const struct {
     {"a field that says how long the reply is", length, {"= len-4"}},
     {"headers of a text, wherever they stand",
      text,
-     {"n2?12:alpha", "h.call = $n2", "h.via has my.ip.text", "h.via[0:18] = q@21:18"}},
+     {"n2?12:alpha", "h.call = $n2", "h.via has my.ip.text", "h.via has $id"}},
     {"elements of BER behind one of any length",
      ber,
      {"id?2:pos", "ber.0.2 = $id", "tag.0.3 = a2"}},
