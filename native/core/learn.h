@@ -18,7 +18,8 @@ enum {
   VIEWS_MAX = 48, /* values inside a reply that are looked at */
   VIEW_NAME_MAX = 48,
   LESSON_PARTS_MAX = 8,
-  NOWHERE = 1 << 20
+  NOWHERE = 1 << 20,
+  TRIED_BITS = 17 /* log2 of the relations of a kind that are tried on one lesson */
 };
 
 typedef enum finding_kind {
@@ -106,13 +107,20 @@ bool lesson_is_free(const lesson *s, size_t at, size_t width);
  */
 size_t count_values(const lesson *s, of_kind of, size_t at, size_t width);
 
+const uint8_t *byte_of(const told *t, of_kind of, size_t at);
+/* Big-endian, of at most 8 bytes. */
+uint64_t number_at(const told *t, of_kind of, size_t at, size_t width);
+
 /* learn_view.c: values inside replies that parse to their end, each looked at as a reply of its
  * own. What is left to look at by fixed places: s->look. MY_OK or MY_ENOMEM. */
 int find_views(lesson *s);
 /* learn_walk.c: how the replies are written, and the values that all of them have. */
 void name_views(lesson *s);
-/* learn_relate.c: what replies owe to requests, addresses, lengths and clocks. */
+/* learn_echo.c: what comes back of the requests. */
+void find_echoes(lesson *s);
+/* learn_relate.c: that, and what replies owe to addresses, lengths and clocks. */
 void find_relations(lesson *s);
+/* learn_echo.c: letters that are the same in all requests by chance, between nonces. */
 void join_nonces(lesson *s);
 /* learn_column.c: what each byte does by itself. */
 void find_columns(lesson *s);
@@ -129,6 +137,15 @@ __attribute__((format(printf, 2, 3))) void text_add(text *t, const char *format,
 void text_hex(text *t, my_span bytes);
 /* Bytes as tokens of the language: texts where they are printable, else hex. */
 void text_tokens(text *t, my_span bytes);
+/* Printable bytes and line ends as a text between quotes; how many there are from 'at' on. */
+void text_quoted(text *t, my_span bytes);
+size_t plain_run(my_span bytes, size_t at);
+
+/* learn_send.c: the line `send`, and the names of the nonces in it. */
+enum { NONCE_NAME_MAX = 16 };
+void write_send(text *t, const lesson *s, const my_learn_options *o);
+size_t nonce_run(const lesson *s, size_t at);
+void nonce_name(const lesson *s, size_t at, char name[static NONCE_NAME_MAX]);
 
 /* Does that finding bind the reply to its request? */
 bool is_echo(const finding *f);
