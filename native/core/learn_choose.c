@@ -44,12 +44,20 @@ static int constant_rank(const lesson *s, const finding *f)
   return common ? 6 : 5;
 }
 
+/* Does anything of the request come back? Else a length says little of the protocol. */
+static bool answers(const lesson *s)
+{
+  for (size_t i = 0; i < s->found_count; i++)
+    if (is_echo(&s->found[i])) return true;
+  return false;
+}
+
 /* Lines are added in this order: lower ones first. */
 static int kind_rank(const lesson *s, const finding *f)
 {
   switch (f->kind) {
   case FOUND_LENGTH_OF_REPLY:
-    return f->k <= SHORT_REPLY ? 0 : 8;
+    return f->k <= SHORT_REPLY && answers(s) ? 0 : 8;
   case FOUND_MASK:
     return 1;
   case FOUND_MY_PORT:
@@ -89,14 +97,14 @@ void choose_first(const lesson *s, bool *use)
   }
 }
 
-/* A clock that may be wrong by months is narrowed to a day, then to minutes. */
+/* A clock that may be wrong by months is narrowed to a day, then to minutes, then to one. */
 static bool narrow_clock(lesson *s, const bool *use)
 {
-  enum { DAY = 86400, MINUTES = 600 };
+  enum { DAY = 86400, MINUTES = 600, MINUTE = 60 };
   for (size_t i = 0; i < s->found_count; i++) {
     finding *f = &s->found[i];
-    if (!use[i] || !is_time(f) || f->k <= MINUTES) continue;
-    f->k = f->k > DAY ? DAY : MINUTES;
+    if (!use[i] || !is_time(f) || f->k <= MINUTE) continue;
+    f->k = f->k > DAY ? DAY : f->k > MINUTES ? MINUTES : MINUTE;
     return true;
   }
   return false;

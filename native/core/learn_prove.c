@@ -172,8 +172,8 @@ static size_t first_of_run(const lesson *s, const bool *use, size_t last)
 {
   const finding *f = &s->found[last];
   size_t first = last;
-  while (first > 0 && use[first - 1] && may_go(s, &s->found[first - 1]) && f[-1].view == f->view &&
-         f[-1].at + f[-1].width == f->at) {
+  while (first > 0 && use[first - 1] && f[-1].kind == f->kind && may_go(s, f - 1) &&
+         f[-1].view == f->view && f[-1].at + f[-1].width == f->at) {
     first--;
     f--;
   }

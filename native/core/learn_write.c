@@ -248,38 +248,47 @@ static const told *second_sample(const lesson *s)
   return best;
 }
 
-/* The nonce that comes back, or the line that says most of the first reply's own bytes. */
+/* The nonce that comes back, or a line about bytes of the reply. NULL: neither. */
 static const finding *line_to_break(const lesson *s, const bool *use)
 {
-  static const finding_kind kinds[] = {FOUND_ECHO,  FOUND_CONSTANT, FOUND_MASK,   FOUND_REVERSED,
-                                       FOUND_ADDED, FOUND_NOT,      FOUND_BITOR,  FOUND_LENGTH,
-                                       FOUND_NTP,   FOUND_UNIX,     FOUND_MY_PORT};
+  static const finding_kind kinds[] = {FOUND_ECHO, FOUND_HAS,   FOUND_CONSTANT,
+                                       FOUND_MASK, FOUND_ADDED, FOUND_REVERSED,
+                                       FOUND_NOT,  FOUND_BITOR, FOUND_LENGTH};
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     for (size_t i = 0; i < s->found_count; i++)
       if (use[i] && s->found[i].kind == kinds[k]) return &s->found[i];
   return NULL;
 }
 
-/* One that must not match: a reply to another nonce; where there is no nonce, one with a byte that
- * breaks a line. */
+/* Where in the first reply a byte must be changed to break the line; in an echo its first nonce. */
+static size_t place_to_break(const lesson *s, const finding *f)
+{
+  my_span reply = s->list[0]->pair.reply, value = reply;
+  if (f->view > 0) view_find(&s->views[f->view - 1].view, reply, &value);
+  size_t at = (size_t)(value.data - reply.data) + f->at, nonce = 0;
+  my_span sent = {s->list[0]->pair.request.data + f->source, (size_t)f->k};
+  if (f->kind == FOUND_HAS) return at + find_bytes(value, sent);
+  if (f->kind != FOUND_ECHO) return at;
+  while (nonce < f->width && !s->nonce[f->source + nonce])
+    nonce++;
+  return nonce < f->width ? at + nonce : at;
+}
+
+/* One that must not match: a reply to another nonce, or with a byte that breaks a line. What is
+ * left asks for an address or the time, of which a sample knows nothing: then the reply breaks off.
+ */
 static void write_counter_sample(text *t, const lesson *s, const bool *use)
 {
   uint8_t bytes[MY_LEARN_BYTES];
-  const told *a = s->list[0];
+  const my_pair *a = &s->list[0]->pair;
   const finding *f = line_to_break(s, use);
-  my_span value = a->pair.reply;
-  size_t len = value.len, at = 0;
-  memcpy(bytes, value.data, len);
-  if (f != NULL && f->view > 0) view_find(&s->views[f->view - 1].view, value, &value);
-  if (f != NULL) at = (size_t)(value.data - a->pair.reply.data) + f->at;
-  for (size_t i = 0; f != NULL && f->kind == FOUND_ECHO && i < f->width; i++)
-    if (s->nonce[f->source + i]) {
-      at += i;
-      break;
-    }
-  bytes[at] ^= f != NULL && f->kind == FOUND_MASK ? f->mask : 0x55;
-  write_sample(t, "nomatch", a->pair.request, (my_span){bytes, len}, &a->pair.my);
-  text_add(t, "    # %s\n", f != NULL && is_echo(f) ? "to another request" : "one byte is another");
+  memcpy(bytes, a->reply.data, a->reply.len);
+  if (f != NULL) bytes[place_to_break(s, f)] ^= f->kind == FOUND_MASK ? f->mask : 0x55;
+  write_sample(t, "nomatch", a->request, (my_span){bytes, f != NULL ? a->reply.len : 1}, &a->my);
+  text_add(t, "    # %s\n",
+           f == NULL    ? "broken off"
+           : is_echo(f) ? "to another request"
+                        : "one byte is another");
 }
 
 static void write_samples(text *t, const lesson *s, const bool *use, const told *const *against,

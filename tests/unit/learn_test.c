@@ -370,6 +370,19 @@ static void a_clock(talk *t)
   converse(t, 1, 4, fill_clock);
 }
 
+/* Whatever is asked, it says the time, and one server's own zeros. */
+static void fill_time(talk *t, unsigned i)
+{
+  (void)i;
+  set(t->q, &t->q_len, "0d0a");
+  set(t->r, &t->r_len, "0000000000000000");
+  put_be32(t->r, 1700000000);
+}
+static void tells_time(talk *t)
+{
+  converse(t, 1, 2, fill_time);
+}
+
 /* A small number, and the top of one that has not come far. */
 static void fill_numbers(talk *t, unsigned i)
 {
@@ -542,6 +555,7 @@ static const struct {
     {"our address outside of a NAT", nat, {"@0:2  = $id", "@5:4  = my.ip"}},
     {"what may be one, or a constant", one_nat, {"@0:2  = $id", "!my.ip  "}},
     {"a clock", a_clock, {"@8:4  ~ now.unix"}},
+    {"a clock and nothing else", tells_time, {"nofresh", "@0:4  ~ now.unix 60s", "!len ", "!@4"}},
     {"small numbers are none", numbers, {"@0:2  = $id", "!now."}},
     {"the top of a number is no mask", numbers, {"@0:2  = $id", "!= b0001"}},
     {"a nonce that comes back somewhere", somewhere, {"id?8", "@ has $id"}},
@@ -794,12 +808,18 @@ static void test_bounds(void **state)
     assert_true(rc == MY_OK || rc == MY_EFULL);
   }
   assert_int_equal(rc, MY_EFULL);
+  t.server = 1; /* finds room all the same */
+  for (unsigned i = 0; i < 20; i++) {
+    fill_id(&t, i);
+    exchange(&t);
+  }
   uint8_t *big = calloc(1, 60000);
   my_message q = message(&t, true, big, 60000);
   assert_int_equal(my_learner_hear(t.learner, &q), MY_ERANGE);
   free(big);
   assert_int_equal(my_learner_learn(t.learner, &o, &learned), MY_OK);
-  assert_int_equal(learned.pairs, MY_LEARN_ALIKE);
+  assert_int_equal(learned.pairs, MY_LEARN_ALIKE + 20);
+  assert_int_equal(learned.servers, 2);
   my_learned_clear(&learned);
   my_learner_free(t.learner);
 }
