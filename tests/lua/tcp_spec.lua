@@ -13,7 +13,7 @@ local function ask(row, signatures)
   local began = w.clock
   local results = identify.run(w:loop(), {
     signatures = signatures, patience = row.patience or 30, max_connections = row.max_connections,
-    targets = { { ip = "127.0.0.1", port = 1, transport = "tcp" } },
+    targets = { { ip = "127.0.0.1", port = 1, transport = "tcp", open = row.open } },
   })
   return results[1], w.tcp[1].accepted or 0, w.clock - began
 end

@@ -189,7 +189,7 @@ local function with_transport(host, port, fn)
 end
 
 local function identify_now(host, port)
-  local target = { ip = host.ip, port = port.number, transport = port.protocol,
+  local target = { ip = host.ip, port = port.number, transport = port.protocol, open = port.state == "open",
     name = host.targetname or host.name ~= "" and host.name or host.ip }
   return with_transport(host, port, function(t) return identify.port(t, target, get_settings()) end)
 end

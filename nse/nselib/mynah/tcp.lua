@@ -18,6 +18,7 @@ local LISTEN_FIRST = 0.05 -- seconds, and two round trips: who speaks first has 
 local STAGGER = { 0.3, 0.3, 0.3, 1, 1.5 } -- seconds of silence after which the next question goes out beside the last
 local SECOND_WAIT = 2     -- seconds for the answer to a question that only checks another answer
 local HEARD_WAIT = 5      -- seconds for the answer of a peer that is known to speak
+local OPEN_PAUSES = { 0.2, 0.5, 1 } -- seconds between attempts at a port that is known to be open
 local ALONE_PAUSE = 0.2   -- seconds that a server for one client needs to see the other gone
 local ALONE_TRIES = 10
 local HUSH_WAIT = 0.3     -- seconds for a server to turn to the next connection
@@ -473,11 +474,23 @@ local function as_result(c, verdict)
   return result
 end
 
+-- The connection that listens. A port that is known to be open is not closed because it refuses for a moment, as servers for
+-- one client at a time do after whoever found it open.
+local function connect_first(t, c, target, is_open)
+  local conn, why, reason
+  for attempt = 0, is_open and #OPEN_PAUSES or 0 do
+    if attempt > 0 then t:sleep(OPEN_PAUSES[attempt]) end
+    conn, why, reason = t:connect(target.host, target.port, t:now() + c.timeout)
+    if why ~= "refused" then break end
+  end
+  return conn, why, reason
+end
+
 -- One look at a port, over whatever the transport speaks. Returns the result, and how many connections it took.
 local function look(t, target, sigs, opts, inside)
   local c = case.new(t, target, sigs, opts)
   c.inside, c.opened = inside, opts.opened + 1
-  local conn, why, reason = t:connect(target.host, target.port, t:now() + c.timeout)
+  local conn, why, reason = connect_first(t, c, target, opts.open or inside)
   -- reset: it was open, and hung up faster than we looked
   if not conn and why ~= "reset" then return not_open(why, reason), c.opened end
   if conn then
@@ -529,8 +542,8 @@ end
 -- @param target table: `host` numeric address, `port`, `name` as the user gave the host
 -- @param sigs set of mynah.signatures
 -- @param opts table: `timeout` seconds for a connect (3), `patience` seconds for a silent peer (30), `max_connections` (6),
--- `public_ip`, `random` (function of n), `unix` (function), `tls` (function that begins a session, as mynah_host.tls; nil: what
--- is within TLS stays unknown)
+-- `public_ip`, `random` (function of n), `unix` (function), `open` (true where it is known to be), `tls` (function that
+-- begins a session, as mynah_host.tls; nil: what is within TLS stays unknown)
 -- @return table with state, reason, rtt (seconds), sent, received (bytes), evidence, and where known service, guess,
 -- confidence, product, version, extra, tls, probe, fresh_bits, identity_bits
 -- @raise what the transport raises

@@ -233,6 +233,8 @@ peers.tcp = {
   end, { service = false, guess = "smtp" } },
   { "ftp: one client at a time, refuses others", verbs("220 x\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" },
     refuse = function(_, open) return open > 0 end },
+  { "ftp: one client at a time, still busy with who found it open", verbs("220 x\r\n", { FEAT = FEAT }, UNKNOWN),
+    { service = "ftp" }, refuse = function(count, open) return count <= 2 or open > 0 end, open = true },
 
   -- What greets like FTP ----------------------------------------------------------------------------
   { "smtp: postfix", mail("220 mail.example.org ESMTP Postfix (Debian/GNU)\r\n"), { service = "smtp" } },
