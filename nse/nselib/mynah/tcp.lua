@@ -476,9 +476,9 @@ end
 
 -- The connection that listens. A port that is known to be open is not closed because it refuses for a moment, as servers for
 -- one client at a time do after whoever found it open.
-local function connect_first(t, c, target, is_open)
+local function connect_first(t, c, target, known_open)
   local conn, why, reason
-  for attempt = 0, is_open and #OPEN_PAUSES or 0 do
+  for attempt = 0, known_open and #OPEN_PAUSES or 0 do
     if attempt > 0 then t:sleep(OPEN_PAUSES[attempt]) end
     conn, why, reason = t:connect(target.host, target.port, t:now() + c.timeout)
     if why ~= "refused" then break end
