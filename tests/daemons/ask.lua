@@ -19,7 +19,8 @@ ask.mynah = uv.fs_realpath(given) or given
 --- Where `fetch` unpacked the servers.
 ask.daemons = os.getenv("MYNAH_DAEMONS") or ask.mynah:gsub("/bin/[^/]*$", "") .. "/daemons"
 
-local function namespace_of(peers)
+--- What nsenter is told to run a program beside `peers`; its words come behind.
+function ask.inside(peers)
   local words = { "--net", "--target", tostring(peers.process.pid) }
   if uv.getuid() ~= 0 then words[#words + 1] = "--user" words[#words + 1] = "--preserve-credentials" end
   return words
@@ -57,7 +58,7 @@ end
 --- mynah identify --json in the namespace of `peers`.
 -- @return results by "host port transport", seconds, the run { exit, err, … }; raises where it hangs or crashes
 function ask.identify(peers, args, seconds)
-  local words = namespace_of(peers)
+  local words = ask.inside(peers)
   for _, word in ipairs { ask.mynah, "identify", "--json", unpack(args) } do words[#words + 1] = word end
   local result = assert(child.run("nsenter", words, seconds or 300))
   local asked = "mynah " .. table.concat(args, " "):sub(1, 200)
