@@ -17,6 +17,8 @@ typedef struct my_engine my_engine;
 typedef struct my_engine_config {
   double rate_pps; /* UDP datagrams and TCP connects a second, all exchanges together; 0: 1000 */
   unsigned max_exchanges; /* open at once; 0: 4096; further ones wait inside the engine */
+  int64_t spin_ns; /* step may be called so long before an exact start and burns the time that is
+                    * left, so that no wake-up makes it late; 0: never; at most 10 ms */
 } my_engine_config;
 
 /* Why an exchange ended as it did; my_reason_text names each as nmap does. */
@@ -100,8 +102,8 @@ int my_engine_receive(my_engine *e, uint64_t id, size_t max_bytes, int64_t timeo
  * was fetched. */
 int my_engine_cancel(my_engine *e, uint64_t id);
 
-/* Do what is due, without blocking. Returns the number of events waiting, or MY_E…. Fetch them all:
- * with 16 MiB of them waiting step reads and sends nothing more. */
+/* Do what is due, without blocking (but for spin_ns). Returns the number of events waiting, or
+ * MY_E…. Fetch them all: with 16 MiB of them waiting step reads and sends nothing more. */
 int my_engine_step(my_engine *e, int64_t now_ns);
 
 /* The next event: MY_OK, or MY_NOT_YET when there is none. */

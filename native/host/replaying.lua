@@ -9,7 +9,11 @@ local session = require "host.session"
 local replaying = {}
 
 local LEAD = 0.02     -- seconds between the plan and the first datagram
-local AHEAD = 0.5     -- seconds that a payload is given to the engine before its time
+local SPIN = 0.001    -- seconds before its time from which the engine watches the clock
+local TOGETHER = 3e5  -- ns within which payloads are given to the engine at once
+local HICCUP = 2e4    -- ns by which a payload may leave later than usual; more, and those after it keep their distance from it
+local TELLING = 2e6   -- ns that telling of a payload may take
+local TOLD_AT_ONCE = 8
 local OPEN_MAX = 2048 -- exchanges open at once
 local RECENT = 1024   -- payloads of a client that a reply may answer
 
@@ -50,19 +54,21 @@ end
 local Replay = {}
 Replay.__index = Replay
 
--- A TCP connection with all its payloads, once the first of them is due.
+-- A TCP connection with all its payloads, with the first of them; true where it was begun.
 function Replay:connect(p)
   local list = self.streams[p.flow]
-  if list[1] ~= p then return end
+  if list[1] ~= p then return false end
   local c, message = connections.open(self.engine, list, self)
   if c then
     self.by_id[c.id] = c
     self.open = self.open + 1
-    return
+    return true
   end
   for _, each in ipairs(list) do each.state, each.reason, each.over = "unsent", message, true end
+  return false
 end
 
+-- True where the engine has something to do at the payload's time.
 function Replay:submit(p)
   if p.transport == "tcp" then return self:connect(p) end
   local id, message = self.engine:udp {
@@ -71,13 +77,14 @@ function Replay:submit(p)
   }
   if not id then
     p.state, p.reason, p.over = "unsent", message, true
-    return
+    return false
   end
   self.by_id[id] = p
   self.open = self.open + 1
   local sent = self.sent[p.flow] or {}
   self.sent[p.flow] = sent
   sent[#sent + 1] = p
+  return true
 end
 
 function Replay:on_reply(event, p)
@@ -124,21 +131,40 @@ function Replay:on_event(event)
   end
 end
 
--- Give the engine what is due soon; returns seconds until the next is, or nil.
+function Replay:due_ns(p) return self.base_ns + math.floor(p.at * 1e9) end
+
+-- Give the engine what comes next, once nothing is awaited: one payload, or those that leave almost together.
 function Replay:feed()
-  local now = core.now_ns()
+  if self.awaited then return end
+  local first
   while self.next <= #self.payloads and self.open < OPEN_MAX do
     local p = self.payloads[self.next]
-    local due = (self.base_ns + p.at * 1e9 - now) / 1e9 - AHEAD
-    if due > 0 then return due end
-    self:submit(p)
+    local due = self:due_ns(p)
+    if first and due > first + TOGETHER then return end
+    if self:submit(p) then first, self.awaited = first or due, due end
     self.next = self.next + 1
   end
 end
 
--- Tell of payloads that are settled, in their order.
+-- Right after a step. Where the machine held us up, what comes later is put off by as much: one gap is wrong then, while a burst
+-- that makes good for it would spoil many.
+function Replay:keep_distance()
+  local late = self.awaited and core.now_ns() - self.awaited or -1
+  if late < 0 then return end
+  self.awaited = nil
+  local beyond = late - self.usual
+  if beyond > HICCUP then self.base_ns = self.base_ns + math.floor(beyond) end
+  self.usual = self.usual + math.min(beyond, HICCUP) / 8
+end
+
+-- Whether there is time to tell of a payload before the next one is due.
+function Replay:has_time() return not self.awaited or self.awaited - core.now_ns() > TELLING end
+
+-- Tell of payloads that are settled, in their order, a few at a time. What is written keeps no payload waiting: it has its time
+-- between them, or after all. True where there is more to tell.
 function Replay:tell()
-  while self.told < #self.payloads and self.payloads[self.told + 1].over do
+  for _ = 1, TOLD_AT_ONCE do
+    if self.told == #self.payloads or not self.payloads[self.told + 1].over or not self:has_time() then return false end
     self.told = self.told + 1
     local p = self.payloads[self.told]
     for _, reply in ipairs(p.replies or {}) do
@@ -147,6 +173,7 @@ function Replay:tell()
     end
     self.on_payload(p)
   end
+  return true
 end
 
 -- The payloads of each TCP connection.
@@ -174,26 +201,30 @@ local NO_WIRE = { sent = function() end, heard = function() end }
 -- @raise exit status 3, or 128 and the signal
 function replaying.run(payloads, options)
   plan(payloads, options.pace)
-  local engine, wait, interrupted = session.engine { rate = 1000000, max_exchanges = 2 * OPEN_MAX }
+  local engine, wait, interrupted = session.engine { rate = 1000000, max_exchanges = 2 * OPEN_MAX, spin = SPIN }
   local self = setmetatable({
     engine = engine, ip = options.ip, port = options.port, timeout = options.timeout, payloads = payloads,
-    on_payload = options.on_payload, by_id = {}, sent = {}, open = 0, next = 1, told = 0, late = 0,
+    on_payload = options.on_payload, by_id = {}, sent = {}, open = 0, next = 1, told = 0, usual = 0, late = 0,
     streams = streams_of(payloads), wire = options.wire or NO_WIRE,
     base_ns = core.now_ns() + math.floor(LEAD * 1e9),
   }, Replay)
+  self:feed()
   while self.told < #payloads do
-    local pause = self:feed()
     local _, message = engine:step()
     if message then fail.run("%s", message) end
+    self:keep_distance()
+    self:feed()
     local event = engine:next()
     while event do
       self:on_event(event)
       event = engine:next()
     end
-    self:tell()
+    local more = self:tell()
     options.on_progress(self.next - 1, #payloads)
-    if self.told < #payloads and wait(engine, pause) == "interrupt" then break end
+    if self.told < #payloads and wait(engine, more and 0 or nil) == "interrupt" then break end
   end
+  self.awaited = nil -- after Ctrl-C what is settled is told
+  while self:tell() do end
   engine:close()
   if interrupted() then fail.interrupted(interrupted()) end
   return self.late

@@ -12,6 +12,7 @@ void my_lua_read_engine_config(lua_State *L, int arg, my_engine_config *out)
   luaL_argcheck(L, most >= 0 && most <= 1000000, arg,
                 "field 'max_exchanges': 0 to 1000000 expected");
   out->max_exchanges = (unsigned)most;
+  out->spin_ns = ns_from_seconds(opt_number_field(L, arg, "spin", 0));
 }
 
 /* An address as an exchange takes it. False, and the message on the stack, where it is none. */

@@ -16,7 +16,7 @@ bool my_lua_read_udp(lua_State *L, int arg, my_exchange *x);
 /* The same for { host=, port=, timeout=, start_ns=, local_host=, local_port= }. */
 bool my_lua_read_tcp(lua_State *L, int arg, my_exchange *x);
 
-/* Read { rate=, max_exchanges= } or nil at 'arg'. */
+/* Read { rate=, max_exchanges=, spin= (seconds) } or nil at 'arg'. */
 void my_lua_read_engine_config(lua_State *L, int arg, my_engine_config *out);
 
 /* Push an event as a table. */

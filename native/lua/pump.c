@@ -41,7 +41,7 @@ static int l_close(lua_State *L)
   return 0;
 }
 
-/* core.pump{ rate=, max_exchanges= } -> pump | nil, message */
+/* core.pump{ rate=, max_exchanges=, spin= } -> pump | nil, message */
 static int l_new(lua_State *L)
 {
   my_engine_config config;

@@ -14,6 +14,7 @@ enum {
   DEFAULT_OPEN = 4096,
   FDS_FOR_OTHERS = 64, /* left to the rest of the process */
   CATCH_UP_MS = 10,    /* how much lateness pacing makes good */
+  SPIN_MAX_MS = 10,
   STARVED_WAIT_MS = 100,
   PORT_TRIES_MAX = 50
 };
@@ -32,7 +33,10 @@ static int configure(my_engine *e, const my_engine_config *config)
 {
   double rate = config && config->rate_pps != 0 ? config->rate_pps : DEFAULT_RATE;
   if (!(rate >= 1e-6 && rate <= 1e9)) return MY_ERANGE;
+  int64_t spin = config ? config->spin_ns : 0;
+  if (spin < 0 || spin > SPIN_MAX_MS * MS) return MY_ERANGE;
   e->interval = (int64_t)(1e9 / rate);
+  e->spin = spin;
   e->max_open = config && config->max_exchanges ? config->max_exchanges : DEFAULT_OPEN;
   e->fds_ceiling = e->fds_limit = fds_allowed();
   e->armed = NEVER;
@@ -324,6 +328,16 @@ static int read_sockets(my_engine *e)
   return rc;
 }
 
+/* The exact start that comes next, once it is near: a timer's wake-up is late by what the machine
+ * likes, a look at the clock is not. 'skew' is how far the caller's clock is ahead of ours. */
+static void spin_until_due(my_engine *e, int64_t skew)
+{
+  const exchange *x = e->heap_len ? e->heap[0] : NULL;
+  if (!e->spin || !x || x->state != STATE_SCHEDULED || x->due_ns - e->spin > e->now) return;
+  while (e->now < x->due_ns)
+    e->now = my_clock_ns() + skew;
+}
+
 static void run_due(my_engine *e)
 {
   while (e->heap_len && e->heap[0]->due_ns <= e->now && !my_net_full(e)) {
@@ -342,10 +356,12 @@ static void run_due(my_engine *e)
 
 int my_engine_step(my_engine *e, int64_t now_ns)
 {
+  int64_t clock = my_clock_ns(), skew = now_ns > clock ? now_ns - clock : 0;
   e->now = now_ns;
   e->unseen = false;
   e->in_step = true;
   int rc = read_sockets(e);
+  if (!my_net_full(e)) spin_until_due(e, skew);
   run_due(e);
   if (!my_net_full(e)) send_what_may_go(e);
   e->in_step = false;
@@ -376,10 +392,17 @@ static int64_t earliest_opening(const my_engine *e, const exchange *x, int64_t w
   return may_open(e, x) ? when : NEVER;
 }
 
+static int64_t earliest_due(const my_engine *e)
+{
+  const exchange *x = e->heap_len ? e->heap[0] : NULL;
+  if (!x) return NEVER;
+  return x->state == STATE_SCHEDULED ? add_ns(x->due_ns, -e->spin) : x->due_ns;
+}
+
 int64_t my_engine_deadline(const my_engine *e)
 {
   if (e->unseen) return e->now;
-  int64_t due = e->heap_len ? e->heap[0]->due_ns : NEVER;
+  int64_t due = earliest_due(e);
   const exchange *exact = e->lists[LIST_EXACT].first;
   if (e->lists[LIST_AGAIN].first) due = earlier(due, e->next_slot);
   if (exact) return earlier(due, earliest_opening(e, exact, e->now));

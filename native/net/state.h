@@ -135,6 +135,7 @@ struct my_engine {
   int64_t now;
   int64_t armed; /* what the timer is set to; NEVER: off */
   int64_t interval, next_slot;
+  int64_t spin;         /* before an exact start */
   bool in_step, unseen; /* unseen: something was queued outside step */
   size_t max_open, open;
   size_t fds_ceiling, fds_limit, fds_reserved, fds_open;

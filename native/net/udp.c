@@ -124,18 +124,25 @@ static int send_clean(my_engine *e, net_socket *s, exchange *x, attempt *a)
   return rc;
 }
 
+/* Our address towards the peer; the exchange of the flow that was sent before it may know. */
+static void see_local(exchange *x)
+{
+  const exchange *before = x->flow ? x->flow_prev : NULL;
+  if (x->local.family)
+    x->seen_local = x->local;
+  else if (before && before->seen_local.family && my_endpoint_same_address(&before->peer, &x->peer))
+    x->seen_local = before->seen_local;
+  else
+    my_route_local(&x->peer, &x->seen_local);
+}
+
 /* Once for each attempt, before anything else is told of it. */
 static void report_sent(my_engine *e, exchange *x, const net_socket *s, unsigned attempt_no)
 {
   attempt *a = &x->attempts[attempt_no];
   if (!x->report_sent || a->reported || x->state == STATE_OVER) return;
   a->reported = true;
-  if (!x->seen_local.family) {
-    if (x->local.family)
-      x->seen_local = x->local;
-    else
-      my_route_local(&x->peer, &x->seen_local);
-  }
+  if (!x->seen_local.family) see_local(x);
   my_event ev = {.kind = MY_EVENT_SENT, .attempt = attempt_no, .sent_ns = a->sent_ns};
   ev.local = x->seen_local;
   ev.local.port = s->port;
@@ -209,11 +216,13 @@ static bool plausible(const attempt *a, int64_t time_ns)
   return time_ns >= a->asked_ns - MS && time_ns <= my_clock_unix_ns() + MS;
 }
 
-static void take_sent_time(attempt *a, uint32_t number, int64_t time_ns)
+/* True where the time is that of this attempt. */
+static bool take_sent_time(attempt *a, uint32_t number, int64_t time_ns)
 {
-  if (!a->sent_ns || a->kernel_time || a->tx_number != number || !plausible(a, time_ns)) return;
+  if (!a->sent_ns || a->kernel_time || a->tx_number != number || !plausible(a, time_ns))
+    return false;
   a->sent_ns = time_ns;
-  a->kernel_time = true;
+  return a->kernel_time = true;
 }
 
 void my_udp_sent_time(net_socket *s, uint32_t tx_number, int64_t time_ns)
@@ -224,7 +233,7 @@ void my_udp_sent_time(net_socket *s, uint32_t tx_number, int64_t time_ns)
   }
   for (exchange *x = s->flow->last_sent; x; x = x->flow_prev)
     for (unsigned i = x->sent; i-- > 0;)
-      take_sent_time(&x->attempts[i], tx_number, time_ns);
+      if (take_sent_time(&x->attempts[i], tx_number, time_ns)) return;
 }
 
 /* The first answer to an attempt times the path; later ones time the peer's patience. */

@@ -294,6 +294,22 @@ describe("replay at other peers", function()
     assert.equal(130, p.status)
     assert.equal("mynah: interrupted\n", p.err)
   end)
+
+  it("Ctrl-C amid payloads too close to write between them: what was settled is told", function()
+    local packets, heard = {}, 0
+    for i = 1, 20000 do packets[i] = { data = ("ab%05d"):format(i), time = i / 1000 } end
+    local port, socket = udp_server(function() heard = heard + 1 end)
+    local p = support.spawn(support.mynah, { "replay", "--json", "--timeout", "0.05", write(packets), "127.0.0.1:" .. port })
+    support.wait(function() return heard >= 500 end)
+    p.kill("sigint")
+    support.wait(p.over, 15) -- the packets last 20 s
+    socket:close()
+    support.sleep(0.01)
+    assert.equal(130, p.status)
+    local rows = decode(support.finish(p))
+    assert.truthy(#rows >= 100 and #rows < 20000, #rows)
+    for i, row in ipairs(rows) do assert.equal(i, row.packet) end
+  end)
 end)
 
 describe("replay of TCP connections", function()

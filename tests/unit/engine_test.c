@@ -517,9 +517,13 @@ static void test_arguments(void **state)
   assert_int_equal(my_engine_receive(w.e, 0, 1, 1), MY_ENOENT);
   assert_int_equal(my_engine_cancel(w.e, UINT64_MAX), MY_ENOENT);
   my_engine *e = (my_engine *)&w;
-  my_engine_config bad = {.rate_pps = -1};
-  assert_int_equal(my_engine_new(&e, &bad), MY_ERANGE);
-  assert_null(e);
+  static const my_engine_config bad[] = {
+      {.rate_pps = -1}, {.spin_ns = -1}, {.spin_ns = 11 * MS}, /* would hold the host up */
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    assert_int_equal(my_engine_new(&e, &bad[i]), MY_ERANGE);
+    assert_null(e);
+  }
   my_engine_free(NULL);
   end_world(&w);
 }
@@ -660,6 +664,44 @@ static void test_descriptor(void **state)
   expect(&w, id, MY_EVENT_END, MY_REASON_NO_RESPONSE);
   close(p.fd);
   end_world(&w);
+}
+
+/* A host that is woken early is held in step until the time has come, where it wants that: the
+ * datagram is never early, and step never returns without it. */
+static void test_spin(void **state)
+{
+  (void)state;
+  static const struct {
+    int64_t spin, before; /* ns; how long before its start step is called */
+    bool sends;
+  } rows[] = {
+      {0, 5 * MS, false},
+      {10 * MS, 5 * MS, true},
+      {10 * MS, 500 * MS, false}, /* too far off to burn time for */
+      {5 * MS, 0, true},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    world w;
+    begin_world(&w, 0, 0);
+    my_engine_free(w.e);
+    my_engine_config config = {.rate_pps = 1e6, .spin_ns = rows[i].spin};
+    assert_int_equal(my_engine_new(&w.e, &config), MY_OK);
+    peer p = make_peer(SOCK_DGRAM, "127.0.0.1");
+    int64_t start = my_clock_ns() + SECOND;
+    ask(&w, (my_exchange){.transport = MY_UDP,
+                          .peer = p.at,
+                          .payloads = one,
+                          .payload_count = 1,
+                          .timeout_ns = SECOND,
+                          .start_ns = start});
+    assert_int_equal(my_engine_deadline(w.e), start - rows[i].spin);
+    int64_t called = my_clock_ns();
+    assert_true(my_engine_step(w.e, start - rows[i].before) >= 0);
+    if (rows[i].sends) assert_true(my_clock_ns() - called >= rows[i].before);
+    assert_int_equal(readable(p.fd, rows[i].sends ? PATIENCE_MS : 0), rows[i].sends);
+    close(p.fd);
+    end_world(&w);
+  }
 }
 
 /* ---- many ---- */
@@ -1281,6 +1323,7 @@ int main(void)
       cmocka_unit_test(test_silence),
       cmocka_unit_test(test_late_reply),
       cmocka_unit_test(test_late_step),
+      cmocka_unit_test(test_spin),
       cmocka_unit_test(test_round_trip_is_learned),
       cmocka_unit_test(test_flow),
       cmocka_unit_test(test_flow_unreachable),

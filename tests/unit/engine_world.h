@@ -38,7 +38,8 @@ typedef struct world {
 
 static inline void begin_world(world *w, double rate, unsigned most)
 {
-  my_engine_config config = {rate ? rate : 1e6, most}; /* where pacing is not the question */
+  my_engine_config config = {.rate_pps = rate ? rate : 1e6,
+                             .max_exchanges = most}; /* where pacing is not the question */
   memset(w, 0, sizeof *w);
   assert_int_equal(my_engine_new(&w->e, &config), MY_OK);
 }

@@ -25,7 +25,7 @@ typedef struct waiter {
 static my_pump *open_pump(void)
 {
   my_pump *p = NULL;
-  my_engine_config config = {1e6, 0};
+  my_engine_config config = {.rate_pps = 1e6};
   assert_int_equal(my_pump_open(&p, &config), MY_OK);
   assert_non_null(p);
   return p;
@@ -475,7 +475,7 @@ static void test_refused_config(void **state)
   (void)state;
   int fds = count_fds();
   my_pump *p = (my_pump *)state;
-  assert_int_equal(my_pump_open(&p, &(my_engine_config){-1, 0}), MY_ERANGE);
+  assert_int_equal(my_pump_open(&p, &(my_engine_config){.rate_pps = -1}), MY_ERANGE);
   assert_null(p);
   assert_int_equal(count_fds(), fds);
 }
