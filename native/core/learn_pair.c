@@ -152,7 +152,7 @@ static int hear_reply(store *s, const heard_flow *f, const my_message *m)
   my_pair pair = {.request = f->waiting[0],
                   .reply = m->data,
                   .my = m->client,
-                  .peer = m->peer,
+                  .peer = f->peer, /* who answers may do so from another port */
                   .from = m->from,
                   .now_unix_ns = m->time_unix_ns};
   int rc = store_pair(s, &pair, m->transport, m->server, m->flow);
@@ -166,7 +166,10 @@ int store_message(store *s, const my_message *m)
   f->used = ++s->clock;
   if (m->data.len == 0) return MY_OK;
   if (m->data.len > MY_LEARN_BYTES) return MY_ERANGE;
-  if (m->from_client) return hear_request(f, m->data);
+  if (m->from_client) {
+    f->peer = m->peer;
+    return hear_request(f, m->data);
+  }
   return f->count > 0 ? hear_reply(s, f, m) : MY_OK; /* the peer spoke first: no pair */
 }
 

@@ -20,6 +20,7 @@ typedef struct kept_pair {
 typedef struct heard_flow {
   uint32_t number;
   uint64_t used;                     /* when it last spoke, as the store counts; 0: a free slot */
+  my_endpoint peer;                  /* whom the latest request was sent to */
   my_span waiting[MY_LEARN_WAITING]; /* requests, the latest first; owned */
   size_t count;
 } heard_flow;

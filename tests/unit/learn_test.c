@@ -521,6 +521,19 @@ static void late(talk *t)
   }
 }
 
+/* As TFTP's servers do: each answer from a port of its own. */
+static void other_ports(talk *t)
+{
+  for (t->client = 0; t->client < CLIENTS; t->client++)
+    for (unsigned i = 0; i < 6; i++) {
+      fill_id(t, i);
+      ask(t);
+      my_message m = message(t, false, t->r, t->r_len);
+      m.peer.port = m.from.port = (uint16_t)(50000 + i);
+      assert_int_equal(my_learner_hear(t->learner, &m), MY_OK);
+    }
+}
+
 static const struct {
   const char *why;
   void (*make)(talk *t);
@@ -533,6 +546,7 @@ static const struct {
     {"what moves by itself is said to", students, {"vary  @7:4"}},
     {"an id comes back", id, {"id?2 a537", "@0:2  = $id"}},
     {"what stays, from the front", id, {"@2    = a5"}},
+    {"answers from other ports", other_ports, {"from-port any", "@0:2  = $id", "of 1 server "}},
     {"two servers are counted", id_of_two_servers, {"of 2 servers"}},
     {"a nonce that comes back elsewhere", moved, {"id?8", "@5:8  = $id"}},
     {"one that comes back last byte first", reversed, {"@5:4  = rev(q@8:4)"}},

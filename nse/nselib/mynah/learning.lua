@@ -91,7 +91,25 @@ function Lesson:gather(known, p, method)
   if p.ends then tell() end
 end
 
+-- A server may answer from another port than the one that was asked, as TFTP's do. To the capture that is a flow of its own,
+-- begun by the server; here it is the answer to who asked from that port.
+local function turned_around(p, flows)
+  if p.transport ~= "udp" or flows[p.flow] then return nil end
+  local asker = ("%s %d %s"):format(p.to, p.to_port, p.from)
+  return flows.asked[asker]
+end
+
+local function note_asker(p, known, flows)
+  if p.transport == "udp" then flows.asked[("%s %d %s"):format(p.from, p.from_port, p.to)] = known end
+end
+
 function Lesson:take(p, method, flows)
+  local asked = turned_around(p, flows)
+  if asked then
+    flows[p.flow], flows.turned[p.flow] = asked, true
+  end
+  -- What it says from there is the server's, what comes back to it the client's.
+  if flows.turned[p.flow] then p.side = p.side == "client" and "server" or "client" end
   local ip, port = served_by(p)
   local known = flows[p.flow]
   if not known then
@@ -99,6 +117,7 @@ function Lesson:take(p, method, flows)
     known = { flow = self.flows, server = self:server(p.transport, ip, port) }
     flows[p.flow], flows.list[#flows.list + 1] = known, known
     if method == "said" then self:note_port(p.transport, port) end
+    note_asker(p, known, flows)
   end
   p.flow, p.server = known.flow, known.server
   if p.transport == "udp" then self:tell(p, method) else self:gather(known, p, method) end
@@ -111,7 +130,7 @@ end
 function Lesson:read(path, opts)
   local capture, message = core.capture(path, opts.filter, { streams = true })
   if not capture then return nil, message end
-  local count, flows, method = 0, { list = {} }, opts.against and "against" or "said"
+  local count, flows, method = 0, { list = {}, asked = {}, turned = {} }, opts.against and "against" or "said"
   while true do
     local p, why = capture:next()
     if not p then
