@@ -8,6 +8,8 @@ local ftp = {}
 
 local DRAIN = 0.2        -- seconds without a byte after which a text of no stated end is over
 local COMMAND_WAIT = 10 -- seconds for the answer to one command; a server that says 220 is awake
+local DRIP_WAIT = 40    -- seconds for features of which more comes all the time
+local DRIP_QUIET = 3    -- seconds between two pieces of such an answer
 
 --- Read one reply of RFC 959: lines of a three-digit code, "-" after it where more lines follow.
 -- @param s bytes
@@ -62,8 +64,10 @@ end
 function ftp.dialogue(t, conn, buffer)
   local d = { buffer = buffer or "", log = {} }
 
-  -- One reply. `quiet` seconds without a byte end a reply that is not well closed.
-  local function read(deadline, quiet)
+  -- One reply. `quiet` seconds without a byte end a reply that is not well closed. With `is_enough`: a list of features that
+  -- drips is waited for, until what there is of it is enough.
+  local function read(deadline, quiet, is_enough)
+    local latest = deadline + DRIP_WAIT - COMMAND_WAIT
     while true do
       local reply, after = ftp.parse_reply(d.buffer)
       if reply then
@@ -75,8 +79,16 @@ function ftp.dialogue(t, conn, buffer)
       elseif reply == false or d.status then
         return parse_open_reply(d.buffer), d.status or "other"
       end
+      if is_enough and t:now() > latest - DRIP_WAIT + quiet then
+        local open = parse_open_reply(d.buffer)
+        if open and is_enough(open) then return open end
+      end
       local bytes, status = conn:receive(math.min(deadline, t:now() + quiet))
       d.buffer = d.buffer .. bytes
+      if is_enough and bytes ~= "" and d.buffer:find("^211%-") then
+        deadline = math.max(deadline, math.min(latest, t:now() + DRIP_QUIET))
+        if t:now() >= latest then d.status = "drips" end
+      end
       if bytes == "" and status == "timeout" and (t:now() >= deadline or d.buffer ~= "") then
         local open = parse_open_reply(d.buffer)
         d.buffer = ""
@@ -113,8 +125,8 @@ function ftp.dialogue(t, conn, buffer)
     d.buffer = ""
   end
 
-  --- Send a command, return the reply to it, or nil.
-  function d.ask(verb)
+  --- Send a command, return the reply to it, or nil. `is_enough` of what there is of a reply that drips: no more is waited for.
+  function d.ask(verb, is_enough)
     drain()
     if d.status then return nil, d.status end
     if not conn:send(verb .. "\r\n") then
@@ -123,7 +135,7 @@ function ftp.dialogue(t, conn, buffer)
     end
     local deadline = t:now() + COMMAND_WAIT
     for _ = 1, 4 do
-      local reply, why = read(deadline, 3)
+      local reply, why = read(deadline, 3, is_enough)
       if not reply then return nil, why end
       -- A greeting in two pieces is no answer.
       if reply.code ~= 220 and reply.code ~= 120 then
@@ -157,6 +169,18 @@ function ftp.features(reply)
   return found
 end
 
+-- Two features are FTP's.
+local function is_feature_list(reply)
+  return #ftp.features(reply) >= 2
+end
+
+-- FEAT and the features it lists; an offer of TLS, as the verdict's `extra`; nil, nil, nil where there is no answer.
+local function ask_features(d)
+  local feat = d.ask("FEAT", is_feature_list)
+  local offers = feat and feat.code == 211 and feat.text:upper():find("%f[%w]AUTH[^\n]*TLS")
+  return feat, ftp.features(feat), offers and "TLS after AUTH TLS" or nil
+end
+
 local function words_of(reply)
   local set = {}
   for word in (reply and reply.text or ""):gmatch("%f[%w]%u%u%u%u?%u?%f[^%w]") do set[word] = true end
@@ -185,6 +209,8 @@ local TURNED_AWAY = {
   "^%d+ users %(the maximum%) are already logged in",
   "^Too many connections %(%d+%) from this IP",
   "[Tt]oo many users",
+  "^Sorry, the maximum number of connections %(%d+%) for your host are already connected", -- ProFTPD
+  "^Too many connections%. Service temporarily unavailable%.$", -- pyftpdlib
   "[Nn]o anonymous",
   "[Aa]nonymous .*not allowed",
 }
@@ -232,9 +258,14 @@ local function name(service, confidence, evidence, more)
   return v
 end
 
-local function as_ftp(banner, confidence, evidence)
+local function as_ftp(banner, confidence, evidence, extra)
   local product, version = ftp.product(banner)
-  return name("ftp", confidence, evidence, { product = product, version = version, probe = "ftp" })
+  return name("ftp", confidence, evidence, { product = product, version = version, extra = extra, probe = "ftp" })
+end
+
+local function by_features(banner, evidence, features, extra)
+  local shown = "FEAT: " .. table.concat(features, " ", 1, math.min(8, #features))
+  return as_ftp(banner, 0.98, { evidence, shown, extra and "AUTH TLS is offered" }, extra)
 end
 
 --- A reply that turns us away before anything was asked: 421 or 530.
@@ -284,11 +315,8 @@ local function asks_login(reply)
 end
 
 local function judge_files(d, banner, evidence)
-  local feat = d.ask("FEAT")
-  local features = ftp.features(feat)
-  if #features >= 2 then
-    return as_ftp(banner, 0.98, lead({ "FEAT: " .. table.concat(features, " ", 1, math.min(8, #features)) }, evidence))
-  end
+  local feat, features, extra = ask_features(d)
+  if #features >= 2 then return by_features(banner, evidence, features, extra) end
   if not feat then return nil, nil, true end
   local syst = d.ask("SYST")
   local help = syst and d.ask("HELP")
@@ -339,10 +367,8 @@ end
 function ftp.judge_220(d, reply, trusted)
   local evidence = said("greeting", reply)
   if trusted then
-    local features = ftp.features(d.ask("FEAT"))
-    if #features >= 2 then
-      return as_ftp(reply.text, 0.98, { evidence, "FEAT: " .. table.concat(features, " ", 1, math.min(8, #features)) })
-    end
+    local _, features, extra = ask_features(d)
+    if #features >= 2 then return by_features(reply.text, evidence, features, extra) end
     -- The letters SMTP may stand in any greeting: only mail answers EHLO so.
     if trusted.service ~= "smtp" or d.status or judge_mail(d, evidence) then return trusted end
   end

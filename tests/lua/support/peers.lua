@@ -188,6 +188,15 @@ peers.tcp = {
     verbs(nil, { FEAT = FEAT }, UNKNOWN)(c)
     c:drip("220 (vsFTPd 3.0.5)\r\n", 1)
   end, { service = "ftp", version = "3.0.5" }, slow = true },
+  { "ftp: its features drip for a minute", verbs("220 ready\r\n", { FEAT = function(_, self)
+    self:drip(FEAT, 0.5)
+  end }, UNKNOWN), { service = "ftp" }, slow = true },
+  { "ftp: offers TLS", verbs("220 ready\r\n", { FEAT = "211-Features:\r\n AUTH SSL;TLS;\r\n EPSV\r\n PBSZ\r\n211 End\r\n" },
+    UNKNOWN), { service = "ftp", extra = "TLS after AUTH TLS" } },
+  { "none: 220, and an answer to FEAT that drips for ever", verbs("220 ready\r\n", { FEAT = function(_, self)
+    local function more() self:write("211-x\r\n") self:after(1, more) end
+    more()
+  end }, UNKNOWN), { service = false, within = 140 }, slow = true },
   { "ftp: greets after 3 s", late(3, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp" }, slow = true },
   { "ftp: greets after 8 s", late(8, "220 ready\r\n", { FEAT = FEAT }, UNKNOWN), { service = "ftp", within = 10 },
     slow = true },
@@ -210,6 +219,14 @@ peers.tcp = {
   end, { service = "ftp" } },
   { "ftp: 421 of Pure-FTPd", function(c)
     c:write("421 Too many connections (8) from this IP\r\n")
+    c:close()
+  end, { service = "ftp" } },
+  { "ftp: 421 of pyftpdlib", function(c)
+    c:write("421 Too many connections. Service temporarily unavailable.\r\n")
+    c:close()
+  end, { service = "ftp" } },
+  { "ftp: 530 of ProFTPD, by host", function(c)
+    c:write("530 Sorry, the maximum number of connections (1) for your host are already connected.\r\n")
     c:close()
   end, { service = "ftp" } },
   { "ftp: 530, not logged in", function(c)
