@@ -74,7 +74,8 @@ local SKYPE = hex "924002a16665ea0d8c82c30c27cdc5e74e78fea150a6"
 local LONG = hex "00010203" .. ("Z"):rep(400)
 local FRAMED = string.pack(">s2", "ASK qwertz12 about the weather")
 
--- name, peer, request; then what must be found: nonces, control byte, fields, smallest; pairs at least.
+-- name, peer, request; then what must be found: nonces, control byte, fields, smallest; pairs at least; then what else the client
+-- sent.
 local ROWS = {
   { "bits that a request must have, an id that comes back", skype, SKYPE,
     { nonces = "0+2", control = 2, fields = "", smallest = 3, pairs = 30 } },
@@ -106,6 +107,11 @@ local ROWS = {
     if #u.data == 24 and u.data:sub(3, 3) == "\1" then u:reply(u.data:sub(1, 2) .. "\2" .. u.data:sub(4)) end
   end, hex "a1b201" .. "abcdefgh" .. hex "00" .. "xyz123456789",
     { nonces = "0+2 3+21", control = 2, fields = "", smallest = 24, pairs = 30 } },
+  { "more that comes back than the client ever varied", function(u)
+    if #u.data == 24 and u.data:sub(3, 3) == "\1" then u:reply(u.data:sub(1, 2) .. "\2" .. u.data:sub(4)) end
+  end, hex "a1b201" .. "abcdefgh" .. hex "00" .. "xyz123456789",
+    { nonces = "0+2", control = 2, fields = "", smallest = 24, pairs = 30 },
+    { hex "c3d401" .. "abcdefgh" .. hex "00" .. "xyz123456789", "another length" } },
   { "a long request, for which the budget is small",
     function(u) if #u.data > 3 then u:reply("\9" .. u.data:sub(1, 4)) end end, LONG,
     { nonces = "0+4", fields = "", pairs = 30 } },
@@ -119,7 +125,7 @@ local function study(peer, request, opts)
   w:loop():run(function()
     prober = probing.new(transport.new { loop = w.loop_of }, "127.0.0.1", PORT, {
       random = random, budget = opts.budget, rate = opts.rate })
-    known = prober:study(request, opts.keep or 16)
+    known = prober:study(request, opts.keep or 16, opts.client)
   end)
   return known, w, prober
 end
@@ -138,7 +144,7 @@ describe("a live server is asked", function()
     it("and has " .. row[1], function()
       local want = row[4]
       for seed = 1, 4 do
-        local known, w, prober = study(row[2], row[3], { seed = seed })
+        local known, w, prober = study(row[2], row[3], { seed = seed, client = row[5] })
         local story = row[1] .. ": " .. table.concat(prober.notes, "; ")
         assert.equal(want.nonces, offsets(known.nonces), story)
         assert.equal(want.control, known.control and known.control.offset, story)

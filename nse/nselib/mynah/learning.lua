@@ -169,11 +169,11 @@ local function drawn_bytes(known)
 end
 
 -- One shape after another, until one has bytes enough that may be drawn anew.
-local function study(prober, requests)
+local function study(prober, requests, client)
   local best
   for _, request in ipairs(requests) do
     if best and prober.left < prober.budget // 3 then break end
-    local known = prober:study(request, VERIFY)
+    local known = prober:study(request, VERIFY, client)
     if known and (not best or drawn_bytes(known) > drawn_bytes(best)) then best = known end
     if best and drawn_bytes(best) >= NONCE then break end
   end
@@ -192,7 +192,7 @@ function Lesson:ask(t, target, opts)
   self.prober, self.target = prober, target
   if #self.payloads == 0 then return nil, "no UDP payload of a client to try at the target" end
   local answered = prober:replay(self.payloads)
-  local known = study(prober, probing.shapes(answered))
+  local known = study(prober, probing.shapes(answered), self.payloads)
   if not known then
     return nil, ("%s port %d answered none of %d datagrams"):format(target.ip, target.port, prober.sent)
   end

@@ -21,6 +21,7 @@ local PAIRS = 30         -- with fresh nonces, for the learner
 local FOLLOW_UP = 32     -- datagrams kept for what comes after the pairs are settled
 local ALL = 0xff         -- of the two changes of a byte: all its bits; the other is the least
 local ENOUGH = 8         -- bytes drawn anew: no further span is
+local VARIED = 2         -- bytes that the client itself varied: so many of them, and no others are drawn
 local CANDIDATES = 4     -- fields that are tried for a length, for a checksum
 local CONTROLS = 3       -- bytes that are tried for a control, four times each
 local TOP_BITS = 8       -- of the first so many bytes that are tried for one before:
@@ -229,13 +230,28 @@ function Prober:largest(known, offsets)
   return #a >= #b and a or b
 end
 
--- Only what comes back may be drawn anew, and no more than is of use: others of the protocol may not take what this server does
--- not look at, such as a type of query that nobody knows.
-function Prober:find_nonces(known)
-  local offsets = {}
-  for offset = 0, #known.request - 1 do
-    if known.back[offset + 1] then offsets[#offsets + 1] = offset end
+-- Where the client's own requests of that length differ from this one.
+local function varied_by(client, request)
+  local varied = {}
+  for _, other in ipairs(client or {}) do
+    for offset = 0, #other == #request and #request - 1 or -1 do
+      varied[offset] = varied[offset] or other:byte(offset + 1) ~= request:byte(offset + 1)
+    end
   end
+  return varied
+end
+
+-- Only what comes back may be drawn anew, and no more than is of use: others of the protocol may not take what this server does
+-- not look at, such as a type of query that nobody knows. What the client itself varied is meant to vary.
+function Prober:find_nonces(known, client)
+  local offsets, own, varied = {}, {}, varied_by(client, known.request)
+  for offset = 0, #known.request - 1 do
+    if known.back[offset + 1] then
+      offsets[#offsets + 1] = offset
+      if varied[offset] then own[#own + 1] = offset end
+    end
+  end
+  if #own >= VARIED then offsets = own end
   local drawn = 0
   known.nonces = {}
   for _, span in ipairs(mutation.spans(self:largest(known, offsets), known.kinds)) do
@@ -352,15 +368,16 @@ end
 --- Find out what matters in one request.
 -- @param request bytes that the server answers
 -- @param keep datagrams of the budget to leave for the caller
+-- @param client array of requests that the same client sent, or nil
 -- @return { request, shape, fields, kinds, back, nonces (spans), smallest, control or nil, pairs (as mynah.replay gives
 -- them: four to the request as it is, the rest to fresh ones) }; nil where the server is silent
-function Prober:study(request, keep)
+function Prober:study(request, keep, client)
   local known = self:baseline(request)
   if not known then return nil end
   self:find_sum(known)
   self:find_length(known)
   self:flip_bytes(known)
-  self:find_nonces(known)
+  self:find_nonces(known, client)
   local pairs_ = math.max(0, math.min(PAIRS, self.left - keep))
   self:find_smallest(known, keep + pairs_ + 8)
   self:find_control(known, keep + pairs_)
