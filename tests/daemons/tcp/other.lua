@@ -1,0 +1,195 @@
+-- Servers that are no FTP, HTTP or Skype and say so: mail, news, chat, screens, databases, tunnels. See ../daemons.lua for what a
+-- row says; `unnamed`: it tells a stranger nothing that could name it, so that any name is wrong.
+
+local CERTIFICATE = [[
+printf '[req]\ndistinguished_name=dn\n[dn]\n' > /run/req.cnf
+openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=other.example -days 30 \
+  -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
+]]
+
+local DOVECOT = [[
+protocols = %s
+listen = 127.0.0.1
+base_dir = /run/dovecot
+state_dir = /run/dovecot
+default_internal_user = dovecot
+default_internal_group = nogroup
+default_login_user = dovenull
+ssl = no
+log_path = /dev/null
+service %s {
+  chroot =
+  inet_listener %s {
+    port = %d
+  }
+  %s
+}
+]]
+
+-- One of dovecot's protocols; the others of the same process listen nowhere.
+local function dovecot(service, protocol, process, listener, more)
+  local others = { imap = "inet_listener imaps { port = 0 }", pop3 = "inet_listener pop3s { port = 0 }" }
+  return { service = service,
+    files = function(port)
+      return { ["dovecot.conf"] = DOVECOT:format(protocol, process, listener, port, (others[protocol] or "")
+        :gsub("{ (.-) }", "{\n%1\n}")) .. (more or "") }
+    end,
+    prepare = "mkdir -p /run/dovecot /var/lib/dovecot",
+    command = function() return { "dovecot", "-F", "-c", "/mynah/dovecot.conf" } end }
+end
+
+local function run(service, command, more)
+  local row = { service = service,
+    command = function(port)
+      local words = {}
+      for word in command:gsub("PORT", tostring(port)):gmatch("%S+") do words[#words + 1] = word end
+      return words
+    end }
+  for key, value in pairs(more or {}) do row[key] = value end
+  return row
+end
+
+-- A server that has its port in a file of settings.
+local function with_file(service, name, text, command, more)
+  local row = run(service, command, more)
+  row.files = function(port) return { [name] = (text:gsub("PORT", tostring(port))) } end
+  return row
+end
+
+-- What a shell line says to each connection.
+local function shell(service, line, more)
+  local row = { service = service,
+    files = function() return { ["peer.sh"] = line .. "\n" } end,
+    command = function(port)
+      return { "socat", ("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork"):format(port), "EXEC:sh /mynah/peer.sh" }
+    end }
+  for key, value in pairs(more or {}) do row[key] = value end
+  return row
+end
+
+local STUNNEL = [[
+foreground = yes
+pid =
+debug = 0
+[inside]
+accept = 127.0.0.1:PORT
+cert = /run/cert.pem
+key = /run/key.pem
+exec = /bin/sh
+execArgs = sh /mynah/inside.sh
+]]
+
+-- TLS with what a shell line says inside.
+local function stunnel(service, line, more)
+  local row = with_file(service, "stunnel.conf", STUNNEL, "stunnel4 /mynah/stunnel.conf", { tls = true, prepare = CERTIFICATE })
+  local files = row.files
+  row.files = function(port)
+    local all = files(port)
+    all["inside.sh"] = line .. "\n"
+    return all
+  end
+  for key, value in pairs(more or {}) do row[key] = value end
+  return row
+end
+
+local SLAPD = [[
+moduleload back_mdb
+include /.etc/ldap/schema/core.schema
+pidfile /run/slapd.pid
+database mdb
+suffix "dc=example"
+directory /run/ldap
+]]
+
+local servers = {
+  dropbear = run("ssh", "dropbear -F -E -p 127.0.0.1:PORT -r /run/key", { product = "dropbear",
+    prepare = "dropbearkey -t ed25519 -f /run/key >/dev/null" }),
+  ["dovecot-lmtp"] = dovecot("lmtp", "lmtp", "lmtp", "lmtp"),
+  ngircd = with_file("irc", "ngircd.conf", "[Global]\nName = irc.example\nInfo = here\nListen = 127.0.0.1\nPorts = PORT\n"
+    .. "MotdPhrase = hello\nServerUID = root\nServerGID = root\n[Options]\nDNS = no\nIdent = no\nPAM = no\n",
+    "ngircd -n -f /mynah/ngircd.conf"),
+  inspircd = with_file("irc", "inspircd.conf", '<server name="irc.example" description="here" network="net">\n'
+    .. '<admin name="a" nick="a" email="a@example">\n<bind address="127.0.0.1" port="PORT" type="clients">\n'
+    .. '<connect allow="*" resolvehostnames="no">\n<pid file="/run/inspircd.pid">\n',
+    "inspircd --nofork --runasroot --config /mynah/inspircd.conf"),
+  mosquitto = with_file("mqtt", "mosquitto.conf", "listener PORT 127.0.0.1\nallow_anonymous true\nuser root\n",
+    "mosquitto -c /mynah/mosquitto.conf"),
+  ["mosquitto-login"] = with_file("mqtt", "mosquitto.conf", "listener PORT 127.0.0.1\nallow_anonymous false\nuser root\n",
+    "mosquitto -c /mynah/mosquitto.conf"),
+  ["unbound-tcp"] = with_file("domain", "unbound.conf", 'server:\n interface: 127.0.0.1@PORT\n do-udp: no\n chroot: ""\n'
+    .. ' username: ""\n directory: "/mynah"\n pidfile: ""\n use-syslog: no\n do-daemonize: no\n'
+    .. 'remote-control:\n control-enable: no\n',
+    "unbound -d -c /mynah/unbound.conf"),
+  slapd = with_file("ldap", "slapd.conf", SLAPD, "slapd -d 0 -h ldap://127.0.0.1:PORT -f /mynah/slapd.conf",
+    { prepare = "mkdir -p /run/ldap" }),
+  tigervnc = run("vnc", "Xtigervnc :77 -rfbport PORT -interface 127.0.0.1 -SecurityTypes None -nolisten tcp -nolisten unix"),
+  xvfb = { service = "x11",
+    command = function(port)
+      return { "sh", "-c", ("Xvfb :%d -listen tcp -nolisten unix -ac"):format(port - 6000) }
+    end },
+  xrdp = with_file("ms-wbt-server", "xrdp.ini", "[Globals]\nini_version=1\nfork=true\nport=tcp://127.0.0.1:PORT\n"
+    .. "security_layer=negotiate\ncertificate=/run/cert.pem\nkey_file=/run/key.pem\nautorun=\n[Logging]\nLogFile=/dev/null\n"
+    .. "EnableSyslog=false\n[Channels]\n[Xorg]\nname=x\nlib=libxup.so\n", "xrdp --nodaemon --config /mynah/xrdp.ini",
+    { prepare = CERTIFICATE .. "mkdir -p /etc/xrdp && cp -r /.etc/xrdp/. /etc/xrdp; "
+      .. "xrdp-keygen xrdp /etc/xrdp/rsakeys.ini >/dev/null" }),
+  microsocks = run("socks5", "microsocks -i 127.0.0.1 -p PORT"),
+  ["microsocks-login"] = run("socks5", "microsocks -i 127.0.0.1 -p PORT -u bird -P seed"),
+  dante = with_file("socks5", "danted.conf", "internal: 127.0.0.1 port = PORT\nexternal: 127.0.0.1\nsocksmethod: none\n"
+    .. "clientmethod: none\nuser.privileged: root\nuser.unprivileged: nobody\nclient pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\n",
+    "danted -f /mynah/danted.conf"),
+  prosody = with_file("xmpp", "prosody.cfg.lua", 'interfaces = { "127.0.0.1" }\nc2s_ports = { PORT }\ns2s_ports = {}\n'
+    .. 'modules_disabled = { "s2s" }\ndata_path = "/run/prosody"\npidfile = "/run/prosody/pid"\nrun_as_root = true\n'
+    .. 'log = {}\nVirtualHost "xmpp.example"\n', "prosody -F --config /mynah/prosody.cfg.lua",
+    { prepare = "mkdir -p /run/prosody" }),
+  rsync = with_file("rsync", "rsyncd.conf", "use chroot = no\n[files]\npath = /tmp\n",
+    "rsync --daemon --no-detach --address=127.0.0.1 --port=PORT --config=/mynah/rsyncd.conf"),
+  ["git-daemon"] = run("git", "git daemon --listen=127.0.0.1 --port=PORT --base-path=/tmp /tmp"),
+  telnetd = shell("telnet", "", { command = function(port)
+    return { "socat", ("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork"):format(port), "EXEC:/usr/sbin/telnetd,nofork" }
+  end }),
+  echo = shell("echo", "exec cat"),
+  discard = shell("unknown", "exec cat >/dev/null", { unnamed = true }),
+  upsd = { service = "nut", files = function(port) return {
+      ["etc/nut/upsd.conf"] = ("LISTEN 127.0.0.1 %d\n"):format(port), ["etc/nut/upsd.users"] = "",
+      ["etc/nut/nut.conf"] = "MODE=netserver\n",
+      ["etc/nut/ups.conf"] = "[dummy]\ndriver=dummy-ups\nport=x.dev\n" } end,
+    prepare = "mkdir -p /run/nut /var/lib/nut",
+    command = function() return { "upsd", "-F", "-u", "root" } end },
+  leafnode = shell("nntp", "", { files = function()
+      return { ["leafnode.conf"] = "server = news.example\nexpire = 20\nhostname = news.bird.example\n" }
+    end,
+    prepare = "cd /var/spool; mkdir -p news/leaf.node news/message.id news/interesting.groups news/failed.postings "
+      .. "news/out.going /var/lock/news /etc/news/leafnode; cp /mynah/leafnode.conf /etc/news/leafnode/config; cd /mynah",
+    command = function(port)
+      return { "socat", ("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork"):format(port),
+        "EXEC:/usr/sbin/leafnode -F /mynah/leafnode.conf,nofork" }
+    end }),
+  ["nbd-server"] = with_file("nbd", "nbd.conf",
+    "[generic]\nlistenaddr = 127.0.0.1\nport = PORT\n[disk]\nexportname = /run/disk\n",
+    "nbd-server -d -C /mynah/nbd.conf", { prepare = "truncate -s 1M /run/disk" }),
+  beanstalkd = run("beanstalkd", "beanstalkd -l 127.0.0.1 -p PORT"),
+  gearmand = run("gearman", "gearmand -L 127.0.0.1 -p PORT -l stderr"),
+  stunnel = stunnel("unknown", "sleep 60", { unnamed = true }),
+  ["stunnel-ssh"] = stunnel("ssh", "printf 'SSH-2.0-OpenSSH_9.2p1\\r\\n'; cat >/dev/null"),
+  ["openvpn-tcp"] = run("openvpn", "openvpn --dev null --proto tcp-server --local 127.0.0.1 --lport PORT --tls-server"
+    .. " --dh none --ca /run/cert.pem --cert /run/cert.pem --key /run/key.pem --ifconfig-noexec --verb 0",
+    { prepare = CERTIFICATE, unnamed = true }),
+  ["transmission-peers"] = run("bittorrent",
+    "transmission-daemon -f -g /run/tr -P PORT -i 127.0.0.1 --no-portmap --no-dht --no-utp"
+    .. " --log-error -p 1", { unnamed = true }),
+  silent = shell("unknown", "sleep 120", { unnamed = true }),
+  ["closes-at-once"] = shell("unknown", "exit 0", { unnamed = true }),
+  ["closes-when-asked"] = shell("unknown", "head -c 1 >/dev/null", { unnamed = true }),
+  ["tarpit"] = shell("unknown", "while :; do printf '%x\\r\\n' $RANDOM; sleep 5; done", { unnamed = true }),
+  ["random-bytes"] = shell("unknown", "head -c 64 /dev/urandom; head -c 1 >/dev/null; head -c 64 /dev/urandom",
+    { unnamed = true }),
+  ["says-220-alone"] = shell("unknown", "printf '220\\r\\n'; cat >/dev/null", { unnamed = true }),
+}
+
+-- These tell who they are to their own question only, and signatures/ has none for it yet.
+for name in ("beanstalkd dante gearmand git-daemon inspircd leafnode microsocks microsocks-login mosquitto "
+  .. "mosquitto-login ngircd prosody slapd telnetd upsd xrdp xvfb"):gmatch("%S+") do
+  servers[name].later = "a signature that asks " .. servers[name].service
+end
+
+return { users = { { "dovecot", 520 }, { "dovenull", 521 } }, servers = servers }
