@@ -76,7 +76,8 @@ local function check(name, row, result)
   local spec = daemons.row(name)
   assert(result, "no line for it")
   assert(result.state == "open", "state: " .. ask.told(result))
-  assert(result.service == nil or result.service == row.service and not spec.unnamed, ("WRONG, it is %s: "):format(row.service) .. ask.told(result))
+  assert(result.service == nil or result.service == row.service and not spec.unnamed,
+    ("WRONG, it is %s: "):format(row.service) .. ask.told(result))
   assert(row.service == result.service or not FORBIDDEN[result.service], "WRONG: " .. ask.told(result))
   if spec.later then
     assert(result.service == nil, "it is named, strike `later` from its row: " .. spec.later)
