@@ -3,7 +3,7 @@
 service pop3
   title "Post office, version 3"
   ports tcp 110,995
-  from  "RFC 1939 section 4; observed on dovecot 2.3"
+  from  "RFC 1939 section 4; sample by hand, no real server asked yet"
 
 sig pop3-dovecot
   over   tcp
@@ -17,7 +17,7 @@ sig pop3-dovecot
 service imap
   title "Internet message access protocol"
   ports tcp 143,993
-  from  "RFC 9051 section 7.1; observed on dovecot 2.3"
+  from  "RFC 9051 section 7.1; sample by hand, no real server asked yet"
 
 sig imap
   over   tcp
@@ -32,7 +32,7 @@ sig imap
 service sieve
   title "ManageSieve"
   ports tcp 4190
-  from  "RFC 5804 section 1.7; observed on dovecot 2.3"
+  from  "RFC 5804 section 1.7; sample by hand, no real server asked yet"
 
 sig sieve
   over   tcp
