@@ -7,6 +7,8 @@ openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:pri
   -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
 ]]
 
+local PAGE = "mkdir -p /var/www; echo '<title>here</title>' > /var/www/index.html"
+
 local NGINX = [[
 daemon off;
 user www-data;
@@ -27,8 +29,8 @@ http {
 -- nginx that listens as `listen` says, with more lines in its server block. unsaid: it does not tell its name.
 local function nginx(listen, lines, more)
   local row = { service = "http", product = not (more and more.unsaid) and "nginx" or nil,
-    files = function(port) return { ["nginx.conf"] = NGINX:format(port, listen, lines) } end,
-    prepare = CERTIFICATE .. "mkdir -p /var/www /var/lib/nginx /var/log/nginx; echo '<title>here</title>' > /var/www/index.html",
+    files = function(port) return { ["nginx.conf"] = NGINX:format(port, listen, (lines:gsub("PORT", port))) } end,
+    prepare = CERTIFICATE .. PAGE .. "; mkdir -p /var/lib/nginx /var/log/nginx",
     command = function() return { "nginx", "-p", "/run/", "-c", "/mynah/nginx.conf", "-e", "/dev/null" } end }
   for key, value in pairs(more or {}) do row[key] = value end
   return row
@@ -36,13 +38,143 @@ end
 
 local TLS = "ssl_certificate /run/cert.pem; ssl_certificate_key /run/key.pem; "
 
+local APACHE = [[
+ServerRoot /run
+ServerName localhost
+PidFile /run/apache2.pid
+Mutex file:/run default
+User www-data
+Group www-data
+ErrorLog /dev/null
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+LoadModule dir_module /usr/lib/apache2/modules/mod_dir.so
+ServerLimit 1
+StartServers 1
+ThreadsPerChild 8
+MaxRequestWorkers 8
+DocumentRoot /var/www
+]]
+
+-- A server of /var/www that needs no file of its own.
+local function page(product, command, more)
+  local row = { service = "http", product = product, prepare = CERTIFICATE .. PAGE, command = command }
+  for key, value in pairs(more or {}) do row[key] = value end
+  return row
+end
+
+-- apache2 that listens as `listen` says (%d: the port), with more lines.
+local function apache(listen, lines, more)
+  local row = page("apache", function() return { "apache2", "-DFOREGROUND", "-f", "/mynah/apache.conf" } end, more)
+  row.files = function(port) return { ["apache.conf"] = APACHE .. listen:format(port) .. "\n" .. lines } end
+  return row
+end
+
+-- haproxy with no server behind it; lines: more for its frontend, bind: more for its port.
+local function haproxy(lines, bind)
+  return { service = "http",
+    files = function(port) return { ["haproxy.cfg"] = ([[
+defaults
+  mode http
+  timeout client 60s
+  timeout server 60s
+  timeout connect 5s
+frontend front
+  bind 127.0.0.1:%d%s
+%s  default_backend none
+backend none
+]]):format(port, bind or "", lines) } end,
+    command = function() return { "haproxy", "-db", "-f", "/mynah/haproxy.cfg" } end }
+end
+
 local servers = {
   ["nginx-tls"] = nginx("ssl", TLS, { tls = true }),
   ["nginx-tls12"] = nginx("ssl", TLS .. "ssl_protocols TLSv1.2;", { tls = true }),
   ["nginx-client-certificate"] = nginx("ssl", TLS .. "ssl_client_certificate /run/cert.pem; ssl_verify_client on;",
     { tls = true }),
   ["nginx-h2c"] = nginx("http2", "", { unsaid = true }),
+  ["nginx-h2-tls"] = nginx("ssl http2", TLS, { tls = true }),
   ["nginx-444"] = nginx("", "if ($host != 'known.example') { return 444; }"),
+  ["nginx-444-tls"] = nginx("ssl", TLS .. "if ($host != 'known.example') { return 444; }", { tls = true }),
+  ["nginx-401"] = nginx("", "auth_basic here; auth_basic_user_file /run/none;"),
+  ["nginx-403"] = nginx("", "deny all;"),
+  ["nginx-only-head"] = nginx("", "if ($request_method != HEAD) { return 444; }"),
+  ["nginx-only-options"] = nginx("", "if ($request_method != OPTIONS) { return 444; }"),
+  ["nginx-405"] = nginx("", "return 405;"),
+  ["nginx-426"] = nginx("", "return 426;"),
+  ["nginx-501"] = nginx("", "return 501;"),
+  ["nginx-503"] = nginx("", "return 503;"),
+  ["nginx-redirect"] = nginx("", "return 301 https://elsewhere.example/;"),
+  ["nginx-bare-404"] = nginx("", "return 404 '';"),
+  ["nginx-tls-sni"] = nginx("ssl", TLS .. "} server { listen 127.0.0.1:PORT ssl default_server; ssl_reject_handshake on;",
+    { tls = true }),
+
+  ["apache2-tls"] = apache("Listen 127.0.0.1:%d https", [[
+LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
+LoadModule socache_shmcb_module /usr/lib/apache2/modules/mod_socache_shmcb.so
+SSLEngine on
+SSLCertificateFile /run/cert.pem
+SSLCertificateKeyFile /run/key.pem
+]], { tls = true }),
+  ["apache2-only-post"] = apache("Listen 127.0.0.1:%d", [[
+LoadModule authz_host_module /usr/lib/apache2/modules/mod_authz_host.so
+<Location />
+<LimitExcept POST>
+Require all denied
+</LimitExcept>
+</Location>
+]]),
+  ["apache2-strict-host"] = apache("Listen 127.0.0.1:%d", "HttpProtocolOptions Strict RegisteredMethods Require1.0\n"),
+  ["lighttpd-tls"] = { service = "http", product = "lighttpd", tls = true,
+    files = function(port) return { ["lighttpd.conf"] = ([[
+server.modules = ( "mod_openssl" )
+server.document-root = "/var/www"
+server.bind = "127.0.0.1"
+server.port = %d
+ssl.engine = "enable"
+ssl.pemfile = "/run/cert.pem"
+ssl.privkey = "/run/key.pem"
+]]):format(port) } end,
+    prepare = CERTIFICATE .. PAGE,
+    command = function() return { "lighttpd", "-D", "-f", "/mynah/lighttpd.conf" } end },
+  ["busybox-httpd"] = page(nil, function(port) return { "busybox", "httpd", "-f", "-p", "127.0.0.1:" .. port, "-h",
+    "/var/www" } end),
+  webfs = page("webfs", function(port) return { "webfsd", "-F", "-i", "127.0.0.1", "-p", port, "-r", "/var/www", "-f",
+    "index.html" } end),
+  ["mini-httpd"] = page("mini_httpd", function(port) return { "mini_httpd", "-D", "-h", "127.0.0.1", "-p", port, "-d",
+    "/var/www" } end),
+  ["micro-httpd"] = page("micro_httpd", function(port) return { "socat",
+    ("TCP-LISTEN:%d,bind=127.0.0.1,fork,reuseaddr"):format(port), "EXEC:micro-httpd /var/www" } end),
+  merecat = page("merecat", function(port) return { "merecat", "-n", "-p", port, "/var/www" } end),
+  ["python-http"] = page("simplehttp", function(port) return { "python3", "-m", "http.server", "--bind", "127.0.0.1",
+    "--directory", "/var/www", port } end),
+  ["twisted-web"] = page("twisted", function(port) return { "twistd3", "-n", "--pidfile=", "web", "--listen",
+    ("tcp:%d:interface=127.0.0.1"):format(port), "--path", "/var/www" } end),
+  ["caddy-files"] = page("caddy", function(port) return { "caddy", "file-server", "--root", "/var/www", "--listen",
+    "127.0.0.1:" .. port } end),
+  ["nghttpd-h2c"] = page(nil, function(port) return { "nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", "/var/www", port } end),
+  tinyproxy = { service = "http", product = "tinyproxy",
+    files = function(port) return { ["tinyproxy.conf"] = ("Port %d\nListen 127.0.0.1\nTimeout 60\n"):format(port) } end,
+    command = function() return { "tinyproxy", "-d", "-c", "/mynah/tinyproxy.conf" } end },
+  privoxy = { service = "http",
+    files = function(port) return { ["privoxy.conf"] = ("listen-address 127.0.0.1:%d\n"):format(port) } end,
+    prepare = "cp -r /.etc/privoxy /etc/",
+    command = function() return { "privoxy", "--no-daemon", "/mynah/privoxy.conf" } end },
+  squid = { service = "http", product = "squid",
+    files = function(port) return { ["squid.conf"] = ([[
+http_port 127.0.0.1:%d
+visible_hostname here.example
+pid_filename none
+cache_log /dev/null
+access_log none
+cache_effective_user www-data
+pinger_enable off
+http_access deny all
+]]):format(port) } end,
+    prepare = "mkdir -p /var/spool/squid /etc/squid; cp -r /.etc/squid/* /etc/squid/",
+    command = function() return { "squid", "-N", "-f", "/mynah/squid.conf" } end },
+  ["haproxy-503"] = haproxy "",
+  ["haproxy-refuses-get"] = haproxy "  http-request reject if METH_GET\n",
 }
 
 return { servers = servers }
