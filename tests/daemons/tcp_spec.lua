@@ -52,21 +52,52 @@ local function ask_all()
   found, seconds = ask.identify(peers, args, 240)
 end
 
+-- right, waits (without a name, and its row says `later`), missed or wrong. Short of a name and wrong are two things.
+local function grade(row, result)
+  if is_right(row, result) then return "right" end
+  if result and result.service and (result.service ~= row.service or daemons.row(row.name).unnamed) then return "wrong" end
+  return daemons.row(row.name).later and "waits" or "missed"
+end
+
+local function median(numbers)
+  table.sort(numbers)
+  return numbers[#numbers // 2 + 1]
+end
+
+local function print_miss(row, result)
+  print(("miss: %-24s is %-12s it said %s%s, guess %s, %.0f ms"):format(row.name, row.service, result and result.tls
+    and "tls/" or "", tostring(result and result.service), tostring(result and result.guess), result and result.elapsed_ms or -1))
+end
+
+-- A server whose time says how quick the program is: one that is named, and not slow by its row.
+local function is_prompt(row, got)
+  local spec = daemons.row(row.name)
+  return got == "right" and not spec.slow and not spec.unnamed
+end
+
+-- One line a kind, with the median of its prompt servers.
 local function print_table()
-  local times = {}
+  local kinds = { ftp = {}, http = {}, other = {}, all = {} }
   for _, row in ipairs(started) do
     local result = found[key(row)]
-    if result and not daemons.row(row.name).slow then times[#times + 1] = result.elapsed_ms end
-    if not is_right(row, result) then
-      print(("miss: %-24s is %-12s it said %s%s, guess %s, %.0f ms"):format(row.name, row.service,
-        result and result.tls and "tls/" or "", tostring(result and result.service), tostring(result and result.guess),
-        result and result.elapsed_ms or -1))
+    local got = grade(row, result)
+    if got ~= "right" then print_miss(row, result) end
+    for _, name in ipairs { kinds[row.service] and row.service or "other", "all" } do
+      local kind = kinds[name]
+      kind[got], kind.count = (kind[got] or 0) + 1, (kind.count or 0) + 1
+      kind.times = kind.times or {}
+      if is_prompt(row, got) then kind.times[#kind.times + 1] = result.elapsed_ms end
     end
   end
-  table.sort(times)
-  if #times == 0 then return end
-  print(("note: %d servers in %.1f s; prompt ones take a median of %.0f ms, the slowest %.0f ms"):format(#started, seconds,
-    times[#times // 2 + 1], times[#times]))
+  print "note: kind  servers  right  waits  missed  wrong  median of the prompt"
+  for _, name in ipairs { "ftp", "http", "other", "all" } do
+    local kind = kinds[name]
+    if kind.count then
+      print(("note: %-5s %7d %6d %6d %7d %6d  %s ms"):format(name, kind.count, kind.right or 0, kind.waits or 0,
+        kind.missed or 0, kind.wrong or 0, kind.times[1] and ("%.0f"):format(median(kind.times)) or "-"))
+    end
+  end
+  print(("note: %d servers in %.1f s in one run"):format(#started, seconds))
 end
 
 local FORBIDDEN = { ftp = true, http = true, skype = true }
