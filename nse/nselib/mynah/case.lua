@@ -6,6 +6,7 @@
 -- nothing new), `over` (a verdict stands: stop).
 -- @module mynah.case
 
+local http = require "mynah.http"
 local signatures = require "mynah.signatures"
 local text = require "mynah.text"
 
@@ -18,6 +19,15 @@ local BUSY_PAUSES = { 0.2, 0.5 } -- seconds between attempts at a server that ta
 local KEEP_BYTES = 65536         -- of one answer
 local NOTES = 12
 
+-- What signatures want to be asked, but for the page that every port is asked for: its answer is held against them anyway.
+local function groups_of(sigs, port)
+  local groups = {}
+  for _, group in ipairs(sigs:probes("tcp", port)) do
+    if group.constant == http.GET_10 then groups.page = group else groups[#groups + 1] = group end
+  end
+  return groups
+end
+
 --- Begin.
 -- @param t transport
 -- @param target table: `host`, `port`, `name`
@@ -27,7 +37,7 @@ local NOTES = 12
 function case.new(t, target, sigs, opts)
   return setmetatable({
     t = t, host = target.host, port = target.port, name = target.name or target.host, sigs = sigs,
-    groups = sigs:probes("tcp", target.port),
+    groups = groups_of(sigs, target.port),
     timeout = opts.timeout or 3, patience = opts.patience or 30, max_connections = opts.max_connections or 6,
     public_ip = opts.public_ip, random = opts.random, unix = opts.unix,
     facts = {}, asked = {}, evidence = {}, conns = {},

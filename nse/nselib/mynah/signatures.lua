@@ -41,6 +41,7 @@ function signatures.new(db)
         local sample = db:compose(name, WHO) or ""
         group = {
           name = name, names = {}, kind = text.is_text(sample) and "text" or "binary", constant = constant,
+          head = sample:sub(1, 2),
           order = #self.groups[info.transport] + 1, likelihood = math.huge,
           tells_port = db:compose(name, WHO, ENTROPY_A) ~= db:compose(name, WHO_ELSE, ENTROPY_A),
         }
@@ -58,15 +59,16 @@ end
 -- @param transport "udp" or "tcp"
 -- @param port number
 -- What names the port comes first, then ranges, then the rest; likelier services first among equals.
--- @return array of { name (of the first), names (array), rank (0 to 2), kind ("text" or "binary"), constant (the bytes, where
--- nothing in them is drawn), tells_port (boolean: our own port stands in it) }
+-- @return array of { name (of the first), names (array), rank (0 to 2), kind ("text" or "binary"), head (its first two bytes, as
+-- once drawn), constant (the bytes, where nothing in them is drawn), tells_port (boolean: our own port stands in it) }
 function S:probes(transport, port)
   local list = {}
   for i, group in ipairs(self.groups[transport]) do
     local rank = 0
     for _, name in ipairs(group.names) do rank = math.max(rank, self.db:rank(name, port)) end
     list[i] = {
-      name = group.name, names = group.names, kind = group.kind, constant = group.constant, rank = rank, order = group.order,
+      name = group.name, names = group.names, kind = group.kind, constant = group.constant, head = group.head, rank = rank,
+      order = group.order,
       likelihood = group.likelihood, tells_port = group.tells_port,
     }
   end

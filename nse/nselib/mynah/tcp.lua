@@ -31,13 +31,14 @@ local LATE_WORDS = 4      -- the same while questions are still without an answe
 -- Hold an answer against every signature whose probe is this very request.
 local function judge_by_signatures(c, conn, fact)
   if fact.bytes == "" or fact.http then return nil end
-  for _, group in ipairs(c.groups) do
-    if group.constant == fact.sent then
-      local pair = c:pair(conn, fact.sent, fact.bytes, fact.status == "eof" or fact.status == "reset")
-      local verdict = c:named_by(c.sigs:judge(group.names, { pair }))
-      if verdict then return verdict end
-    end
+  local function judged_by(group)
+    if not group or group.constant ~= fact.sent then return nil end
+    local pair = c:pair(conn, fact.sent, fact.bytes, fact.status == "eof" or fact.status == "reset")
+    return c:named_by(c.sigs:judge(group.names, { pair }))
   end
+  local verdict = judged_by(c.groups.page)
+  for _, group in ipairs(c.groups) do verdict = verdict or judged_by(group) end
+  return verdict
 end
 
 local function is_open(status)
@@ -335,6 +336,16 @@ local function add_signatures(c, list, least, most, kind)
   for _, group in ipairs(later) do list[#list + 1] = group end
 end
 
+-- Who answers in frames of its own is asked in such: a probe that begins as an answer did.
+local function add_kin(c, list)
+  for _, group in ipairs(c.groups) do
+    local function begins_so(fact)
+      return #group.head == 2 and fact.bytes:sub(1, 2) == group.head and not text.is_text(fact.bytes) and not fact.echo
+    end
+    if any_fact(c, begins_so) then list[#list + 1] = group end
+  end
+end
+
 local function plan_silent(c, list)
   list[#list + 1] = "hush"
   local groups = {}
@@ -350,8 +361,10 @@ local function plan_all(c)
   if r then return questions.doubts(c, r) end
   if greets_late(c) then return { not c.listener and "again" or nil } end
   local list = {}
+  if any_fact(c, function(fact) return fact.bytes == "\5\xff" end) then list[#list + 1] = "socks" end
   if any_fact(c, function(fact) return fact.alert end) then list[#list + 1] = "tls" end
   if c.h2 then list[#list + 1] = "h2" end
+  add_kin(c, list)
   add_signatures(c, list, 2, 2)
   list[#list + 1] = "get11"
   if c.hangs_up and c.listener then list[#list + 1] = "alone" end

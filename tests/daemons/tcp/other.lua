@@ -137,7 +137,7 @@ local servers = {
   dante = with_file("socks5", "danted.conf", "internal: 127.0.0.1 port = PORT\nexternal: 127.0.0.1\nsocksmethod: none\n"
     .. "clientmethod: none\nuser.privileged: root\nuser.unprivileged: nobody\nclient pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\n",
     "danted -f /mynah/danted.conf"),
-  prosody = with_file("xmpp", "prosody.cfg.lua", 'interfaces = { "127.0.0.1" }\nc2s_ports = { PORT }\ns2s_ports = {}\n'
+  prosody = with_file("xmpp-client", "prosody.cfg.lua", 'interfaces = { "127.0.0.1" }\nc2s_ports = { PORT }\ns2s_ports = {}\n'
     .. 'modules_disabled = { "s2s" }\ndata_path = "/run/prosody"\npidfile = "/run/prosody/pid"\nrun_as_root = true\n'
     .. 'log = {}\nVirtualHost "xmpp.example"\n', "prosody -F --config /mynah/prosody.cfg.lua",
     { prepare = "mkdir -p /run/prosody" }),
@@ -187,8 +187,7 @@ local servers = {
 }
 
 -- These tell who they are to their own question only, and signatures/ has none for it yet.
-for name in ("beanstalkd dante gearmand git-daemon inspircd leafnode microsocks microsocks-login mosquitto "
-  .. "mosquitto-login ngircd prosody slapd telnetd upsd xrdp xvfb"):gmatch("%S+") do
+for name in ("dante git-daemon inspircd leafnode mosquitto mosquitto-login slapd xvfb"):gmatch("%S+") do
   servers[name].later = "a signature that asks " .. servers[name].service
 end
 

@@ -1,0 +1,114 @@
+# TCP services that say who they are when they are asked for a web page, which needs no probe of their own, and a few others.
+
+service irc
+  title "Internet relay chat"
+  ports tcp 6667,6660-6669,6697
+  from  "RFC 2812 sections 3.7.4 and 5.2; observed on ngircd 26.1"
+
+sig irc-oops
+  over   tcp
+  send   "GET / HTTP/1.0\r\n\r\n"
+  @ starts "ERROR :\"Oops, HTTP request received? This is IRC!\""
+  product "ngIRCd"
+  match   "GET / HTTP/1.0\r\n\r\n" > "ERROR :\"Oops, HTTP request received? This is IRC!\"\r\n"
+  nomatch "GET / HTTP/1.0\r\n\r\n" > "ERROR :Closing Link\r\n"
+
+# A server that does not know GET, or does not know us yet: a prefix, the number, to whom, the command.
+sig irc-number
+  over   tcp
+  send   "GET / HTTP/1.0\r\n\r\n"
+  @0     = ":"
+  @ ~ m/^:[A-Za-z0-9.-]+ (?:421|451) \S+ (?:GET )?:[^\r\n]*(?:[Uu]nknown command|not registered)/
+  match   "GET / HTTP/1.0\r\n\r\n" > ":irc.example.net 451 * GET :You have not registered\r\n"
+  match   "GET / HTTP/1.0\r\n\r\n" > ":irc.example.net 421 * GET :Unknown command\r\n"
+  nomatch "GET / HTTP/1.0\r\n\r\n" > ":irc.example.net 001 * :Welcome\r\n"
+
+service xmpp-client
+  title "Extensible messaging and presence protocol"
+  ports tcp 5222
+  from  "RFC 6120 sections 4.7 and 4.9; observed on prosody 0.12"
+
+sig xmpp-stream
+  over   tcp
+  send   "GET / HTTP/1.0\r\n\r\n"
+  @ starts "<?xml version='1.0'?>"
+  @ has  "<stream:stream"
+  @ has  "xmlns:stream='http://etherx.jabber.org/streams'"
+  match   "GET / HTTP/1.0\r\n\r\n" > "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0' xmlns='jabber:client'><stream:error>"
+  nomatch "GET / HTTP/1.0\r\n\r\n" > "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><title>stream:stream</title>"
+
+service nut
+  title "Network UPS tools"
+  ports tcp 3493
+  from  "RFC 9271 sections 4.2.4 and 4.3; observed on nut 2.8.0"
+
+# GET is a command there, too; it wants other words.
+sig nut
+  over   tcp
+  send   "GET / HTTP/1.0\r\n\r\n"
+  @ starts "ERR INVALID-ARGUMENT\n"
+  match   "GET / HTTP/1.0\r\n\r\n" > "ERR INVALID-ARGUMENT\n"
+  nomatch "GET / HTTP/1.0\r\n\r\n" > "ERR UNKNOWN COMMAND\n"
+
+service beanstalkd
+  title "Beanstalk work queue"
+  ports tcp 11300
+  from  "protocol.txt of beanstalkd 1.12; observed on beanstalkd 1.12"
+
+sig beanstalkd
+  over   tcp
+  send   "GET / HTTP/1.0\r\n\r\n"
+  @ starts "UNKNOWN_COMMAND\r\n"
+  match   "GET / HTTP/1.0\r\n\r\n" > "UNKNOWN_COMMAND\r\n"
+  nomatch "GET / HTTP/1.0\r\n\r\n" > "UNKNOWN COMMAND\r\n"
+
+service gearman
+  title "Gearman job server"
+  ports tcp 4730
+  from  "gearman.org protocol, administrative commands; observed on gearmand 1.1.20"
+
+sig gearman
+  over   tcp
+  send   "GET / HTTP/1.0\r\n\r\n"
+  @ starts "ERR UNKNOWN_COMMAND Unknown+server+command"
+  match   "GET / HTTP/1.0\r\n\r\n" > "ERR UNKNOWN_COMMAND Unknown+server+commandGET\r\n"
+  nomatch "GET / HTTP/1.0\r\n\r\n" > "ERR unknown_command Unknown+command\r\n"
+
+service ms-wbt-server
+  title "Remote desktop"
+  ports tcp 3389
+  from  "MS-RDPBCGR sections 2.2.1.1 and 2.2.1.2, ITU-T X.224 section 13.4; observed on xrdp 0.9.21"
+
+# A connection request that offers TLS and CredSSP: which of them is taken, or why none, is said in the confirmation.
+sig rdp
+  over   tcp
+  send   0300 0013 0e e0 0000 0000 00 01 00 0800 03000000
+  len    = 19
+  @0:2   = 0300
+  @2:2   = len
+  @4:2   = 0ed0
+  @6:2   = 0000
+  @11    = 02 or 03
+  @13:2  = 0800
+  match   0300 0013 0e e0 0000 0000 00 01 00 0800 03000000 > 0300 0013 0e d0 0000 1234 00 02 01 0800 01000000
+  nomatch 0300 0013 0e e0 0000 0000 00 01 00 0800 03000000 > 0300 0013 0e e0 0000 0000 00 01 00 0800 03000000
+
+service telnet
+  title "Telnet"
+  ports tcp 23
+  from  "RFC 854; observed on inetutils-telnetd 2.4"
+
+# Options are offered before a word is said: IAC WILL, WONT, DO or DONT, and an option, at least twice.
+sig telnet
+  over   tcp
+  banner
+  @0     = ff
+  @1     = fb..fe
+  @2     = 00..31
+  @3     = ff
+  @4     = fb..fe
+  @5     = 00..31
+  match   > fffb25fffb26fffd18
+  match   > fffd18fffd20fffd23
+  nomatch > fffb25fefb26fffd18
+  nomatch > ffffffffffff
