@@ -21,14 +21,15 @@ http.H2_PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 -- Status lines of the same shape that are another protocol's.
 local KIN = { RTSP = "rtsp", SIP = "sip", ICY = "shoutcast", SPAMD = "spamd" }
 
---- The request of HTTP/1.1.
+--- A request of HTTP/1.1.
 -- @param host name or address as the user gave it
 -- @param port number
+-- @param method default GET
 -- @return bytes
-function http.get_11(host, port)
+function http.request_11(host, port, method)
   local name = host:find(":", 1, true) and "[" .. host:gsub("%%.*", "") .. "]" or host
   if port ~= 80 then name = name .. ":" .. port end
-  return "GET / HTTP/1.1\r\nHost: " .. name .. "\r\nUser-Agent: Mozilla/5.0 (compatible; mynah)\r\n"
+  return (method or "GET") .. " / HTTP/1.1\r\nHost: " .. name .. "\r\nUser-Agent: Mozilla/5.0 (compatible; mynah)\r\n"
     .. "Accept: */*\r\nConnection: close\r\n\r\n"
 end
 
@@ -64,6 +65,14 @@ function http.parse(s)
     end
   end
   return r
+end
+
+--- The line with which a proxy hands a client on, where a server takes no other visitors (PROXY protocol, version 1).
+-- @param from, from_port, to, to_port numeric addresses and ports
+-- @return bytes
+function http.proxy_line(from, from_port, to, to_port)
+  local family = from:find(":", 1, true) and "TCP6" or "TCP4"
+  return ("PROXY %s %s %s %d %d\r\n"):format(family, from:gsub("%%.*", ""), to:gsub("%%.*", ""), from_port, to_port)
 end
 
 -- Headers that a web server sends and that the other protocols on this page do not need.
@@ -107,6 +116,12 @@ function http.is_whole(s)
   if r.status == 204 or r.status == 304 then return true end
   return #r.body >= 32768 or r.body:find("</[tT][iI][tT][lL][eE]") ~= nil
     or (r.headers["transfer-encoding"] or ""):lower():find("chunked") ~= nil and r.body:find("\n0\r?\n\r?\n") ~= nil
+end
+
+--- The same for HEAD, which is answered without a body.
+function http.is_head_whole(s)
+  local r = http.parse(s)
+  return r and r.names_end or http.is_whole(s)
 end
 
 local ENTITIES = { amp = "&", lt = "<", gt = ">", quot = '"', apos = "'", nbsp = " " }

@@ -40,16 +40,31 @@ local function garbage_of(c)
   return c.garbage
 end
 
---- Each question: `label` and `probe` for people; bytes(case); whole(bytes so far, case); quiet(bytes so far) in seconds;
--- `second`: it only checks what another answer seemed to say, so its silence is believed soon.
+--- Each question: `label` and `probe` for people; bytes(case, connection); whole(bytes so far, case); quiet(bytes so far) in
+-- seconds; `second`: it only checks what another answer seemed to say, so its silence is believed soon.
 questions.list = {
   get11 = {
     label = "GET / HTTP/1.1", probe = "http-get-1.1", whole = http.is_whole, quiet = http_quiet,
-    bytes = function(c) return http.get_11(c.name, c.port) end,
+    bytes = function(c) return http.request_11(c.name, c.port) end,
   },
   get10 = {
     label = "GET / HTTP/1.0", probe = "http-get-1.0", whole = http.is_whole, quiet = http_quiet,
     bytes = function() return http.GET_10 end,
+  },
+  options = {
+    label = "OPTIONS / HTTP/1.1", probe = "http-options", whole = http.is_whole, quiet = http_quiet,
+    bytes = function(c) return http.request_11(c.name, c.port, "OPTIONS") end,
+  },
+  head = {
+    label = "HEAD / HTTP/1.1", probe = "http-head", whole = http.is_head_whole, quiet = http_quiet,
+    bytes = function(c) return http.request_11(c.name, c.port, "HEAD") end,
+  },
+  -- Not 1.1: Redis hangs up on Host, and says what it is to the rest.
+  proxied = {
+    label = "PROXY, GET / HTTP/1.0", probe = "http-proxied", whole = http.is_whole, quiet = http_quiet,
+    bytes = function(c, conn)
+      return http.proxy_line(conn.my, conn.my_port, c.host, c.port) .. http.GET_10
+    end,
   },
   garbage = {
     label = "garbage", probe = "garbage", whole = is_noise_whole, quiet = noise_quiet, bytes = garbage_of,
@@ -96,18 +111,40 @@ function questions.read(key, fact)
   return fact
 end
 
---- The answer that speaks HTTP: the one to 1.1, else to 1.0; else, where both GETs got nothing (nginx's 444), the one
--- to garbage.
+-- How a web server turns away what is no request of its own: garbage, or the probe of a signature.
+local function turned_away(c)
+  local g = c.facts.garbage
+  if g and g.http and http.is_weblike(g.http) then return g.http, g, "garbage" end
+  for key, fact in pairs(c.facts) do
+    if not questions.list[key] and fact.http and http.is_weblike(fact.http) then return fact.http, fact, key end
+  end
+end
+
+--- Does it turn what is no request away as web servers do? Then one that leaves GET without an answer may answer another
+-- method.
+function questions.turns_away(c)
+  return turned_away(c) ~= nil
+end
+
+--- The answer that speaks HTTP: the one to 1.1, else to 1.0, to another method, to GET handed on by a proxy; else, where
+-- GET got nothing (nginx's 444), the one to what is no request, or what came before any.
 -- @return the answer as http.parse gives it, its fact and the key of its question; or nil
 function questions.http_answer(c)
   local f = c.facts
+  local is_answered = false -- a GET, and not as HTTP says
   for _, key in ipairs { "get11", "get10" } do
     if f[key] and f[key].http then return f[key].http, f[key], key end
+    is_answered = is_answered or f[key] ~= nil and f[key].bytes ~= ""
   end
-  local g = f.garbage and f.garbage.http
-  if g and f.get11 and f.get11.bytes == "" and not (f.get10 and f.get10.bytes ~= "") and http.is_weblike(g) then
-    return g, f.garbage, "garbage"
+  if is_answered then return nil end
+  for _, key in ipairs { "options", "head", "proxied" } do
+    if f[key] and f[key].http then return f[key].http, f[key], key end
   end
+  if not f.get11 then return nil end
+  local r, fact, key = turned_away(c)
+  if r then return r, fact, key end
+  r = c.heard and http.parse(c.heard)
+  if r and http.is_weblike(r) then return r, { bytes = c.heard, status = "eof" }, "banner" end
 end
 
 local function is_exact(fact)
@@ -184,9 +221,11 @@ local function judge_http(c)
     return nil
   end
   local verdict = http.describe(r)
-  verdict.service, verdict.probe = "http", questions.list[key].probe
+  local q = questions.list[key] or { label = key, probe = key:gsub("^sig:", "") }
+  verdict.service, verdict.probe = "http", q.probe
   verdict.confidence = http.is_weblike(r) and 0.99 or 0.9
-  verdict.evidence = { case.told(questions.list[key].label, fact.bytes, fact.status) }
+  verdict.evidence = { case.told(q.label, fact.bytes, fact.status) }
+  if key == "proxied" and r.status ~= 400 then verdict.extra = verdict.extra .. "; wants the PROXY protocol" end
   if r.headers["server"] then verdict.evidence[2] = "Server: " .. text.escape(r.headers["server"], 80) end
   return verdict
 end

@@ -111,6 +111,8 @@ local function shake_hands(self, host, port, deadline)
   local info = learn(self, session)
   if done then
     conn.protocol = info.alpn
+    -- It chose none of ours: from here on it is offered the other, which it may demand and not say so.
+    if not info.alpn and self.protocols[1] ~= "h2" then self.protocols = { "h2" } end
     return conn
   end
   local silent = why == "timeout" and inner.received == 0

@@ -7,6 +7,7 @@
 
 local case = require "mynah.case"
 local greeting = require "mynah.greeting"
+local http = require "mynah.http"
 local questions = require "mynah.questions"
 local secure = require "mynah.secure"
 local skype = require "mynah.skype"
@@ -45,9 +46,10 @@ local function is_open(status)
   return status == "more" or status == "timeout"
 end
 
--- A connection that answered and stayed open serves for the next probe.
+-- A connection that answered and stayed open serves for the next probe; but not where a half line of ours waits there for its
+-- end, as a ClientHello does.
 local function keep_spare(c, conn, fact)
-  if is_open(fact.status) and fact.bytes ~= "" and not fact.http and not fact.echo then
+  if is_open(fact.status) and fact.bytes ~= "" and not fact.http and not fact.echo and fact.sent:find "\n$" then
     c.spare = conn
   else
     conn:close()
@@ -127,16 +129,17 @@ local function judge_answer(c, conn, fact)
 end
 
 local function ask_plain(c, key)
-  local q = questions.list[key]
   local conn, why = c:open()
   if not conn then return failed(c, key, why) end
+  if conn.protocol == "h2" and not c.asked.h2 then key, c.asked.h2 = "h2", true end -- agreed on within TLS
+  local q = questions.list[key]
   local before, gone = listen_before(c, conn)
   if gone then
     conn:close()
     c.hangs_up = true
     return failed(c, key, "closed at once")
   end
-  local sent = q.bytes(c)
+  local sent = q.bytes(c, conn)
   conn:send(sent)
   local bytes, status = receive_answer(c, q, conn)
   if c.over then return nil end
@@ -232,7 +235,7 @@ local function ask_signature(c, key, group)
     else
       c.spoke = true
       talk[#talk + 1] = pair_of(c, conn, step, bytes, reply, not is_open(status))
-      c.facts[key] = { bytes = reply, sent = bytes, status = status }
+      c.facts[key] = { bytes = reply, sent = bytes, status = status, http = http.parse(reply) }
     end
     local verdict, by = c.sigs:judge(names, talk, control)
     found = c:named_by(verdict, by) or found
@@ -355,6 +358,16 @@ local function plan_silent(c, list)
   for i = 2, #groups do list[#list + 1] = groups[i] end
 end
 
+-- Who hangs up on GET hangs up on the other one too. It may answer a proxy's line or another method, if only to say that it
+-- is none; or it speaks something else.
+local function plan_hung_up(c, list)
+  list[#list + 1] = "proxied"
+  list[#list + 1] = "tls"
+  list[#list + 1] = "options"
+  list[#list + 1] = "head"
+  add_signatures(c, list, 0, 1, "binary")
+end
+
 -- The questions in the order of this moment: keys, or groups of signatures.
 local function plan_all(c)
   local r = questions.http_answer(c)
@@ -369,8 +382,12 @@ local function plan_all(c)
   list[#list + 1] = "get11"
   if c.hangs_up and c.listener then list[#list + 1] = "alone" end
   if answers_with_error(c) then add_signatures(c, list, 0, 1, "text") end
-  -- Who hangs up on one GET hangs up on the other; garbage may still get an answer, if only to say that it is none.
-  list[#list + 1] = hung_up(c, "get11") and not answers_in_bytes(c) and "garbage" or "get10"
+  if questions.turns_away(c) then list[#list + 1] = "options" end
+  if not hung_up(c, "get11") or answers_in_bytes(c) then
+    list[#list + 1] = "get10"
+  elseif not c.spoke then
+    plan_hung_up(c, list)
+  end
   if answers_in_text(c) then
     add_signatures(c, list, 0, 1, "text")
     list[#list + 1] = "tls"

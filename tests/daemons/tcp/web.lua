@@ -96,6 +96,7 @@ local servers = {
   ["nginx-h2-tls"] = nginx("ssl http2", TLS, { tls = true }),
   ["nginx-444"] = nginx("", "if ($host != 'known.example') { return 444; }"),
   ["nginx-444-tls"] = nginx("ssl", TLS .. "if ($host != 'known.example') { return 444; }", { tls = true }),
+  ["nginx-proxy-protocol"] = nginx("proxy_protocol", ""),
   ["nginx-401"] = nginx("", "auth_basic here; auth_basic_user_file /run/none;"),
   ["nginx-403"] = nginx("", "deny all;"),
   ["nginx-only-head"] = nginx("", "if ($request_method != HEAD) { return 444; }"),
@@ -153,6 +154,8 @@ ssl.privkey = "/run/key.pem"
   ["caddy-files"] = page("caddy", function(port) return { "caddy", "file-server", "--root", "/var/www", "--listen",
     "127.0.0.1:" .. port } end),
   ["nghttpd-h2c"] = page(nil, function(port) return { "nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", "/var/www", port } end),
+  ["nghttpd-tls"] = page(nil, function(port) return { "nghttpd", "-a", "127.0.0.1", "-d", "/var/www", port, "/run/key.pem",
+    "/run/cert.pem" } end, { tls = true }),
   tinyproxy = { service = "http", product = "tinyproxy",
     files = function(port) return { ["tinyproxy.conf"] = ("Port %d\nListen 127.0.0.1\nTimeout 60\n"):format(port) } end,
     command = function() return { "tinyproxy", "-d", "-c", "/mynah/tinyproxy.conf" } end },
@@ -175,6 +178,8 @@ http_access deny all
     command = function() return { "squid", "-N", "-f", "/mynah/squid.conf" } end },
   ["haproxy-503"] = haproxy "",
   ["haproxy-refuses-get"] = haproxy "  http-request reject if METH_GET\n",
+  ["haproxy-silent-drop"] = haproxy("  http-request silent-drop if METH_GET\n"),
+  ["haproxy-proxy-protocol"] = haproxy("", " accept-proxy"),
 }
 
 return { servers = servers }

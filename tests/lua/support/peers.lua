@@ -1,6 +1,7 @@
 --- TCP servers for the tests, as rows: a name that says why it is there, a peer, and what it must be called.
 -- The same peers run under the virtual engine and on real sockets (`slow`: virtual only).
--- want: service (false: none), tls, guess, product, version, state; `most` connections it may have cost.
+-- want: service (false: none), signed (the service where signatures may be asked too), tls, guess, product, version, state;
+-- `most` connections it may have cost.
 
 local peers = {}
 
@@ -327,6 +328,42 @@ peers.tcp = {
   { "http: wants Host, silent without", once(function(b)
     if b:find("Host: ", 1, true) and is_request(b) then return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" end
   end), { service = "http" } },
+  { "http: wants the PROXY protocol, closes on anything else", once(function(b, self)
+    if not ("PROXY "):find(b:sub(1, 6), 1, true) then self:close() return nil end
+    local port = b:match "^PROXY TCP4 [%d.]+ 127%.0%.0%.1 %d+ (%d+)\r\nGET / HTTP/1%.0\r\n\r\n$"
+    if port then return "HTTP/1.1 200 OK\r\nServer: shy/1.0\r\nContent-Length: 0\r\n\r\n" end
+  end), { service = "http", product = "shy", extra = "200; wants the PROXY protocol" } },
+  { "http: HEAD only, closes on anything else", once(function(b, self)
+    if is_request(b) and b:find "^HEAD " then return "HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\n" end
+    self:close()
+  end), { service = "http" } },
+  { "http: OPTIONS only, closes on anything else", once(function(b, self)
+    if is_request(b) and b:find "^OPTIONS " then return "HTTP/1.1 204 No Content\r\nAllow: OPTIONS\r\n\r\n" end
+    self:close()
+  end), { service = "http" } },
+  { "http: silent to GET, turns away what is no request, answers OPTIONS", once(function(b)
+    if not is_request(b) and not b:find "\n" then return nil end
+    if b:find "^OPTIONS " then return "HTTP/1.1 200 OK\r\nServer: x/2\r\nContent-Length: 0\r\n\r\n" end
+    if not is_http(b) then return "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n" end
+  end), { service = "http", product = "x", within = 10 } },
+  { "http: 408 to everybody before any request", function(c)
+    c:write("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    c:close()
+  end, { service = "http", within = 10 } },
+  { "none: a bare status line to everybody before any request", function(c)
+    c:write("HTTP/1.1 200 OK\r\n\r\n")
+    c:close()
+  end, { service = false } },
+  { "none: 400 to anything but GET, to which it says no", once(function(b)
+    if b:find "^GET " then return "NO\r\n" end
+    return "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+  end), { service = false } },
+  { "memcached, as it hangs up on all that HTTP may be", function(c)
+    local serve = verbs(nil, { VERSION = "VERSION 1.6.18\r\n" }, "ERROR\r\n")
+    serve(c)
+    local answer = c.on_data
+    function c:on_data(bytes) if bytes:find "HTTP/" then self:close() else answer(self, bytes) end end
+  end, { service = false, signed = "memcached" } },
   { "http: keeps the connection open", once(function(b)
     if is_request(b) then return "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello", true end
   end), { service = "http" } },
