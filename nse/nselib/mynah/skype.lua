@@ -61,7 +61,7 @@ end
 -- How protocols begin that are no noise; Lua patterns.
 local HEADS = {
   "^[\x14-\x18]\3[\0-\4]", "^SSH%-", "^HTTP/", "^RTSP/", "^<[%a!?/]%a%a", "^%d%d%d[ -]", "^%+OK", "^%-ERR", "^%* %u%u",
-  "^\0\0", "^\xff[\xfb-\xfe]", "^\x30[\x80-\x84\x0c-\x7f]\2\1", '^[{%[]%s*["{][%w"]', "^\x80.\1", "^\x1f\x8b",
+  "^\0\0", "^\xff[\xfb-\xfe][\0-\x31]", "^\x30[\x80-\x84\x0c-\x7f]\2\1", '^[{%[]%s*["{][%w"]', "^\x80.\1", "^\x1f\x8b",
 }
 
 --- Is this noise, as a node answers garbage?
