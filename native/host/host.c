@@ -127,5 +127,9 @@ int luaopen_mynah_host(lua_State *L)
   my_add_nodes(L);
   my_add_process(L);
   my_add_tls(L);
+  my_add_events(L);
+  my_add_certificate(L);
+  my_add_budget(L);
+  my_add_interfaces(L);
   return 1;
 }

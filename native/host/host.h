@@ -21,12 +21,21 @@ int my_loop_wait(my_loop *l, int fd, double seconds, my_wait *out, int *signal);
 /* The module `mynah_host`. Upvalues: 1 the path of share/mynah, 2 the folder of the executable. */
 int luaopen_mynah_host(lua_State *L);
 
-/* Adds demo(…) (nodes.c), what commands that run another program want (process.c), and tls(…)
- * (tls.c), to the module on top of the stack. */
+/* Adds demo(…) (nodes.c), what commands that run another program want (process.c), tls(…) (tls.c),
+ * events() (events.c), what is known of certificates (certificate.c), limits (budget.c) and
+ * interfaces() (interfaces.c) to the module on top of the stack. */
 void my_add_nodes(lua_State *L);
 void my_add_process(lua_State *L);
 void my_add_tls(lua_State *L);
+void my_add_events(lua_State *L);
+void my_add_certificate(lua_State *L);
+void my_add_budget(lua_State *L);
+void my_add_interfaces(lua_State *L);
 
 int luaopen_mynah_core(lua_State *L);
+
+/* Modules that NSE scripts know as `openssl` and `zlib`. */
+int luaopen_openssl(lua_State *L);
+int luaopen_zlib(lua_State *L);
 
 #endif

@@ -14,6 +14,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "budget.h"
 #include "host.h"
 
 enum { EXIT_COULD_NOT_RUN = 3, DESCRIPTORS_WANTED = 8192 };
@@ -98,6 +99,10 @@ static void preload(lua_State *L, const program *p)
   lua_pushstring(L, p->exe_dir);
   lua_pushcclosure(L, luaopen_mynah_host, 2);
   lua_setfield(L, -2, "mynah_host");
+  lua_pushcfunction(L, luaopen_openssl);
+  lua_setfield(L, -2, "mynah_openssl");
+  lua_pushcfunction(L, luaopen_zlib);
+  lua_setfield(L, -2, "mynah_zlib");
   lua_pop(L, 1);
 }
 
@@ -138,9 +143,11 @@ int main(int argc, char **argv)
   raise_descriptor_limit();
   signal(SIGPIPE, SIG_IGN);
   if (find_files(&p) < 0) return EXIT_COULD_NOT_RUN;
-  lua_State *L = luaL_newstate();
+  my_budget *budget = my_budget_new();
+  lua_State *L = budget ? lua_newstate(my_budget_alloc, budget) : NULL;
   if (!L) {
     fputs("mynah: out of memory\n", stderr);
+    my_budget_free(budget);
     return EXIT_COULD_NOT_RUN;
   }
   lua_pushcfunction(L, add_traceback);
@@ -152,5 +159,6 @@ int main(int argc, char **argv)
     fprintf(stderr, "mynah: internal error: %s\n", text ? text : "(no message)");
   }
   lua_close(L);
+  my_budget_free(budget);
   return p.status;
 }

@@ -273,11 +273,25 @@ static int l_info(lua_State *L)
   return 1;
 }
 
+/* session:der() -> the peer's certificate in DER, nil where there is none */
+static int l_der(lua_State *L)
+{
+  session *s = check_session(L);
+  const X509 *certificate = SSL_get0_peer_certificate(s->ssl);
+  unsigned char *der = NULL;
+  int len = certificate != NULL ? i2d_X509(certificate, &der) : -1;
+  if (len < 0) return 0;
+  lua_pushlstring(L, (const char *)der, (size_t)len);
+  OPENSSL_free(der);
+  return 1;
+}
+
 void my_add_tls(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-      {"feed", l_feed}, {"output", l_output}, {"handshake", l_handshake}, {"write", l_write},
-      {"read", l_read}, {"info", l_info},     {"close", l_close},         {NULL, NULL}};
+      {"feed", l_feed},   {"output", l_output}, {"handshake", l_handshake},
+      {"write", l_write}, {"read", l_read},     {"info", l_info},
+      {"der", l_der},     {"close", l_close},   {NULL, NULL}};
   if (luaL_newmetatable(L, TLS_MT)) {
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

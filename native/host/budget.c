@@ -1,0 +1,182 @@
+/* budget.c - see budget.h; the table `limits` of the module mynah_host. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <lauxlib.h>
+
+#include "host.h"
+#include "budget.h"
+
+/* Before each block: whose it is. Lua aligns nothing to more than 8 bytes. */
+typedef struct header {
+  uint64_t owner;
+} header;
+
+typedef struct owner {
+  size_t used, most; /* bytes; most 0: no limit */
+  bool released;     /* free for another once used is 0 */
+} owner;
+
+struct my_budget {
+  owner *owners;
+  size_t count, room, scan; /* scan: where the search for a free one goes on */
+  size_t current;           /* who allocates now */
+  double deadline;          /* of the current owner, by the monotonic clock; 0: none */
+  double slice;             /* seconds that it was given */
+};
+
+enum {
+  STEPS = 100000, /* VM instructions between two looks at the clock */
+  LOOKS = 16      /* places that are looked at before a new one is made */
+};
+
+my_budget *my_budget_new(void)
+{
+  my_budget *l = calloc(1, sizeof *l);
+  if (l) l->owners = calloc(64, sizeof *l->owners);
+  if (l && l->owners) {
+    l->room = 64;
+    l->count = 1;
+    return l;
+  }
+  free(l);
+  return NULL;
+}
+
+void my_budget_free(my_budget *l)
+{
+  if (!l) return;
+  free(l->owners);
+  free(l);
+}
+
+/* Shrinking never fails; what grows is charged to whom the block belongs. */
+void *my_budget_alloc(void *ud, void *block, size_t old_size, size_t new_size)
+{
+  my_budget *l = ud;
+  header *h = block ? (header *)block - 1 : NULL;
+  size_t id = h ? (size_t)h->owner : l->current;
+  if (!h) old_size = 0; /* Lua says there what kind of object it is */
+  owner *o = &l->owners[id];
+  if (new_size == 0) {
+    o->used -= old_size;
+    free(h);
+    return NULL;
+  }
+  if (new_size > old_size && o->most && o->used + new_size - old_size > o->most) return NULL;
+  h = realloc(h, sizeof *h + new_size);
+  if (!h) return NULL;
+  h->owner = id;
+  o->used += new_size - old_size;
+  return h + 1;
+}
+
+static my_budget *budget_of(lua_State *L)
+{
+  void *ud;
+  lua_getallocf(L, &ud);
+  return ud;
+}
+
+static double now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* A script may catch this error and go on; then the next instruction raises it again. */
+static void on_steps(lua_State *L, lua_Debug *ar)
+{
+  (void)ar;
+  my_budget *l = budget_of(L);
+  if (l->current == 0 || l->deadline == 0 || now() < l->deadline) return;
+  lua_sethook(L, on_steps, LUA_MASKCOUNT, 1);
+  luaL_where(L, 0);
+  lua_pushfstring(L, "ran for %f seconds without waiting", l->slice);
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
+/* limits.watch(): from now on new coroutines look at the clock */
+static int l_watch(lua_State *L)
+{
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *main = lua_tothread(L, -1);
+  lua_sethook(L, on_steps, LUA_MASKCOUNT, STEPS);
+  lua_sethook(main, on_steps, LUA_MASKCOUNT, STEPS);
+  return 0;
+}
+
+/* A place whose owner is gone with all that it had, or a new one. 0: out of memory. */
+static size_t free_place(my_budget *l)
+{
+  for (int i = 0; i < LOOKS && l->count > 1; i++) {
+    l->scan = l->scan + 1 < l->count ? l->scan + 1 : 1;
+    if (l->owners[l->scan].released && l->owners[l->scan].used == 0) return l->scan;
+  }
+  if (l->count == l->room) {
+    owner *more = realloc(l->owners, 2 * l->room * sizeof *more);
+    if (!more) return 0;
+    l->owners = more;
+    l->room *= 2;
+  }
+  return l->count++;
+}
+
+/* limits.owner(bytes) -> a new owner, who may have so many bytes (0: any number) */
+static int l_owner(lua_State *L)
+{
+  my_budget *l = budget_of(L);
+  size_t most = (size_t)luaL_checkinteger(L, 1), id = free_place(l);
+  if (id == 0) return luaL_error(L, "out of memory");
+  l->owners[id] = (owner){.most = most};
+  lua_pushinteger(L, (lua_Integer)id);
+  return 1;
+}
+
+static size_t check_owner(lua_State *L, int arg)
+{
+  lua_Integer id = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, id >= 0 && (size_t)id < budget_of(L)->count, arg, "no such owner");
+  return (size_t)id;
+}
+
+/* limits.release(owner): what it still holds may go when it goes */
+static int l_release(lua_State *L)
+{
+  budget_of(L)->owners[check_owner(L, 1)].released = true;
+  return 0;
+}
+
+/* limits.used(owner) -> bytes */
+static int l_used(lua_State *L)
+{
+  lua_pushinteger(L, (lua_Integer)budget_of(L)->owners[check_owner(L, 1)].used);
+  return 1;
+}
+
+/* limits.enter(owner, seconds) -> who it was before: what runs now is this owner's, for so long */
+static int l_enter(lua_State *L)
+{
+  my_budget *l = budget_of(L);
+  size_t before = l->current;
+  double seconds = luaL_optnumber(L, 2, 0);
+  l->current = check_owner(L, 1);
+  l->slice = seconds;
+  l->deadline = seconds > 0 ? now() + seconds : 0;
+  lua_pushinteger(L, (lua_Integer)before);
+  return 1;
+}
+
+void my_add_budget(lua_State *L)
+{
+  static const luaL_Reg functions[] = {{"watch", l_watch},     {"owner", l_owner},
+                                       {"release", l_release}, {"used", l_used},
+                                       {"enter", l_enter},     {NULL, NULL}};
+  luaL_newlib(L, functions);
+  lua_setfield(L, -2, "limits");
+}

@@ -1,0 +1,463 @@
+--- The sockets of NSE scripts: what each method gives is what Nmap's gives, word for word.
+-- A wait ends as soon as the kernel has something; `set_timeout` counts for each wait.
+-- @module host.nse.socket
+
+local core = require "mynah_core"
+local host = require "mynah_host"
+
+local sockets = {}
+
+local CHUNK = 8192        -- bytes of one read; one that fills it is followed by another
+local TIMEOUT_MS = 30000
+local PRIVATE = {}        -- key of what a socket's object holds
+
+local Methods = {}
+local Meta = { __index = Methods, __metatable = {} }
+
+-- Arguments ---------------------------------------------------------------------------------------------
+
+local function bad_argument(n, expected, got)
+  error(("bad argument #%d to '?' (%s expected, got %s)"):format(n, expected, got == nil and "no value" or type(got)), 0)
+end
+
+local function check_text(n, value)
+  if type(value) == "number" then return tostring(value) end
+  if type(value) ~= "string" then bad_argument(n, "string", value) end
+  return value
+end
+
+local function check_number(n, value)
+  local number = tonumber(value)
+  if not number then bad_argument(n, "number", value) end
+  return number
+end
+
+-- A host as a table or text: its address or name, and the name that TLS is to say.
+local function check_host(n, value)
+  if type(value) == "table" then return check_text(n, value.ip), value.targetname or value.name end
+  return check_text(n, value), value
+end
+
+-- A port as a table or number: its number and its protocol, nil where it says none.
+local function check_port(n, value)
+  if type(value) == "table" then return math.tointeger(check_number(n, value.number)), value.protocol end
+  return math.tointeger(check_number(n, value))
+end
+
+local function state_of(socket)
+  local s = rawget(socket, PRIVATE)
+  if not s then error("socket expected", 0) end
+  return s
+end
+
+local function open_state(socket)
+  local s = state_of(socket)
+  if not s.file then error("socket must be connected", 0) end
+  return s
+end
+
+-- Places: how many sockets may be open ------------------------------------------------------------------
+
+-- Wait until the program has a descriptor to spare. A script that has more than its share ends.
+local function take_place(s)
+  local shared = s.shared
+  local base = shared.scheduler.current.base
+  if base.socket_count >= shared.sockets_per_script then collectgarbage() end -- closes those that nobody holds
+  if base.socket_count >= shared.sockets_per_script then
+    error(("has %d sockets open, and may have no more: are they closed?"):format(base.socket_count), 0)
+  end
+  while shared.open >= shared.sockets do
+    table.insert(shared.queue, shared.scheduler.current)
+    shared.scheduler:wait()
+  end
+  shared.open, base.socket_count = shared.open + 1, base.socket_count + 1
+  s.base = base
+  base.sockets[s.object] = true
+end
+
+local function give_place(s)
+  local shared, base = s.shared, s.base
+  if not base then return end
+  s.base = nil
+  base.sockets[s.object] = nil
+  shared.open, base.socket_count = shared.open - 1, base.socket_count - 1
+  local waiting = table.remove(shared.queue, 1)
+  if waiting then shared.scheduler:wake(waiting) end
+end
+
+local function drop(s)
+  if s.tls then s.tls:close() end
+  if s.file then s.file:close() end
+  s.tls, s.file, s.connected = nil, nil, nil
+  give_place(s)
+end
+
+-- A socket of the kernel in place of the one before.
+local function open(s, kind, ip)
+  drop(s)
+  take_place(s)
+  local file, message = s.shared.scheduler.events:socket(kind, core.family(ip))
+  if not file then
+    give_place(s)
+    return nil, message
+  end
+  s.file, s.kind, s.buffer, s.closed = file, kind, nil, nil
+  if s.bound then
+    local ok, why = file:bind(s.bound.address, s.bound.port)
+    if not ok then return nil, why end
+  end
+  return file
+end
+
+-- Waiting -------------------------------------------------------------------------------------------------
+
+-- Wait for "r" or "w". @return true; nil, "TIMEOUT"
+local function wait(s, mode)
+  if s.timeout == 0 then return nil, "TIMEOUT" end
+  local seconds = s.timeout > 0 and s.timeout / 1000 or nil
+  if s.busy then error("socket is waited on by another thread of this script", 0) end
+  s.busy = true
+  local outcome = s.shared.scheduler:wait(function(token) s.file:watch(mode, seconds, token) end)
+  s.busy = nil
+  if not s.file then return nil, "CANCELLED" end
+  if outcome == "timeout" then return nil, "TIMEOUT" end
+  return true
+end
+
+local function trace(s, direction, bytes)
+  if s.shared.trace then s.shared.trace(s, direction, bytes) end
+end
+
+-- All bytes to the kernel. @return true; nil, status
+local function send_raw(s, bytes)
+  local from = 1
+  while from <= #bytes do
+    local n, why = s.file:send(bytes, from)
+    if n then
+      from = from + n
+    elseif why == "again" then
+      local ok, status = wait(s, "w")
+      if not ok then return nil, status end
+    else
+      return nil, "ERROR"
+    end
+  end
+  return true
+end
+
+-- One read of the kernel's. @return bytes; nil, status
+local function receive_raw(s)
+  while true do
+    local bytes, why = s.file:receive(CHUNK)
+    if bytes == "" then return nil, "EOF" end
+    if bytes then return bytes end
+    if why ~= "again" then return nil, "ERROR" end
+    local ok, status = wait(s, "r")
+    if not ok then return nil, status end
+  end
+end
+
+-- What there is without waiting; a chunk that is full is followed by another.
+local function receive_plain(s)
+  if s.timeout == 0 then return nil, "TIMEOUT" end
+  local bytes, status = receive_raw(s)
+  if not bytes or #bytes < CHUNK then return bytes, status end
+  local parts = { bytes }
+  while #bytes == CHUNK do
+    bytes = s.file:receive(CHUNK)
+    if not bytes or bytes == "" then break end
+    parts[#parts + 1] = bytes
+  end
+  return table.concat(parts)
+end
+
+-- TLS -----------------------------------------------------------------------------------------------------
+
+local function flush(s) return send_raw(s, s.tls:output()) end
+
+-- More ciphertext from the peer into the session. @return true; nil, status
+local function feed(s)
+  local bytes, status = receive_raw(s)
+  if not bytes then return nil, status end
+  if not s.tls:feed(bytes) then return nil, "ERROR" end
+  return true
+end
+
+local function handshake(s)
+  while true do
+    local done, why = s.tls:handshake()
+    local ok = flush(s)
+    if done == nil or not ok then return nil, "ERROR", why end
+    if done then return true end
+    local fed, status = feed(s)
+    if not fed then return nil, status == "TIMEOUT" and status or "ERROR" end
+  end
+end
+
+local function start_tls(s, name)
+  if name and core.family(name) then name = nil end -- no name, no SNI
+  local session = host.tls(name)
+  if not session then return nil, "ERROR" end
+  s.tls = session
+  local ok, status = handshake(s)
+  if ok then return true end
+  session:close()
+  s.tls = nil
+  return nil, status
+end
+
+local function receive_tls(s)
+  if s.timeout == 0 then return nil, "TIMEOUT" end
+  local parts = {}
+  while true do
+    local bytes, why = s.tls:read()
+    if not bytes then
+      if #parts > 0 then break end
+      return nil, why == "eof" and "EOF" or "ERROR"
+    elseif bytes ~= "" then
+      parts[#parts + 1] = bytes
+    elseif #parts > 0 then
+      break
+    else
+      flush(s)
+      local ok, status = feed(s)
+      if not ok then return nil, status end
+    end
+  end
+  return table.concat(parts)
+end
+
+-- Reading and writing ------------------------------------------------------------------------------------
+
+local function receive(s)
+  local bytes, status
+  if s.tls then
+    bytes, status = receive_tls(s)
+  else
+    bytes, status = receive_plain(s)
+  end
+  if bytes then trace(s, "<", bytes) end
+  return bytes, status
+end
+
+-- Read until `enough` of the bytes. What came before an end or a time's end counts.
+local function receive_until(s, enough)
+  local bytes = ""
+  repeat
+    local more, status = receive(s)
+    if not more then
+      if bytes ~= "" and status ~= "ERROR" then return true, bytes end
+      return nil, status
+    end
+    bytes = bytes .. more
+  until enough(bytes)
+  return true, bytes
+end
+
+--- Read once.
+-- @return true and bytes; or nil and "TIMEOUT", "EOF", "ERROR"
+function Methods.receive(socket)
+  local s = open_state(socket)
+  local bytes, status = receive(s)
+  if not bytes then return nil, status end
+  return true, bytes
+end
+
+--- Read at least n bytes.
+function Methods.receive_bytes(socket, n)
+  local s = open_state(socket)
+  n = check_number(2, n)
+  return receive_until(s, function(bytes) return #bytes >= n end)
+end
+
+--- Read at least n lines.
+function Methods.receive_lines(socket, n)
+  local s = open_state(socket)
+  n = check_number(2, n)
+  return receive_until(s, function(bytes) return select(2, bytes:gsub("\n", "")) >= n end)
+end
+
+local function find_in(buffer, delimiter)
+  if type(delimiter) == "function" then return delimiter(buffer) end
+  return buffer:find(delimiter)
+end
+
+--- Read up to a delimiter; what came beyond it is kept for the next receive_buf.
+-- @param delimiter a pattern, or a function (bytes) giving the first and last byte of what delimits
+-- @param keep whether the delimiter is part of the result
+function Methods.receive_buf(socket, delimiter, keep)
+  local s = open_state(socket)
+  local kind = type(delimiter)
+  if kind ~= "string" and kind ~= "function" then bad_argument(2, "string or function", delimiter) end
+  if type(keep) ~= "boolean" then bad_argument(3, "boolean", keep) end
+  while true do
+    local buffer = s.buffer or ""
+    local from, to = find_in(buffer, delimiter)
+    if from then
+      s.buffer = buffer:sub(to + 1)
+      return true, buffer:sub(1, keep and to or from - 1)
+    end
+    local bytes, status = receive(s)
+    if not bytes then return nil, status end
+    s.buffer = buffer .. bytes
+  end
+end
+
+--- Send bytes.
+-- @return true; or nil and "TIMEOUT" or "ERROR"
+function Methods.send(socket, bytes)
+  local s = open_state(socket)
+  bytes = check_text(2, bytes)
+  trace(s, ">", bytes)
+  if not s.tls then return send_raw(s, bytes) end
+  if not s.tls:write(bytes) then return nil, "ERROR" end
+  return flush(s)
+end
+
+-- Connecting ----------------------------------------------------------------------------------------------
+
+-- The address of a name; nil and a message.
+local function resolve(s, name)
+  if core.family(name) then return name end
+  return s.shared.resolve(name)
+end
+
+local function connect(s, kind, ip, port)
+  local file = open(s, kind, ip)
+  if not file then return nil, "ERROR" end
+  local ok, why = file:connect(ip, port)
+  if not ok and why == "again" then
+    local ready, status = wait(s, "w")
+    if not ready then return nil, status end
+    ok = file:outcome()
+  end
+  if not ok then return nil, "ERROR" end
+  s.peer = { ip = ip, port = port }
+  s.connected = true
+  return true
+end
+
+local KINDS = { tcp = "tcp", udp = "udp", ssl = "tcp" }
+
+--- Connect to a host, a table or text, and a port, a table or number.
+-- @param protocol "tcp", "udp", "ssl"; by default the port's, else the socket's
+-- @return true; or nil and "TIMEOUT", "ERROR"; or false and a message where there is no such name
+function Methods.connect(socket, target, port, protocol)
+  local s = state_of(socket)
+  local address, name = check_host(2, target)
+  local number, of_port = check_port(3, port)
+  protocol = protocol or of_port or s.default
+  local kind = KINDS[protocol]
+  if not kind then error(("bad argument #4 to '?' (invalid option '%s')"):format(tostring(protocol)), 0) end
+  local ip, message = resolve(s, address)
+  if not ip then return false, message end
+  local ok, status = connect(s, kind, ip, number)
+  if ok and protocol == "ssl" then ok, status = start_tls(s, name) end
+  if s.shared.trace then s.shared.trace(s, ok and "connect" or status) end
+  if ok then return true end
+  return nil, status
+end
+
+--- TLS on the connection that stands.
+function Methods.reconnect_ssl(socket)
+  local s = open_state(socket)
+  if s.tls then s.tls:close() end
+  s.tls = nil
+  return start_tls(s)
+end
+
+--- Send a datagram without connecting.
+function Methods.sendto(socket, target, port, bytes)
+  local s = state_of(socket)
+  local address = check_host(2, target)
+  local number = check_port(3, port)
+  bytes = check_text(4, bytes)
+  local ip, message = resolve(s, address)
+  if not ip then return false, message end
+  if not s.file and not open(s, "udp", ip) then return nil, "ERROR" end
+  s.peer = { ip = ip, port = number }
+  trace(s, ">", bytes)
+  local n, why = s.file:sendto(bytes, ip, number)
+  if not n and why == "again" then
+    local ok, status = wait(s, "w")
+    if not ok then return nil, status end
+    n = s.file:sendto(bytes, ip, number)
+  end
+  if n then return true end
+  return nil, "ERROR"
+end
+
+--- Our address and port for what is opened next; nil: any.
+function Methods.bind(socket, address, port)
+  local s = state_of(socket)
+  local ip, message
+  if address ~= nil then
+    ip, message = resolve(s, (check_host(2, address)))
+    if not ip then return nil, message end
+  end
+  s.bound = { address = ip, port = port and check_port(3, port) or 0 }
+  return true
+end
+
+--- @return true, our address and port, the peer's
+function Methods.get_info(socket)
+  local s = open_state(socket)
+  local ip, port, peer, peer_port = s.file:names()
+  if not ip then return nil, "ERROR" end
+  local known = s.peer or {}
+  return true, ip, port, peer or known.ip, peer_port or known.port
+end
+
+--- Milliseconds that each operation may take; -1: as long as it takes.
+function Methods.set_timeout(socket, ms)
+  local s = state_of(socket)
+  ms = check_number(2, ms)
+  if ms < -1 then error(("Negative timeout: %d"):format(ms), 0) end
+  s.timeout = ms < 0 and -1 or math.floor(ms)
+  return true
+end
+
+--- The certificate of the peer.
+function Methods.get_ssl_certificate(socket)
+  local s = state_of(socket)
+  if not s.tls then error("bad argument #1 to '?' (not a SSL socket)", 0) end
+  local der = s.tls:der()
+  if not der then return nil end
+  return host.certificate(der)
+end
+
+--- @return true; false and a message where it is closed
+function Methods.close(socket)
+  local s = state_of(socket)
+  if s.closed then return false, "socket already closed" end
+  s.closed = true
+  drop(s)
+  return true
+end
+
+for _, name in ipairs { "pcap_open", "pcap_close", "pcap_receive", "pcap_register" } do
+  Methods[name] = function()
+    error(name .. ": this host captures no packets; run the script in Nmap", 0)
+  end
+end
+
+Meta.__gc = function(socket)
+  local s = rawget(socket, PRIVATE)
+  if s then drop(s) end
+end
+
+--- What all sockets of a run share.
+-- @param options table: `scheduler` of host.nse.threads; `resolve`, a function (name) giving an address, or nil and a message;
+-- `sockets`, how many may be open at once; `sockets_per_script`; `trace`, a function (socket, event, bytes) or nil
+-- @return function (kind) making a socket, as nmap.new_socket; the shared table
+function sockets.factory(options)
+  local shared = { open = 0, queue = {} }
+  for key, value in pairs(options) do shared[key] = value end
+  return function(kind)
+    local s = { shared = shared, timeout = TIMEOUT_MS, default = kind }
+    s.object = setmetatable({ [PRIVATE] = s }, Meta)
+    return s.object
+  end, shared
+end
+
+return sockets

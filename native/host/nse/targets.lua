@@ -1,0 +1,212 @@
+--- The hosts of a run and their ports: what is known of them, as NSE scripts see it, and how it is found out.
+-- @module host.nse.targets
+
+local core = require "mynah_core"
+local files = require "host.nse.files"
+
+local targets = {}
+
+local Targets = {}
+Targets.__index = Targets
+
+-- Names of services ---------------------------------------------------------------------------------------
+
+local function read_services(folders)
+  local names = {}
+  local path = files.find(folders, "nmap-services") or "/etc/services"
+  for name, number, protocol in (files.read(path) or ""):gmatch "([^%s#]+)%s+(%d+)/(%l+)[^\n]*" do
+    local key = number .. protocol
+    names[key] = names[key] or name
+  end
+  return names
+end
+
+--- The hosts of a run.
+-- @param folders of host.nse.files
+-- @return an object with find, add_new, count_new
+function targets.new(folders)
+  return setmetatable({ services = read_services(folders), by_ip = {}, new_names = {}, known_names = {} }, Targets)
+end
+
+-- Hosts ----------------------------------------------------------------------------------------------------
+
+local function binary(ip)
+  if core.family(ip) == 4 then
+    return (ip:gsub("(%d+)%.?", function(n) return string.char(tonumber(n)) end))
+  end
+  local head, tail = ip:match "^(.-)::(.*)$"
+  local function groups(text)
+    local bytes = (text or ""):gsub("(%x+):?", function(g) return string.pack(">I2", tonumber(g, 16)) end)
+    return bytes
+  end
+  if not head then return groups(ip) end
+  local left, right = groups(head), groups(tail)
+  return left .. ("\0"):rep(16 - #left - #right) .. right
+end
+targets.binary = binary
+
+--- Add a host.
+-- @param ip its address
+-- @param said what the user wrote
+-- @return the host
+function Targets:add(ip, said)
+  local host = {
+    ip = ip, bin_ip = binary(ip), targetname = said ~= ip and said or nil, name = "", registry = {},
+    ports = { tcp = {}, udp = {} }, times = { srtt = 0.0, rttvar = 0.005, timeout = 0.1 }, reason = "user-set",
+  }
+  self.by_ip[ip] = host
+  return host
+end
+
+function Targets:find(ip) return self.by_ip[ip] end
+
+--- The table that a rule or an action gets for a host: its own, but for the registry.
+function targets.copy_host(host)
+  return {
+    ip = host.ip, bin_ip = host.bin_ip, bin_ip_src = host.bin_ip_src, targetname = host.targetname, name = host.name,
+    interface = host.interface, interface_mtu = host.interface_mtu, directly_connected = host.directly_connected,
+    reason = host.reason, reason_ttl = 0, registry = host.registry,
+    times = { srtt = host.times.srtt, rttvar = host.times.rttvar, timeout = host.times.timeout },
+  }
+end
+
+-- Ports ----------------------------------------------------------------------------------------------------
+
+--- Add a port of a host.
+function Targets:add_port(host, number, protocol)
+  local name = self.services[number .. protocol]
+  local port = { number = number, protocol = protocol, state = "unknown", reason = "", service = name, version = {
+    name = name, name_confidence = name and 3.0 or 0.0, service_dtype = "table", service_tunnel = "none", cpe = {},
+  } }
+  host.ports[protocol][number] = port
+  return port
+end
+
+function targets.port(host, number, protocol) return host.ports[protocol] and host.ports[protocol][number] end
+
+--- The table that a rule or an action gets for a port: its own.
+function targets.copy_port(port)
+  local version = {}
+  for key, value in pairs(port.version) do version[key] = value end
+  version.cpe = table.move(port.version.cpe, 1, #port.version.cpe, 1, {})
+  return {
+    number = port.number, protocol = port.protocol, state = port.state, reason = port.reason, reason_ttl = 0,
+    service = port.service, version = version,
+  }
+end
+
+--- All ports of a host, TCP before UDP, by number.
+function targets.sorted_ports(host)
+  local list = {}
+  for _, protocol in ipairs { "tcp", "udp" } do
+    local first = #list + 1
+    for _, port in pairs(host.ports[protocol]) do list[#list + 1] = port end
+    local part = table.move(list, first, #list, 1, {})
+    table.sort(part, function(a, b) return a.number < b.number end)
+    table.move(part, 1, #part, first, list)
+  end
+  return list
+end
+
+--- The port after this one among those of a protocol (nil: any) and a state (nil: any); nil after the last.
+function targets.next_port(host, before, protocol, state)
+  local reached = before == nil
+  for _, port in ipairs(targets.sorted_ports(host)) do
+    if reached and (not protocol or port.protocol == protocol) and (not state or port.state == state) then
+      return targets.copy_port(port)
+    end
+    if before and port.number == before.number and port.protocol == before.protocol then reached = true end
+  end
+end
+
+local VERSION_FIELDS = { "name", "product", "version", "extrainfo", "hostname", "ostype", "devicetype", "service_fp", "cpe" }
+local CONFIDENCE = { hardmatched = 10.0, softmatched = 10.0, tcpwrapped = 8.0, nomatch = 3.0, incomplete = 3.0 }
+
+--- Enter what a script found out about a port.
+function targets.set_version(port, version, probe_state)
+  probe_state = probe_state or "hardmatched"
+  local new = { service_dtype = "probed", name_confidence = CONFIDENCE[probe_state], cpe = {} }
+  for _, field in ipairs(VERSION_FIELDS) do
+    local value = version[field]
+    if value ~= nil then new[field] = type(value) == "table" and value or tostring(value) end
+  end
+  new.service_tunnel = version.service_tunnel == "ssl" and "ssl" or "none"
+  if probe_state == "nomatch" or probe_state == "incomplete" then
+    new.service_dtype, new.name = "table", port.version.name
+  end
+  port.version, port.service, port.version_set = new, new.name, true
+end
+
+-- Targets that scripts add ------------------------------------------------------------------------------
+
+--- Take names or addresses that a script found; where none are given, only say how many wait.
+-- @return how many were new; or false and a message
+function Targets:add_new(...)
+  local count = 0
+  for _, name in ipairs { ... } do
+    if type(name) == "string" and not self.known_names[name] and not self.by_ip[name] then
+      self.known_names[name] = true
+      table.insert(self.new_names, name)
+      count = count + 1
+    end
+  end
+  return count
+end
+
+function Targets:count_new() return #self.new_names end
+
+-- Finding out -------------------------------------------------------------------------------------------------
+
+local SCAN_TIMEOUT_MS = 3000
+local SCAN_AT_ONCE = 256
+
+local function settle(port, state, reason) port.state, port.reason = state, reason end
+
+-- One connection: what became of it, and how long it took.
+local function try_port(world, host, port)
+  local socket = world.new_socket "tcp"
+  socket:set_timeout(SCAN_TIMEOUT_MS)
+  local began = core.now()
+  local ok, why = socket:connect(host.ip, port.number, "tcp")
+  if ok or why == "ERROR" then
+    local rtt = core.now() - began
+    if host.times.srtt == 0 or rtt < host.times.srtt then host.times.srtt = rtt end
+    local known, my = false, nil
+    if ok then known, my = socket:get_info() end
+    if known then host.source = my end
+  end
+  socket:close()
+  if ok then return settle(port, "open", "syn-ack") end
+  if why == "ERROR" then return settle(port, "closed", "conn-refused") end
+  settle(port, "filtered", "no-response")
+end
+
+--- Find the states of ports: of TCP by connecting, of UDP nothing is known before a script asks.
+-- @param world as host.nse.api takes it
+-- @param hosts array
+-- @param given true: they are taken to be open
+function targets.scan(world, hosts, given)
+  local queue, first = {}, 1
+  for _, host in ipairs(hosts) do
+    for _, port in ipairs(targets.sorted_ports(host)) do
+      if given then
+        settle(port, "open", "user-set")
+      elseif port.protocol == "udp" then
+        settle(port, "open|filtered", "no-response")
+      else
+        queue[#queue + 1] = { host, port }
+      end
+    end
+  end
+  local function worker()
+    while queue[first] do
+      local host, port = table.unpack(queue[first])
+      first = first + 1
+      try_port(world, host, port)
+    end
+  end
+  for _ = 1, math.min(#queue, SCAN_AT_ONCE) do world.scheduler:spawn(worker, {}) end
+  world.scheduler:run()
+end
+
+return targets

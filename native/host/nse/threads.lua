@@ -1,0 +1,251 @@
+--- Script threads: coroutines over one event loop, thousands at once, each with its own limits.
+-- A thread waits by `wait`, in whatever coroutine of its own it happens to be: the functions of `coroutine` hand the wait on to
+-- the loop. It goes on as soon as its event is there. A thread that fails, uses more than it may or yields what is none of
+-- our waits ends alone.
+-- @module host.nse.threads
+
+local host = require "mynah_host"
+
+local threads = {}
+
+-- What a waiting thread yields. Nobody else has it, so no other yield is taken for a wait.
+local WAIT = {}
+
+-- Coroutines within a thread -----------------------------------------------------------------------------
+
+local raw = {}
+for name, fn in pairs(coroutine) do raw[name] = fn end
+
+local function hand_on(co, ok, first, ...)
+  if ok and rawequal(first, WAIT) then return hand_on(co, raw.resume(co, raw.yield(WAIT))) end
+  return ok, first, ...
+end
+
+local function resume(co, ...) return hand_on(co, raw.resume(co, ...)) end
+
+local function result_of(ok, first, ...)
+  if ok then return first, ... end
+  error(first, 0)
+end
+
+local function wrap(fn)
+  local co = raw.create(fn)
+  return function(...) return result_of(resume(co, ...)) end
+end
+
+--- Let waits pass through every coroutine that scripts make, for the rest of this program's life.
+local function replace_coroutines()
+  coroutine.resume, coroutine.wrap = resume, wrap -- luacheck: ignore 122
+end
+
+-- The scheduler --------------------------------------------------------------------------------------------
+
+local Scheduler = {}
+Scheduler.__index = Scheduler
+
+--- Make a scheduler. One a program.
+-- @param options table: `memory`, bytes that one script may have (0: no limit); `busy`, seconds that it may compute without
+-- waiting (0: no limit); `on_interrupt`, a function (signal number)
+-- @return scheduler
+function threads.new(options)
+  replace_coroutines()
+  host.limits.watch()
+  rawset(debug, "sethook", nil) -- it would take the watch away
+  return setmetatable({
+    events = assert(host.events()), options = options,
+    ready = {}, first = 1, last = 0,
+    waits = {}, token = 0, -- token -> thread
+    by_coroutine = setmetatable({}, { __mode = "k" }),
+    alive = 0,
+  }, Scheduler)
+end
+
+local function enqueue(self, thread, ...)
+  self.last = self.last + 1
+  self.ready[self.last] = thread
+  thread.values = select("#", ...) > 0 and table.pack(...) or nil
+end
+
+--- Start a function as a thread. It runs once the caller waits or ends.
+-- @param fn function
+-- @param options table: `base`, the thread whose worker it is (nil: a script of its own); `on_end`, a function (thread, ok, …):
+-- what it returned, or its error
+-- @param ... arguments of fn
+-- @return thread, a table with `co`
+function Scheduler:spawn(fn, options, ...)
+  local base = options.base
+  local thread = { co = raw.create(fn), base = base, on_end = options.on_end, args = table.pack(...), held = {} }
+  if base then
+    thread.owner = base.owner
+    base.workers[thread] = true
+  else
+    thread.owner, thread.base = host.limits.owner(self.options.memory or 0), thread
+    thread.workers, thread.sockets, thread.socket_count = {}, setmetatable({}, { __mode = "k" }), 0
+  end
+  self.by_coroutine[thread.co] = thread
+  self.alive = self.alive + 1
+  enqueue(self, thread)
+  return thread
+end
+
+-- Where a failed thread was, for messages: an error of memory has no position of its own.
+local function where(thread, problem)
+  if type(problem) ~= "string" or problem:find ":%d+: " then return problem end
+  for level = 0, 20 do
+    local info = debug.getinfo(thread.co, level, "Sl")
+    if not info then break end
+    if info.currentline > 0 and not info.source:find "host/nse/" then
+      return ("%s:%d: %s"):format(info.short_src, info.currentline, problem)
+    end
+  end
+  return problem
+end
+
+local function close_all(base)
+  for socket in pairs(base.sockets) do socket:close() end
+end
+
+-- The thread is over. With a script its workers end, and its sockets are closed.
+local function finish(self, thread, ok, ...)
+  if thread.over then return end
+  thread.over = true
+  self.alive = self.alive - 1
+  if thread.token then self.waits[thread.token] = nil end
+  if thread.timer then thread.timer:close() end
+  if thread.limit then thread.limit:close() end
+  for mutex in pairs(thread.held) do mutex.hand_over() end
+  if thread.base == thread then
+    for worker in pairs(thread.workers) do finish(self, worker, false, "its script ended") end
+    close_all(thread)
+    host.limits.release(thread.owner)
+  else
+    thread.base.workers[thread] = nil
+  end
+  if thread.on_end then thread.on_end(thread, ok, ...) end
+end
+
+--- End a thread from without; its on_end is told why.
+function Scheduler:kill(thread, why) finish(self, thread, false, why) end
+
+local function after_resume(self, thread, ok, first, ...)
+  host.limits.enter(0)
+  self.current = nil
+  if thread.over then return end
+  if not ok then
+    thread.trace = debug.traceback(thread.co)
+    finish(self, thread, false, where(thread, first), ...)
+  elseif raw.status(thread.co) == "dead" then
+    finish(self, thread, true, first, ...)
+  elseif not rawequal(first, WAIT) then
+    finish(self, thread, false, "yielded unexpectedly: a coroutine may only yield to who resumed it")
+  end
+end
+
+local function run(self, thread)
+  local values = thread.args or thread.values
+  thread.args, thread.values = nil, nil
+  self.current = thread
+  host.limits.enter(thread.owner, self.options.busy)
+  if values then
+    after_resume(self, thread, raw.resume(thread.co, table.unpack(values, 1, values.n)))
+  else
+    after_resume(self, thread, raw.resume(thread.co))
+  end
+end
+
+local function run_ready(self)
+  while self.first <= self.last do
+    local thread = self.ready[self.first]
+    self.ready[self.first] = nil
+    self.first = self.first + 1
+    if not thread.over then run(self, thread) end
+  end
+  self.first, self.last = 1, 0
+end
+
+local function take_events(self)
+  local token, outcome, text = self.events:next()
+  while token do
+    local thread = self.waits[token]
+    if thread then
+      self.waits[token] = nil
+      if thread.limit_token == token then
+        finish(self, thread, false, thread.limit_message)
+      else
+        thread.token = nil
+        enqueue(self, thread, outcome, text)
+      end
+    end
+    token, outcome, text = self.events:next()
+  end
+end
+
+--- Run until no thread is left, or all that are left wait for one another: these are ended.
+-- @raise what on_interrupt raises
+function Scheduler:run()
+  while true do
+    run_ready(self)
+    if self.alive == 0 then return end
+    local signal
+    if next(self.waits) == nil then
+      self:end_deadlock()
+    else
+      signal = self.events:wait()
+      take_events(self)
+    end
+    if signal and self.options.on_interrupt then self.options.on_interrupt(signal) end
+  end
+end
+
+-- Nothing can wake these any more.
+function Scheduler:end_deadlock()
+  local stuck = {}
+  for _, thread in pairs(self.by_coroutine) do
+    if not thread.over and thread.base == thread then stuck[#stuck + 1] = thread end
+  end
+  for _, thread in ipairs(stuck) do
+    finish(self, thread, false, "waits for ever: its mutex or condition variable has nobody left who could wake it")
+  end
+end
+
+-- Waiting ---------------------------------------------------------------------------------------------------
+
+--- Let the running thread wait until an event or another thread wakes it.
+-- @param start function (token): has the event come with this token; nil: another thread calls wake
+-- @return what the event brings: "ready" or "timeout" and, of a lookup, the text; or what wake gave
+function Scheduler:wait(start)
+  local thread = self.current
+  if not thread then error("this waits, so it can only be called by a running script", 0) end
+  if start then
+    self.token = self.token + 1
+    thread.token = self.token
+    self.waits[self.token] = thread
+    start(self.token)
+  end
+  return raw.yield(WAIT)
+end
+
+--- Wake a thread that waits without an event.
+function Scheduler:wake(thread, ...)
+  if not thread.over then enqueue(self, thread, ...) end
+end
+
+--- Let time pass for the running thread.
+function Scheduler:sleep(seconds)
+  local thread = self.current
+  if thread and not thread.timer then thread.timer = self.events:timer() end
+  self:wait(function(token) thread.timer:start(seconds, token) end)
+end
+
+--- End a thread once so many seconds are over, with a message.
+function Scheduler:limit(thread, seconds, message)
+  self.token = self.token + 1
+  thread.limit, thread.limit_token, thread.limit_message = self.events:timer(), self.token, message
+  self.waits[self.token] = thread
+  thread.limit:start(seconds, self.token)
+end
+
+--- The thread that a coroutine is the base of; nil where it is none.
+function Scheduler:of(co) return self.by_coroutine[co] end
+
+return threads

@@ -1,0 +1,180 @@
+-- mynah run: scripts in the engine of our own. Against real nmap: tests/nmap/conformance_spec.lua.
+local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
+package.path = here .. "?.lua;" .. package.path
+
+local support = require "support"
+
+local HEAD = 'local nmap, stdnse = require "nmap", require "stdnse"\n' ..
+  'description, author, license, categories = "d", "a", "l", { "safe" }\n'
+local ALWAYS = HEAD .. "function portrule() return true end\n"
+
+local ONCE = HEAD .. "function portrule(_, port) return port.number == 20001 end\n"
+
+-- A script whose action has this body; its file's name is the script's.
+local function script(body, head) return support.file((head or ALWAYS) .. body .. "\n", ".nse") end
+local function action(body, head) return script("function action(host, port)\n" .. body .. "\nend", head) end
+local function id_of(path) return path:match "([^/]+)%.nse$" end
+
+-- The lines of a script's output, without what stands before them.
+local function output(p, path)
+  local id, lines = id_of(path), {}
+  for line in p.out:gmatch "[^\n]+" do
+    local rest = line:match "^|[_ ] ?(.*)$"
+    if rest then lines[#lines + 1] = rest:gsub("^ ?" .. id .. ": ", "") end
+  end
+  return table.concat(lines, "\n")
+end
+
+local function run(words, options)
+  options = options or {}
+  options.env = options.env or {}
+  return support.run(words, options)
+end
+
+describe("mynah run", function()
+  teardown(support.remove)
+
+  it("gives the output of a stock script as Nmap prints it", function()
+    local port, close = support.tcp_server(function(client)
+      client:write("hello\1\r\nthere\n", function() client:shutdown() end)
+    end)
+    local p = run { "run", "banner", "127.0.0.1", "-p", tostring(port), "--script-timeout", "20" }
+    close()
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find("Nmap scan report for 127.0.0.1\n", 1, true), p.out)
+    assert.truthy(p.out:find(("\n%d/tcp open  "):format(port), 1, true), p.out)
+    assert.truthy(p.out:find("\n|_banner: hello\\x01\\x0D\\x0Athere\n", 1, true) or
+      p.out:find("\n| banner: hello", 1, true), p.out)
+  end)
+
+  it("says what is closed, and asks no script there", function()
+    local p = run { "run", "banner", "127.0.0.1", "-p", "1" }
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find("\n1/tcp closed tcpmux\n", 1, true), p.out)
+  end)
+
+  it("takes ports as open where they are given", function()
+    local path = action "return port.state .. ' ' .. port.reason"
+    local p = run { "run", path, "127.0.0.1", "-p", "1", "--given" }
+    assert.equal("open user-set", output(p, path))
+  end)
+
+  -- What is printed of each value: { action's body, output }.
+  local VALUES = {
+    { 'return "one\\ntwo"', "one\ntwo" },
+    { 'return { "a", k = { 1, true } }', "\n  a\n  k: \n    1\n    true" },
+    { "return false", "false" },
+    { 'return { x = 1 }, "text"', "text" },
+    { "return nil", "" },
+    { 'return SCRIPT_TYPE .. tostring(SCRIPT_PATH ~= nil)', "portruletrue" },
+    { 'return stdnse.get_script_args("a.b") .. stdnse.get_script_args("c.d")', "xy, z" },
+    { "return nmap.registry.args.list[2]", "two" },
+    { "return nmap.registry.args[1]", "word" },
+    { "local co = coroutine.wrap(function() stdnse.sleep(0.001) coroutine.yield(7) end) return co()", "7" },
+    { "local ok, why = pcall(function() return undeclared end) return (why:gsub('^.-:%d+: ', ''))",
+      "variable 'undeclared' is not declared" },
+    { "return require 'openssl'.bignum_bn2dec(require 'openssl'.bignum_dec2bn '12345678901234567890')",
+      "12345678901234567890" },
+    { "return require 'zlib'.decompress(require 'zlib'.compress 'pressed')", "pressed" },
+    { "return tostring(nmap.get_port_state(host, { number = 1, protocol = 'udp' }))", "nil" },
+    { "nmap.set_port_state(host, port, 'closed') return port.state .. nmap.get_port_state(host, port).state", "openclosed" },
+    { "host.registry.mine = 5 return host.registry.mine", "5" },
+    { "nmap.new_try()(false, 'no') return 'not reached'", "" },
+    { "stdnse.silent_require 'no_such_module'", "" },
+  }
+
+  it("prints what scripts return, and gives them what they expect", function()
+    local paths, words = {}, { "run" }
+    for i, row in ipairs(VALUES) do paths[i] = action(row[1]) end
+    for _, path in ipairs(paths) do words[#words + 1] = path end
+    for _, word in ipairs { "127.0.0.1", "-p", "9", "--given", "--script-args",
+      'a.b=x,d="y, z",list={one,two},word' } do words[#words + 1] = word end
+    local p = run(words)
+    assert.equal("", p.err)
+    for i, row in ipairs(VALUES) do
+      local id = id_of(paths[i])
+      local block = {}
+      local mine
+      for line in p.out:gmatch "[^\n]+" do
+        local start = line:match("^|[_ ] ?" .. id .. ": (.*)$")
+        if start then mine = true elseif line:match "^|[_ ] ?file%w*" or line:match "^|[_ ] ?lua_%w+:" then mine = false end
+        if mine then block[#block + 1] = start or line:sub(3) end
+        if line:sub(1, 2) == "|_" then mine = false end
+      end
+      assert.equal(row[2], table.concat(block, "\n"), row[1])
+    end
+  end)
+
+  it("runs what depends on another after it, prerules first and postrules last", function()
+    local first = action([[nmap.registry.seen = (nmap.registry.seen or "") .. SCRIPT_TYPE return nil]],
+      HEAD .. "function prerule() return true end function portrule() return true end\n")
+    local last = action("return nmap.registry.seen", ALWAYS .. ('dependencies = { "%s" }\n'):format(id_of(first)))
+    local post = action("return nmap.registry.seen .. SCRIPT_TYPE", HEAD .. "function postrule() return true end\n")
+    local p = run { "run", last, first, post, "127.0.0.1", "-p", "9", "--given" }
+    assert.truthy(p.out:find("\n|_" .. id_of(last) .. ": preruleportrule\n", 1, true), p.out)
+    assert.truthy(p.out:find("Post-scan script results:\n|_" .. id_of(post) .. ": preruleportrulepostrule\n", 1, true), p.out)
+  end)
+
+  -- Ten broken scripts: { what it is, the whole script or an action's body, what is said of it }.
+  local BROKEN = {
+    { "syntax", script "function function", ":4: <name> expected near 'function'" },
+    { "an undeclared global", action("return nowhere", ONCE), ":5: variable 'nowhere' is not declared" },
+    { "an endless loop", action("while true do pcall(function() while true do end end) end", ONCE), "without waiting" },
+    { "a memory hog", action("local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", ONCE), "not enough memory" },
+    { "an error in a rule", action("", HEAD .. "function portrule() return nil + 1 end\n"), ":3: attempt to perform arithmetic" },
+    { "closing twice", action("local s = nmap.new_socket() s:close() s:close() s:send 'x'", ONCE), "socket must be connected" },
+    { "a yield of its own", action("coroutine.yield(5)", ONCE), "yielded unexpectedly" },
+    { "a missing module", action("require 'no_such_module'", ONCE), "module 'no_such_module' not found" },
+    { "an error that is no text", action("error { 1 }", ONCE), "an error that is a table" },
+    { "a leak of sockets", action([[local all = {}
+      while true do all[#all + 1] = nmap.new_socket "udp" all[#all]:connect(host.ip, 9, "udp") end]], ONCE),
+      "has 50 sockets open" },
+  }
+
+  it("ends broken scripts alone, each reported once, among a hundred good ones", function()
+    local good = action "stdnse.sleep(0.01) return 'good'"
+    local words, ports = { "run", good }, {}
+    for _, row in ipairs(BROKEN) do words[#words + 1] = row[2] end
+    for i = 1, 100 do ports[i] = tostring(20000 + i) end
+    for _, word in ipairs { "127.0.0.1", "-p", table.concat(ports, ","), "--given", "--script-busy", "0.2",
+      "--script-memory", "4", "--script-sockets", "50", "--at-once", "40" } do words[#words + 1] = word end
+    local p = run(words, { seconds = 120 })
+    assert.equal(1, p.status, p.err) -- one could not even be loaded
+    assert.equal(100, select(2, p.out:gsub("[|_]* ?" .. id_of(good) .. ": good\n", "")))
+    for _, row in ipairs(BROKEN) do
+      local count = 0
+      for line in p.err:gmatch "[^\n]+" do
+        if line:find(id_of(row[2]), 1, true) then
+          count = count + 1
+          assert.truthy(line:find(row[3], 1, true), row[1] .. ": " .. line)
+        end
+      end
+      assert.equal(1, count, row[1] .. ": " .. p.err)
+    end
+  end)
+
+  it("ends a script after --script-timeout, and one that nobody can wake", function()
+    local late, stuck = action "stdnse.sleep(60) return 'late'", action "nmap.condvar 'x' 'wait'"
+    local p = run { "run", late, "127.0.0.1", "-p", "9", "--given", "--script-timeout", "0.1" }
+    assert.truthy(p.err:find("not done after 0.1 seconds", 1, true), p.err)
+    p = run { "run", stuck, "127.0.0.1", "-p", "9", "--given" }
+    assert.truthy(p.err:find("waits for ever", 1, true), p.err)
+  end)
+
+  -- { words, what is said }
+  local MISTAKES = {
+    { { "no-such-script", "127.0.0.1", "-p", "9" }, 'script "no-such-script": no script, category, file or folder' },
+    { { "banner", "127.0.0.1" }, "no port" },
+    { { "banner", "127.0.0.1", "-p", "9", "--script-args", "a={b" }, 'script arguments "a={b"' },
+    { { "banner", "127.0.0.1", "-p", "9", "--script-args-file", "/nowhere" }, "/nowhere: No such file" },
+  }
+  for _, row in ipairs(MISTAKES) do
+    it("explains the mistake in " .. table.concat(row[1], " "), function()
+      local words = { "run" }
+      for _, word in ipairs(row[1]) do words[#words + 1] = word end
+      local p = run(words)
+      assert.equal(2, p.status)
+      assert.truthy(p.err:find(row[2], 1, true), p.err)
+    end)
+  end
+end)
