@@ -182,4 +182,89 @@ http_access deny all
   ["haproxy-proxy-protocol"] = haproxy("", " accept-proxy"),
 }
 
+-- Frameworks, tried by their least program.
+local function script(words, path, text, product, more)
+  local row = page(product, function(port)
+    local list = {}
+    for word in words:gmatch("%S+") do list[#list + 1] = (word:gsub("PORT", port)) end
+    return list
+  end, more)
+  row.files = function(port) return { [path] = (text:gsub("PORT", port)) } end
+  return row
+end
+
+local WSGI = "def app(environ, start):\n  start('200 OK', [('Content-Type', 'text/html')])\n  return [b'<title>here</title>']\n"
+local ASGI = [[
+async def app(scope, receive, send):
+  if scope['type'] == 'http':
+    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-type', b'text/html')]})
+    await send({'type': 'http.response.body', 'body': b'<title>here</title>'})
+]]
+
+for name, row in pairs {
+  h2o = script("h2o -c /mynah/h2o.conf", "h2o.conf", [[
+listen: {host: 127.0.0.1, port: PORT}
+hosts: {"here.example": {paths: {"/": {file.dir: /var/www}}}}
+]], "h2o"),
+  ["h2o-tls"] = script("h2o -c /mynah/h2o.conf", "h2o.conf", [[
+listen: {host: 127.0.0.1, port: PORT, ssl: {certificate-file: /run/cert.pem, key-file: /run/key.pem}}
+hosts: {"here.example": {paths: {"/": {file.dir: /var/www}}}}
+]], "h2o", { tls = true }),
+  php = script("php8.2 -S 127.0.0.1:PORT /mynah/here.php", "here.php", "<title>here</title>\n"),
+  webrick = script("ruby /mynah/here.rb", "here.rb", [[
+require 'webrick'
+WEBrick::HTTPServer.new(BindAddress: '127.0.0.1', Port: PORT, DocumentRoot: '/var/www').start
+]], "webrick"),
+  gunicorn = script("gunicorn -b 127.0.0.1:PORT here:app", "here.py", WSGI, "gunicorn"),
+  waitress = script("python3 here.py", "here.py", WSGI .. "import waitress\nwaitress.serve(app, listen='127.0.0.1:PORT')\n",
+    "waitress"),
+  tornado = script("python3 here.py", "here.py", [[
+import asyncio, tornado.web
+async def main():
+  tornado.web.Application([]).listen(PORT, '127.0.0.1')
+  await asyncio.Event().wait()
+asyncio.run(main())
+]], "tornado"),
+  aiohttp = script("python3 here.py", "here.py", [[
+from aiohttp import web
+web.run_app(web.Application(), host='127.0.0.1', port=PORT)
+]], "python"),
+  -- Says 426 to who is no WebSocket.
+  websockets = script("python3 here.py", "here.py", [[
+import asyncio, websockets
+async def main():
+  async with websockets.serve(lambda socket: None, '127.0.0.1', PORT): await asyncio.Event().wait()
+asyncio.run(main())
+]], "python"),
+  hypercorn = script("python3 -m hypercorn -b 127.0.0.1:PORT here:app", "here.py", ASGI, "hypercorn"),
+  ["hypercorn-tls"] = script("python3 -m hypercorn --certfile /run/cert.pem --keyfile /run/key.pem -b 127.0.0.1:PORT here:app",
+    "here.py", ASGI, "hypercorn", { tls = true }),
+  uvicorn = script("python3 -m uvicorn --host 127.0.0.1 --port PORT here:app", "here.py", ASGI, "uvicorn"),
+  node = script("node here.js", "here.js", "require('http').createServer((q, r) => r.end('here')).listen(PORT, '127.0.0.1')\n"),
+  ["node-h2c"] = script("node here.js", "here.js", [[
+require('http2').createServer((q, r) => r.end('here')).listen(PORT, '127.0.0.1')
+]]),
+  ["node-h2-tls"] = script("node here.js", "here.js", [[
+const fs = require('fs')
+require('http2').createSecureServer({ key: fs.readFileSync('/run/key.pem'), cert: fs.readFileSync('/run/cert.pem') },
+  (q, r) => r.end('here')).listen(PORT, '127.0.0.1')
+]], nil, { tls = true }),
+  -- Its sockets close without a word where nobody upgrades.
+  ["node-upgrade-only"] = script("node here.js", "here.js", [[
+require('http').createServer((q, r) => q.socket.destroy()).on('upgrade', (q, s) => s.end('HTTP/1.1 101 OK\r\n\r\n'))
+  .listen(PORT, '127.0.0.1')
+]]),
+  hitch = script("hitch --config=/mynah/hitch.conf", "hitch.conf", [[
+frontend = { host = "127.0.0.1" port = "PORT" }
+backend = "/run/micro"
+pem-file = "/run/both.pem"
+user = "www-data"
+]], nil, { tls = true, prepare = CERTIFICATE .. "cat /run/key.pem /run/cert.pem > /run/both.pem\n" .. PAGE
+      .. "\nsocat UNIX-LISTEN:/run/micro,fork,mode=666 EXEC:'micro-httpd /var/www' &" }),
+  cups = script("cupsd -f -c /mynah/cupsd.conf -s /mynah/files.conf", "cupsd.conf", "Listen 127.0.0.1:PORT\n", "cups"),
+  websocketd = script("websocketd --address=127.0.0.1 --port=PORT cat", "none", ""),
+  ["aria2-rpc"] = script("aria2c --enable-rpc --rpc-listen-port=PORT", "none", ""),
+  ["transmission-web"] = script("transmission-daemon -f --no-portmap --no-dht -p PORT -r 127.0.0.1 -g /run/t", "none", ""),
+} do servers[name] = row end
+
 return { servers = servers }
