@@ -5,6 +5,7 @@
 #ifndef MYNAH_NONCE_H
 #define MYNAH_NONCE_H
 
+#include "mynah/match.h"
 #include "mynah/status.h"
 #include "mynah/target.h"
 
@@ -24,5 +25,24 @@ void my_nonce_fill(const my_nonce_key *key, const my_endpoint *peer, unsigned at
  * hit beside those of the nonce. */
 uint16_t my_nonce_port(const my_nonce_key *key, const my_endpoint *peer, unsigned attempt,
                        uint16_t first, uint16_t count);
+
+/* The probes of a scan: what is drawn, and from which ports they leave. */
+typedef struct my_cookie {
+  my_nonce_key key;
+  const my_sig *sig;
+  unsigned attempts;               /* 1 or more, to the same peer */
+  uint16_t port_first, port_count; /* source ports */
+} my_cookie;
+
+/* The probe of that attempt from 'my' to 'peer', as my_sig_compose writes it; my->port becomes the
+ * port that it leaves from. */
+int my_cookie_compose(const my_cookie *c, my_endpoint *my, const my_endpoint *peer,
+                      unsigned attempt, uint8_t *out, size_t cap);
+
+/* Is pair->reply, which came to port pair->my.port, the reply to a probe that went to pair->peer?
+ * MY_OK: *attempt says to which. MY_ENOENT: none left from that port; MY_EFORMAT: one did, and the
+ * signature does not hold. pair->request is not used. */
+int my_cookie_verify(const my_cookie *c, const my_pair *pair, my_scratch *scratch,
+                     unsigned *attempt);
 
 #endif

@@ -59,34 +59,92 @@ uint64_t my_siphash(const my_nonce_key *key, my_span message)
 }
 
 /* What is hashed: everything that tells one probe from another. IPv4 and IPv6 differ in length. */
-enum { SUBJECT_MAX = 16 + 2 + 4 + 4 + 4 };
+enum { SUBJECT_MAX = 16 + 2 + 4 + 4 };
 
-/* The 'block'-th 8 bytes of what stands for random in that probe. */
-static uint64_t block_of(const my_nonce_key *key, const my_endpoint *peer, unsigned attempt,
-                         uint32_t block)
+static uint64_t hash_of(const my_nonce_key *key, const my_endpoint *peer, unsigned attempt)
 {
   uint8_t subject[SUBJECT_MAX];
   size_t len = peer->family == 6 ? 16 : 4;
-  uint32_t words[4] = {peer->port, peer->family == 6 ? peer->scope : 0, attempt, block};
+  uint32_t words[3] = {peer->port, peer->family == 6 ? peer->scope : 0, attempt};
   memcpy(subject, peer->bytes, len);
-  for (size_t w = 0; w < 4; w++)
+  for (size_t w = 0; w < 3; w++)
     for (unsigned shift = 0; shift < (w == 0 ? 16 : 32); shift += 8)
       subject[len++] = (uint8_t)(words[w] >> shift);
   return my_siphash(key, (my_span){subject, len});
 }
 
-void my_nonce_fill(const my_nonce_key *key, const my_endpoint *peer, unsigned attempt, uint8_t *out,
-                   size_t len)
+/* The 'block'-th 8 bytes that one hash stands for (SplitMix64). */
+static uint64_t expand(uint64_t hash, uint64_t block)
+{
+  uint64_t x = hash + block * UINT64_C(0x9e3779b97f4a7c15);
+  x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+  return x ^ x >> 31;
+}
+
+static void fill(uint64_t hash, uint8_t *out, size_t len)
 {
   uint64_t word = 0;
   for (size_t i = 0; i < len; i++) {
-    if (i % 8 == 0) word = block_of(key, peer, attempt, (uint32_t)(i / 8));
+    if (i % 8 == 0) word = expand(hash, 2 + i / 8);
     out[i] = (uint8_t)(word >> 8 * (i % 8));
   }
+}
+
+static uint16_t port_of(uint64_t hash, uint16_t first, uint16_t count)
+{
+  return (uint16_t)(first + expand(hash, 1) % count);
+}
+
+void my_nonce_fill(const my_nonce_key *key, const my_endpoint *peer, unsigned attempt, uint8_t *out,
+                   size_t len)
+{
+  fill(hash_of(key, peer, attempt), out, len);
 }
 
 uint16_t my_nonce_port(const my_nonce_key *key, const my_endpoint *peer, unsigned attempt,
                        uint16_t first, uint16_t count)
 {
-  return (uint16_t)(first + block_of(key, peer, attempt, UINT32_MAX) % count);
+  return port_of(hash_of(key, peer, attempt), first, count);
+}
+
+/* ---- probes ---- */
+
+static int compose(const my_cookie *c, uint64_t hash, const my_endpoint *my,
+                   const my_endpoint *peer, uint8_t *out, size_t cap)
+{
+  uint8_t drawn[MY_PROBE_MAX];
+  my_sig_info info;
+  my_sig_get_info(c->sig, &info);
+  fill(hash, drawn, info.entropy_len);
+  return my_sig_compose(c->sig, my, peer, (my_span){drawn, info.entropy_len}, out, cap);
+}
+
+int my_cookie_compose(const my_cookie *c, my_endpoint *my, const my_endpoint *peer,
+                      unsigned attempt, uint8_t *out, size_t cap)
+{
+  uint64_t hash = hash_of(&c->key, peer, attempt);
+  my->port = port_of(hash, c->port_first, c->port_count);
+  return compose(c, hash, my, peer, out, cap);
+}
+
+int my_cookie_verify(const my_cookie *c, const my_pair *pair, my_scratch *scratch,
+                     unsigned *attempt)
+{
+  uint8_t probe[MY_PROBE_MAX];
+  int rc = MY_ENOENT;
+  my_pair sent = *pair;
+  for (unsigned i = 0; i < c->attempts; i++) {
+    uint64_t hash = hash_of(&c->key, &pair->peer, i);
+    if (port_of(hash, c->port_first, c->port_count) != pair->my.port) continue;
+    int len = compose(c, hash, &pair->my, &pair->peer, probe, sizeof probe);
+    if (len < 0) return len;
+    rc = MY_EFORMAT;
+    sent.request = (my_span){probe, (size_t)len};
+    if (my_sig_holds(c->sig, &sent, scratch)) {
+      *attempt = i;
+      return MY_OK;
+    }
+  }
+  return rc;
 }

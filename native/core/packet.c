@@ -28,12 +28,13 @@ enum { ETHER_IPV4 = 0x0800, ETHER_IPV6 = 0x86dd, ETHER_PPPOE = 0x8864 };
 
 enum { NO_PROTO = -1 }; /* an ether type that carries nothing for us */
 
-/* What is left of the frame; 'whole' says that the capture kept all of it. 'part', where somebody
- * asks for it, is filled in if the packet is a fragment. */
+/* What is left of the frame; 'whole' says that the capture kept all of it. 'part' and 'error',
+ * where somebody asks for them, are filled in if the packet is a fragment, or an ICMP error. */
 typedef struct view {
   my_span rest;
   bool whole;
   my_fragment *part;
+  my_icmp_error *error;
 } view;
 
 static uint16_t be16(const uint8_t *p)
@@ -98,10 +99,30 @@ static int decode_tcp(view v, my_payload *out)
   return MY_OK;
 }
 
+static int decode_ip(view v, my_payload *out);
+
+/* Unreachable, time exceeded, parameter problem: behind 8 bytes the packet that it is about, cut
+ * somewhere behind its headers. */
+static int decode_icmp(view v, bool v6, my_payload *out)
+{
+  const uint8_t *h;
+  my_payload quoted = {0};
+  if (v.error == NULL) return MY_NOT_YET;
+  if (!take(&v, 8, &h)) return MY_ESHORT;
+  if (v6 ? h[0] < 1 || h[0] > 4 || h[0] == 2 : h[0] != 3 && h[0] != 11 && h[0] != 12)
+    return MY_NOT_YET;
+  view inside = {v.rest, v.whole, NULL, NULL};
+  if (decode_ip(inside, &quoted) != MY_OK || quoted.transport != MY_UDP) return MY_NOT_YET;
+  *v.error = (my_icmp_error){out->from, h[0], h[1], quoted.from, quoted.to, quoted.data};
+  return MY_OK;
+}
+
 static int decode_transport(view v, int proto, my_payload *out)
 {
   if (proto == 17) return decode_udp(v, out);
   if (proto == 6) return decode_tcp(v, out);
+  if (proto == 1 && out->from.family == 4) return decode_icmp(v, false, out);
+  if (proto == 58 && out->from.family == 6) return decode_icmp(v, true, out);
   return MY_NOT_YET;
 }
 
@@ -384,7 +405,7 @@ int my_packet_decode(int dlt, my_span frame, size_t wire_len, my_payload *out)
   uint64_t number = out->number;
   int64_t time_ns = out->time_ns;
   my_payload decoded = {.number = number, .time_ns = time_ns};
-  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, NULL}, &decoded);
+  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, NULL, NULL}, &decoded);
   if (rc != MY_OK) decoded = (my_payload){.number = number, .time_ns = time_ns};
   *out = decoded;
   return rc;
@@ -394,15 +415,23 @@ int my_packet_fragment(int dlt, my_span frame, size_t wire_len, my_fragment *out
 {
   my_payload unused = {0};
   *out = (my_fragment){0};
-  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, out}, &unused);
+  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, out, NULL}, &unused);
   if (rc == MY_ESHORT || rc == MY_EFORMAT) return rc;
   return out->data.len > 0 ? MY_OK : MY_NOT_YET;
+}
+
+int my_packet_icmp(int dlt, my_span frame, size_t wire_len, my_icmp_error *out)
+{
+  my_payload unused = {0};
+  *out = (my_icmp_error){0};
+  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, NULL, out}, &unused);
+  return rc == MY_OK && out->from.family == 0 ? MY_NOT_YET : rc;
 }
 
 int packet_decode_body(my_span bytes, int protocol, const my_endpoint *from, const my_endpoint *to,
                        my_payload *out)
 {
-  view v = {bytes, true, NULL};
+  view v = {bytes, true, NULL, NULL};
   my_payload decoded = {.number = out->number, .time_ns = out->time_ns, .from = *from, .to = *to};
   int rc = from->family == 6 ? skip_extensions(&v, &decoded, &protocol) : MY_OK;
   if (rc == MY_OK) rc = decode_transport(v, protocol, &decoded);
