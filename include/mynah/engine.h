@@ -37,6 +37,9 @@ typedef enum my_reason {
   MY_REASON_SYSTEM            /* "error": event.error holds errno */
 } my_reason;
 const char *my_reason_text(my_reason reason);
+/* Of an ICMP (family 4) or ICMPv6 error about a datagram of ours; NONE where it says nothing about
+ * the port. */
+my_reason my_reason_of_icmp(uint8_t family, unsigned type, unsigned code);
 
 typedef enum my_event_kind {
   MY_EVENT_SENT,    /* UDP: one attempt left us; time is its kernel time. Only where wanted. */

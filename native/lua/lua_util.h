@@ -34,6 +34,8 @@ void my_lua_open_capture(lua_State *L);
 void my_lua_open_engine(lua_State *L);
 void my_lua_open_pump(lua_State *L);
 void my_lua_open_target(lua_State *L);
+void my_lua_open_range(lua_State *L);
+void my_lua_open_scan(lua_State *L);
 
 /* ---- arguments ---- */
 

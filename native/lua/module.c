@@ -12,6 +12,8 @@ int luaopen_mynah_core(lua_State *L)
   set_string(L, "version", MYNAH_VERSION);
   set_string(L, "datadir", MYNAH_DATADIR);
   my_lua_open_target(L);
+  my_lua_open_range(L);
+  my_lua_open_scan(L);
   my_lua_open_capture(L);
   my_lua_open_engine(L);
   my_lua_open_pump(L);

@@ -51,6 +51,23 @@ static int l_is_global(lua_State *L)
   return 1;
 }
 
+/* in_prefix(address, of, bits): do they share their first bits? Addresses of two families do not.
+ */
+static int l_in_prefix(lua_State *L)
+{
+  my_endpoint a, b;
+  const char *address = check_text(L, 1), *of = check_text(L, 2);
+  lua_Integer bits = luaL_checkinteger(L, 3);
+  bool same = my_endpoint_parse(&a, address, 0) == MY_OK && my_endpoint_parse(&b, of, 0) == MY_OK &&
+              a.family == b.family && bits >= 0 && bits <= (a.family == 4 ? 32 : 128);
+  for (lua_Integer i = 0; same && i < bits; i += 8) {
+    uint8_t mask = bits - i >= 8 ? 0xff : (uint8_t)(0xff00 >> (bits - i));
+    same = ((a.bytes[i / 8] ^ b.bytes[i / 8]) & mask) == 0;
+  }
+  lua_pushboolean(L, same);
+  return 1;
+}
+
 static int l_family(lua_State *L)
 {
   my_endpoint e;
@@ -93,15 +110,11 @@ static int l_random(lua_State *L)
 void my_lua_open_target(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-      {"resolve", l_resolve},
-      {"local_address", l_local_address},
-      {"is_global", l_is_global},
-      {"family", l_family},
-      {"now", l_now},
-      {"now_ns", l_now_ns},
-      {"unix", l_unix},
-      {"random", l_random},
-      {NULL, NULL},
+      {"resolve", l_resolve},     {"local_address", l_local_address},
+      {"is_global", l_is_global}, {"in_prefix", l_in_prefix},
+      {"family", l_family},       {"now", l_now},
+      {"now_ns", l_now_ns},       {"unix", l_unix},
+      {"random", l_random},       {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
 }

@@ -61,6 +61,11 @@ static my_reason reason_of_icmp6(unsigned type, unsigned code)
   }
 }
 
+my_reason my_reason_of_icmp(uint8_t family, unsigned type, unsigned code)
+{
+  return family == 6 ? reason_of_icmp6(type, code) : reason_of_icmp4(type, code);
+}
+
 static void read_error(const struct cmsghdr *c, ancillary *out)
 {
   struct sock_extended_err err;
@@ -72,9 +77,9 @@ static void read_error(const struct cmsghdr *c, ancillary *out)
     return;
   }
   if (err.ee_origin == SO_EE_ORIGIN_ICMP)
-    out->reason = reason_of_icmp4(err.ee_type, err.ee_code);
+    out->reason = my_reason_of_icmp(4, err.ee_type, err.ee_code);
   else if (err.ee_origin == SO_EE_ORIGIN_ICMP6)
-    out->reason = reason_of_icmp6(err.ee_type, err.ee_code);
+    out->reason = my_reason_of_icmp(6, err.ee_type, err.ee_code);
   else
     return;
   out->is_icmp = true;

@@ -185,10 +185,35 @@ static const char *const scenarios[][2] = {
      "local none, why, lack = core.learner():learn{ service = 'x' }\n"
      "assert(not none and (why == 'out of memory' or lack.needs))\n"
      "l:close() l:close()\n"},
-    {"the rest", "local core = ...\n"
-                 "assert(core.resolve('127.0.0.1')[1] == '127.0.0.1')\n"
-                 "assert(#core.random(300) == 300) assert(core.family('::1') == 6) "
-                 "assert(core.is_global('8.8.8.8'))\n"},
+    {"ranges",
+     "local core = ...\n"
+     "local r = assert(core.ranges())\n"
+     "local set = assert(r:ports{ 53, 7 })\n"
+     "assert(r:add('10.0.0.0', 8, set)) assert(r:add('::1', nil, set))\n"
+     "assert(r:add('10.0.0.5', '10.1.0.9', assert(r:ports{ 1, 2 })))\n"
+     "assert(r:exclude('10.0.0.0', '10.0.0.3')) assert(not r:add('::1', '10.0.0.1', set))\n"
+     "local items = assert(r:seal())\n"
+     "local ip, port = r:item(0) assert(ip == '10.0.0.4' and port == 7)\n"
+     "assert(r:find('10.0.0.5', 2) == 3) assert(not r:item(items)) assert(#r:pieces() == 4)\n"
+     "r:close() r:close()\n"},
+    {"scan",
+     "local core = ...\n"
+     "local db, r = assert(core.signatures()), assert(core.ranges())\n"
+     "assert(db:add('service s\\nsig a\\n send id?4\\n @0:4 = $id\\n', 'a.sig'))\n"
+     "assert(r:add('127.0.0.1', nil, assert(r:ports{ PORT }))) assert(r:seal())\n"
+     "local config = { signatures = db, targets = r, name = 'a', key = ('k'):rep(16), timeout = "
+     "0.01 }\n"
+     "local s = assert(core.scan(config))\n"
+     "local stop, heard = core.now() + 0.5\n"
+     "while not heard and core.now() < stop do heard = s:next() end\n"
+     "assert(not heard or heard.kind == 'icmp') assert(s:counts().targets == 1) assert(s:fd())\n"
+     "s:stop() s:close() s:close()\n"
+     "config.shards, config.shard = 1, 1 assert(not core.scan(config))\n"},
+    {"the rest",
+     "local core = ...\n"
+     "assert(core.resolve('127.0.0.1')[1] == '127.0.0.1')\n"
+     "assert(#core.random(300) == 300) assert(core.family('::1') == 6) "
+     "assert(core.is_global('8.8.8.8')) assert(core.in_prefix('10.1.2.3', '10.0.0.0', 8))\n"},
 };
 
 static const uint8_t capture_bytes[] = {

@@ -1,0 +1,167 @@
+/* scan.c - the stateless stage of a scan, for Lua. Times are seconds. */
+#include "range_ref.h"
+#include "sigdb_ref.h"
+
+#include "mynah/scan.h"
+
+static const char class_name[] = "mynah.scan";
+
+typedef struct owner {
+  my_scan *scan;
+} owner;
+
+static my_scan *check_scan(lua_State *L)
+{
+  owner *o = luaL_checkudata(L, 1, class_name);
+  luaL_argcheck(L, o->scan != NULL, 1, "the scan is closed");
+  return o->scan;
+}
+
+static uint64_t count_field(lua_State *L, const char *name)
+{
+  lua_Integer n = opt_integer_field(L, 1, name, 0);
+  if (n < 0) luaL_argerror(L, 1, lua_pushfstring(L, "field '%s': a number from 0 expected", name));
+  return (uint64_t)n;
+}
+
+/* What belongs to the scan as long as it lives, in field 'name' of the table at 1: pushed. */
+static void push_part(lua_State *L, const char *name)
+{
+  if (!push_field(L, 1, name)) luaL_argerror(L, 1, lua_pushfstring(L, "field '%s' expected", name));
+}
+
+static void read_config(lua_State *L, my_scan_config *c)
+{
+  my_span key = opt_span_field(L, 1, "key");
+  const char *public_ip = opt_text_field(L, 1, "public_ip");
+  luaL_argcheck(L, key.len == sizeof c->key.bytes, 1, "field 'key': 16 bytes expected");
+  memcpy(c->key.bytes, key.data, key.len);
+  c->seed = (uint64_t)opt_integer_field(L, 1, "seed", 0);
+  c->shard = count_field(L, "shard");
+  c->shards = count_field(L, "shards");
+  c->begin = count_field(L, "begin");
+  c->attempts = (unsigned)count_field(L, "attempts");
+  c->rate = opt_number_field(L, 1, "rate", 0);
+  c->timeout_ns = ns_from_seconds(opt_number_field(L, 1, "timeout", 0));
+  c->interface = opt_text_field(L, 1, "interface");
+  c->raw = opt_boolean_field(L, 1, "raw");
+  c->drop_privileges = opt_boolean_field(L, 1, "drop_privileges");
+  c->others = opt_boolean_field(L, 1, "others");
+  c->deaf = opt_boolean_field(L, 1, "deaf");
+  if (!opt_endpoint_fields(L, 1, "source", "source_port", &c->source) ||
+      (public_ip && my_endpoint_parse(&c->public_, public_ip, 0) != MY_OK))
+    luaL_argerror(L, 1, "numeric addresses in source and public_ip expected");
+}
+
+/* scan{ signatures=, name=, targets= (sealed ranges), key= (16 bytes), seed=, shard=, shards=,
+ * begin=, rate=, attempts=, timeout=, raw=, interface=, source=, source_port=, public_ip=,
+ * drop_privileges=, others=, deaf= } -> scan | nil, message */
+static int l_new(lua_State *L)
+{
+  my_scan_config config = {0};
+  my_where where = {0};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  read_config(L, &config);
+  push_part(L, "signatures");
+  push_part(L, "targets");
+  push_part(L, "name");
+  config.sig = check_sig(L, check_sigdb(L, 2), 4);
+  ranges_ref *targets = check_ranges(L, 3);
+  luaL_argcheck(L, targets->sealed, 1, "field 'targets': sealed ranges expected");
+  config.targets = targets->ranges;
+  owner *o = new_owner(L, sizeof *o, class_name);
+  lua_createtable(L, 2, 0); /* what must live as long */
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, 3);
+  lua_rawseti(L, -2, 2);
+  lua_setuservalue(L, -2);
+  int rc = my_scan_open(&o->scan, &config, &where);
+  return rc == MY_OK ? 1 : push_failure(L, rc, &where);
+}
+
+static int l_close(lua_State *L)
+{
+  owner *o = luaL_checkudata(L, 1, class_name);
+  my_scan_close(o->scan);
+  o->scan = NULL;
+  return 0;
+}
+
+static void set_seconds(lua_State *L, const char *name, int64_t ns)
+{
+  set_number(L, name, (lua_Number)ns / 1e9);
+}
+
+/* scan:next() -> { kind= "verified", "icmp" or "other", reason=, ip=, port=, from=, from_port=,
+ * my=, my_port=, attempt=, time=, rtt= (nil: unknown), data=, request= } | nil */
+static int l_next(lua_State *L)
+{
+  static const char *const kinds[] = {
+      [MY_ANSWER_VERIFIED] = "verified", [MY_ANSWER_ICMP] = "icmp", [MY_ANSWER_OTHER] = "other"};
+  my_scan *s = check_scan(L);
+  uint8_t probe[MY_PROBE_MAX];
+  my_answer a;
+  if (my_scan_next(s, &a) != MY_OK) return 0;
+  lua_createtable(L, 0, 13);
+  set_string(L, "kind", kinds[a.kind]);
+  set_string(L, "reason", my_reason_text(a.reason));
+  set_endpoint(L, "ip", "port", &a.peer);
+  set_endpoint(L, "from", "from_port", &a.from);
+  set_endpoint(L, "my", "my_port", &a.my);
+  set_integer(L, "attempt", a.attempt);
+  set_seconds(L, "time", a.received_ns);
+  if (a.rtt_ns >= 0) set_seconds(L, "rtt", a.rtt_ns);
+  set_span(L, "data", a.data);
+  int len = a.kind == MY_ANSWER_VERIFIED ? my_scan_probe(s, &a, probe, sizeof probe) : -1;
+  if (len >= 0) set_span(L, "request", (my_span){probe, (size_t)len});
+  return 1;
+}
+
+static int l_fd(lua_State *L)
+{
+  lua_pushinteger(L, my_scan_fd(check_scan(L)));
+  return 1;
+}
+
+static int l_stop(lua_State *L)
+{
+  my_scan_stop(check_scan(L));
+  return 0;
+}
+
+/* scan:counts() -> table as my_scan_counts; elapsed and sending in seconds */
+static int l_counts(lua_State *L)
+{
+  my_scan_counts c;
+  my_scan_get_counts(check_scan(L), &c);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } counts[] = {
+      {"targets", c.targets},       {"asked", c.asked},         {"sent", c.sent},
+      {"received", c.received},     {"verified", c.verified},   {"duplicates", c.duplicates},
+      {"unverified", c.unverified}, {"strangers", c.strangers}, {"errors", c.errors},
+      {"other_icmp", c.other_icmp}, {"dropped", c.dropped},     {"send_errors", c.send_errors},
+      {"stalls", c.stalls},         {"settled", c.settled},     {"pass", c.pass},
+  };
+  lua_createtable(L, 0, 20);
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    set_integer(L, counts[i].name, (lua_Integer)counts[i].value);
+  set_seconds(L, "elapsed", c.elapsed_ns);
+  set_seconds(L, "sending", c.sending_ns);
+  set_boolean(L, "over", c.over);
+  if (c.error) set_string(L, "error", strerror(c.error));
+  return 1;
+}
+
+void my_lua_open_scan(lua_State *L)
+{
+  static const luaL_Reg methods[] = {
+      {"next", l_next}, {"fd", l_fd}, {"stop", l_stop}, {"counts", l_counts}, {NULL, NULL},
+  };
+  new_class(L, class_name, methods, l_close);
+  lua_pushcfunction(L, l_new);
+  lua_setfield(L, -2, "scan");
+}

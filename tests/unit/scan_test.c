@@ -1,0 +1,517 @@
+/* scan_test.c - the stateless stage against peers of every kind on loopback, and its pace in a
+ * world whose clock is ours. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mynah/scan.h"
+#include "scan.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+#define MS       INT64_C(1000000)
+
+static const char signature[] = "service parrot\n"
+                                "  title \"Parrot\"\n"
+                                "  from  \"this test\"\n"
+                                "sig parrot\n"
+                                "  send  id?8 \"who?\"\n"
+                                "  len   = 12\n"
+                                "  @0:8  = $id\n"
+                                "  @8:4  = \"here\"\n"
+                                "sig wanderer\n"
+                                "  send  id?8 \"who?\"\n"
+                                "  from-port any\n"
+                                "  @0:8  = $id\n"
+                                "  @8:4  = \"here\"\n";
+
+/* ---- peers ---- */
+
+typedef enum kind {
+  ANSWERS,
+  TWICE,     /* the same answer again */
+  SECOND,    /* only when asked again */
+  GARBAGE,   /* something else */
+  STALE,     /* the right words, with the nonce of somebody else */
+  FROM_ELSE, /* from another port of its own */
+  BOTH,      /* something else first, then the answer */
+  FLOOD,     /* very much else first */
+  SILENT,
+  KINDS
+} kind;
+
+enum { PEERS = 8 * KINDS, FLOODED = 2000 };
+
+typedef struct world {
+  int fds[PEERS], other;
+  uint16_t ports[PEERS];
+  _Atomic unsigned asked[PEERS];
+  atomic_bool over;
+  pthread_t thread;
+} world;
+
+static int open_socket(uint16_t *port)
+{
+  struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t len = sizeof sa;
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0);
+  getsockname(fd, (struct sockaddr *)&sa, &len);
+  *port = ntohs(sa.sin_port);
+  return fd;
+}
+
+static void answer(world *w, size_t i)
+{
+  uint8_t bytes[64], other[12] = "????????here";
+  struct sockaddr_in from;
+  socklen_t len = sizeof from;
+  ssize_t n =
+      recvfrom(w->fds[i], bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &len);
+  if (n != 12) return;
+  kind k = (kind)(i % KINDS);
+  int fd = k == FROM_ELSE ? w->other : w->fds[i];
+  w->asked[i]++;
+  if (k == SILENT || (k == SECOND && w->asked[i] == 1)) return;
+  memcpy(bytes + 8, "here", 4);
+  for (int times = 0; k == FLOOD && times < FLOODED; times++)
+    sendto(fd, "what", 4, 0, (struct sockaddr *)&from, len);
+  if (k == GARBAGE || k == BOTH) sendto(fd, "what", 4, 0, (struct sockaddr *)&from, len);
+  if (k == GARBAGE) return;
+  const uint8_t *said = k == STALE ? other : bytes;
+  for (int times = k == TWICE ? 2 : 1; times > 0; times--)
+    sendto(fd, said, 12, 0, (struct sockaddr *)&from, len);
+}
+
+static void *serve(void *arg)
+{
+  world *w = arg;
+  struct pollfd ready[PEERS];
+  while (!w->over) {
+    for (size_t i = 0; i < PEERS; i++)
+      ready[i] = (struct pollfd){.fd = w->fds[i], .events = POLLIN};
+    if (poll(ready, PEERS, 20) <= 0) continue;
+    for (size_t i = 0; i < PEERS; i++)
+      if (ready[i].revents) answer(w, i);
+  }
+  return NULL;
+}
+
+static void begin(world *w)
+{
+  uint16_t unused;
+  memset((void *)w, 0, sizeof *w);
+  for (size_t i = 0; i < PEERS; i++)
+    w->fds[i] = open_socket(&w->ports[i]);
+  w->other = open_socket(&unused);
+  assert_int_equal(pthread_create(&w->thread, NULL, serve, w), 0);
+}
+
+static void end(world *w)
+{
+  w->over = true;
+  pthread_join(w->thread, NULL);
+  for (size_t i = 0; i < PEERS; i++)
+    close(w->fds[i]);
+  close(w->other);
+}
+
+/* ---- a scan of them ---- */
+
+typedef struct setting {
+  my_sigdb *db;
+  my_ranges *targets;
+  my_scan_config config;
+} setting;
+
+static void set_up(setting *s, const uint16_t *ports, size_t count)
+{
+  my_where where;
+  my_endpoint here;
+  *s = (setting){0};
+  assert_int_equal(my_sigdb_new(&s->db), MY_OK);
+  my_span text = {(const uint8_t *)signature, sizeof signature - 1};
+  assert_int_equal(my_sigdb_add(s->db, "test", text, &where), MY_OK);
+  assert_int_equal(my_endpoint_parse(&here, "127.0.0.1", 0), MY_OK);
+  assert_int_equal(my_ranges_new(&s->targets), MY_OK);
+  int set = my_ranges_ports(s->targets, ports, count);
+  assert_int_equal(my_ranges_add(s->targets, &here, &here, set), MY_OK);
+  assert_int_equal(my_ranges_seal(s->targets), MY_OK);
+  s->config = (my_scan_config){.sig = my_sigdb_find(s->db, "parrot"),
+                               .targets = s->targets,
+                               .seed = 42,
+                               .timeout_ns = 300 * MS};
+  assert_int_equal(my_random(s->config.key.bytes, sizeof s->config.key.bytes), MY_OK);
+}
+
+static void tear_down(setting *s)
+{
+  my_ranges_free(s->targets);
+  my_sigdb_free(s->db);
+}
+
+static my_scan *open_scan(const my_scan_config *config)
+{
+  my_scan *s;
+  my_where where;
+  int rc = my_scan_open(&s, config, &where);
+  if (rc != MY_OK) print_message("%s\n", where.text);
+  assert_int_equal(rc, MY_OK);
+  return s;
+}
+
+/* Wait for the next answer, or the end of the scan: false. */
+static bool next(my_scan *s, my_answer *a)
+{
+  for (;;) {
+    my_scan_counts c;
+    my_scan_get_counts(s, &c); /* before the look: nothing comes after it is over */
+    if (my_scan_next(s, a) == MY_OK) return true;
+    if (c.over) return false;
+    struct pollfd ready = {.fd = my_scan_fd(s), .events = POLLIN};
+    poll(&ready, 1, 50);
+  }
+}
+
+static size_t peer_of(const world *w, uint16_t port)
+{
+  for (size_t i = 0; i < PEERS; i++)
+    if (w->ports[i] == port) return i;
+  fail_msg("nobody was asked at port %u", port);
+  return 0;
+}
+
+static const struct {
+  const char *why;
+  bool verified;
+  unsigned asked; /* times */
+} expected[KINDS] = {
+    [ANSWERS] = {"an answer", true, 1},
+    [TWICE] = {"twice the same", true, 1},
+    [SECOND] = {"the second datagram is answered", true, 2},
+    [GARBAGE] = {"garbage", false, 2},
+    [STALE] = {"somebody else's nonce", false, 2},
+    [FROM_ELSE] = {"an answer from another port", false, 2}, /* which of so many ports was asked? */
+    [BOTH] = {"garbage, then an answer", true, 1},
+    [FLOOD] = {"a flood of garbage, then an answer", true, 1},
+    [SILENT] = {"silence", false, 2},
+};
+
+static void test_kinds(void **state)
+{
+  (void)state;
+  static world w;
+  setting s;
+  my_scan_counts c;
+  my_answer a;
+  bool verified[PEERS] = {false};
+  begin(&w);
+  set_up(&s, w.ports, PEERS);
+  my_scan *scan = open_scan(&s.config);
+  while (next(scan, &a)) {
+    assert_int_equal(a.kind, MY_ANSWER_VERIFIED);
+    size_t i = peer_of(&w, a.peer.port);
+    assert_false(verified[i]);
+    verified[i] = true;
+    assert_int_equal(a.attempt, i % KINDS == SECOND ? 1 : 0);
+    assert_true(a.rtt_ns >= 0 && a.rtt_ns < 1000 * MS);
+    assert_int_equal(a.data.len, 12);
+    uint8_t probe[MY_PROBE_MAX];
+    assert_int_equal(my_scan_probe(scan, &a, probe, sizeof probe), 12);
+    assert_memory_equal(probe, a.data.data, 8);
+  }
+  my_scan_get_counts(scan, &c);
+  my_scan_close(scan);
+  end(&w);
+  unsigned sent = 0, wanted = 0;
+  for (size_t i = 0; i < PEERS; i++) {
+    if (verified[i] != expected[i % KINDS].verified || w.asked[i] != expected[i % KINDS].asked)
+      print_message("  %s: %d, asked %u times\n", expected[i % KINDS].why, verified[i], w.asked[i]);
+    assert_int_equal(verified[i], expected[i % KINDS].verified);
+    assert_int_equal(w.asked[i], expected[i % KINDS].asked);
+    sent += w.asked[i];
+    wanted += verified[i];
+  }
+  assert_int_equal(c.sent, sent);
+  assert_int_equal(c.asked, PEERS);
+  assert_int_equal(c.verified, wanted);
+  assert_int_equal(c.duplicates, PEERS / KINDS);
+  assert_int_equal(c.unverified,
+                   PEERS / KINDS * (2 + 2 + 1 + FLOODED)); /* GARBAGE and STALE twice, BOTH once */
+  assert_int_equal(c.strangers, PEERS / KINDS * 2);
+  assert_int_equal(c.settled, PEERS);
+  assert_int_equal(c.error, 0);
+  tear_down(&s);
+}
+
+/* Where few ports are asked, an answer from another one is traced to its own. */
+static void test_from_another_port(void **state)
+{
+  (void)state;
+  static world w;
+  setting s;
+  my_answer a;
+  begin(&w);
+  uint16_t ports[] = {w.ports[FROM_ELSE], w.ports[SILENT]};
+  set_up(&s, ports, 2);
+  s.config.sig = my_sigdb_find(s.db, "wanderer");
+  my_scan *scan = open_scan(&s.config);
+  assert_true(next(scan, &a));
+  assert_int_equal(a.kind, MY_ANSWER_VERIFIED);
+  assert_int_equal(a.peer.port, ports[0]);
+  assert_int_not_equal(a.from.port, ports[0]);
+  assert_false(next(scan, &a));
+  my_scan_close(scan);
+  end(&w);
+  tear_down(&s);
+}
+
+/* Nobody listens: an error comes about each, once, and nobody is asked again. */
+static void test_closed(void **state)
+{
+  (void)state;
+  enum { CLOSED = 40 };
+  uint16_t ports[CLOSED];
+  setting s;
+  my_answer a;
+  my_scan_counts c;
+  unsigned count = 0;
+  int fds[CLOSED];
+  for (size_t i = 0; i < CLOSED; i++)
+    fds[i] = open_socket(&ports[i]);
+  for (size_t i = 0; i < CLOSED; i++)
+    close(fds[i]);
+  set_up(&s, ports, CLOSED);
+  my_scan *scan = open_scan(&s.config);
+  while (next(scan, &a)) {
+    assert_int_equal(a.kind, MY_ANSWER_ICMP);
+    assert_int_equal(a.reason, MY_REASON_PORT_UNREACH);
+    count++;
+  }
+  my_scan_get_counts(scan, &c);
+  my_scan_close(scan);
+  assert_int_equal(count, CLOSED);
+  assert_int_equal(c.errors, CLOSED);
+  assert_int_equal(c.send_errors, 0);
+  tear_down(&s);
+}
+
+/* The parts of a scan together ask everybody, nobody twice; and one that begins in the middle asks
+ * the rest. */
+static void test_shards_and_begin(void **state)
+{
+  (void)state;
+  static world w;
+  setting s;
+  my_answer a;
+  begin(&w);
+  set_up(&s, w.ports, PEERS);
+  s.config.attempts = 1;
+  s.config.shards = 3;
+  for (s.config.shard = 0; s.config.shard < 3; s.config.shard++) {
+    my_scan *scan = open_scan(&s.config);
+    while (next(scan, &a))
+      ;
+    my_scan_close(scan);
+  }
+  for (size_t i = 0; i < PEERS; i++)
+    assert_int_equal(w.asked[i], 1);
+  s.config.shards = 1;
+  s.config.shard = 0;
+  my_order o;
+  assert_int_equal(my_order_init(&o, PEERS, s.config.seed), MY_OK);
+  s.config.begin = 10;
+  my_scan *scan = open_scan(&s.config);
+  while (next(scan, &a))
+    ;
+  my_scan_close(scan);
+  end(&w);
+  for (uint64_t place = 0; place < PEERS; place++) {
+    my_endpoint e;
+    my_ranges_item(s.targets, my_order_item(&o, place), &e);
+    assert_int_equal(w.asked[peer_of(&w, e.port)], place < 10 ? 1 : 2);
+  }
+  tear_down(&s);
+}
+
+/* Stopped, and closed, at any moment: it ends, and no answer that was there is lost. */
+static void test_stop(void **state)
+{
+  (void)state;
+  static world w;
+  setting s;
+  my_answer a;
+  my_scan_counts c;
+  begin(&w);
+  set_up(&s, w.ports, PEERS);
+  for (long wait = 0; wait < 60; wait += 3) {
+    s.config.rate = 2000;
+    my_scan *scan = open_scan(&s.config);
+    nanosleep(&(struct timespec){0, wait * 1000000}, NULL);
+    unsigned got = 0;
+    if (wait % 2) {
+      my_scan_close(scan); /* with answers in the queue */
+      continue;
+    }
+    my_scan_stop(scan);
+    while (next(scan, &a))
+      got++;
+    my_scan_get_counts(scan, &c);
+    assert_int_equal(got, c.verified);
+    assert_true(c.over);
+    my_scan_close(scan);
+  }
+  end(&w);
+  tear_down(&s);
+}
+
+static void test_refused(void **state)
+{
+  (void)state;
+  const uint16_t ports[] = {9};
+  my_scan *scan;
+  my_where where;
+  setting s;
+  set_up(&s, ports, 1);
+  my_scan_config config = s.config;
+  config.shards = 2, config.shard = 2;
+  assert_int_equal(my_scan_open(&scan, &config, &where), MY_ERANGE);
+  assert_string_equal(where.text, "no such shard");
+  config = s.config;
+  config.interface = "nosuchlink0";
+  assert_true(my_scan_open(&scan, &config, &where) < 0);
+  assert_non_null(strstr(where.text, "nosuchlink0"));
+  assert_null(scan);
+  my_scan_close(NULL);
+  tear_down(&s);
+}
+
+/* ---- the queue ---- */
+
+static void test_queue(void **state)
+{
+  (void)state;
+  static uint8_t bytes[2000];
+  scan_queue q = {0};
+  my_answer in = {.kind = MY_ANSWER_VERIFIED, .rtt_ns = -1}, out;
+  uint64_t put = 0, taken = 0;
+  assert_int_equal(scan_queue_init(&q), MY_OK);
+  my_endpoint_parse(&in.peer, "2001:db8::1", 53);
+  my_endpoint_parse(&in.my, "192.0.2.1", 40000);
+  for (int round = 0; round < 6; round++) { /* several times round the ring */
+    for (;; put++) {
+      in.data = (my_span){bytes, put * 7 % sizeof bytes};
+      in.received_ns = (int64_t)put;
+      if (!scan_queue_put(&q, &in)) break;
+    }
+    assert_true(scan_queue_fill(&q) > 0.99);
+    for (uint64_t stop = put - (round % 2 ? 1000 : 0); taken < stop; taken++) {
+      assert_true(scan_queue_take(&q, &out));
+      assert_int_equal(out.received_ns, taken);
+      assert_int_equal(out.data.len, taken * 7 % sizeof bytes);
+      assert_true(my_endpoint_same_address(&out.peer, &in.peer) && out.peer.port == 53);
+      assert_int_equal(out.from.family, 0);
+      assert_int_equal(out.my.port, 40000);
+    }
+  }
+  while (scan_queue_take(&q, &out))
+    taken++;
+  assert_int_equal(taken, put);
+  free(q.bytes);
+}
+
+/* ---- pace ---- */
+
+/* A far side that serves so many a millisecond, has room for so many to wait, and answers one in
+ * 'one_in'; what finds no room is lost. */
+typedef struct far_side {
+  unsigned serves, room, one_in;
+  int64_t delay_ns;
+} far_side;
+
+enum { WAY = 1 << 16 };
+
+typedef struct outcome {
+  uint64_t sent, lost, heard;
+} outcome;
+
+static outcome simulate(const far_side *f, double rate, int64_t duration_ns)
+{
+  static int64_t waiting[WAY];
+  static scan_pace p;
+  outcome o = {0};
+  uint64_t first = 0, last = 0;
+  int64_t served = 0, start = 1000 * MS;
+  scan_pace_init(&p, rate, start);
+  for (int64_t now = start; now < start + duration_ns; now += MS / 100) {
+    int64_t wait;
+    size_t n = scan_pace_allow(&p, now, 32, 0, &wait);
+    if (n) scan_pace_sent(&p, now, n);
+    for (; n > 0; n--, o.sent++) {
+      if (last - first >= f->room)
+        o.lost++;
+      else
+        waiting[last++ % WAY] = now;
+    }
+    for (; served < (now - start) * f->serves / MS; served++) {
+      if (first == last || now - waiting[first % WAY] < f->delay_ns) continue;
+      int64_t sent = waiting[first++ % WAY];
+      if (first % f->one_in) continue;
+      o.heard++;
+      scan_pace_heard(&p, sent, now - sent);
+    }
+  }
+  return o;
+}
+
+static const struct {
+  const char *why;
+  far_side far;
+  double rate;
+  double least, most; /* sent, of what the far side serves, or of the rate */
+  double lost;        /* the share of what was sent, at the most */
+} worlds[] = {
+    {"all answer, a small buffer", {200, 300, 1, 0}, 0, 0.7, 1.05, 0.01},
+    {"all answer, a large buffer", {200, 30000, 1, 0}, 0, 0.8, 1.3, 0},
+    {"all answer, far away", {200, 30000, 1, 50 * MS}, 0, 0.5, 1.3, 0.01},
+    {"one in a hundred answers", {500, 60000, 100, 20 * MS}, 0, 0.3, 2, 0.2},
+    {"a rate below what is borne", {200, 300, 1, 0}, 50000, 0.98, 1.02, 0},
+    {"a low rate", {200, 300, 1, 0}, 100, 0.9, 1.1, 0},
+};
+
+static void test_pace(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < COUNT(worlds); i++) {
+    const int64_t duration = 2000 * MS;
+    outcome o = simulate(&worlds[i].far, worlds[i].rate, duration);
+    double whole = worlds[i].rate > 0 ? worlds[i].rate * 2 : worlds[i].far.serves * 2000.0;
+    double share = (double)o.sent / whole, lost = (double)o.lost / (double)o.sent;
+    print_message("  %s: %.2f of it, %.4f lost\n", worlds[i].why, share, lost);
+    assert_true(share >= worlds[i].least && share <= worlds[i].most);
+    assert_true(lost <= worlds[i].lost);
+  }
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_kinds),  cmocka_unit_test(test_from_another_port),
+      cmocka_unit_test(test_closed), cmocka_unit_test(test_shards_and_begin),
+      cmocka_unit_test(test_stop),   cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_queue),  cmocka_unit_test(test_pace),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
