@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -98,8 +99,19 @@ static int l_dir_gc(lua_State *L)
   return 0;
 }
 
-static const luaL_Reg FUNCTIONS[] = {
-    {"isatty", l_isatty}, {"columns", l_columns}, {"list", l_list}, {NULL, NULL}};
+/* step_back(): from here on this thread gives way to the others of the program. */
+static int l_step_back(lua_State *L)
+{
+  (void)L;
+  setpriority(PRIO_PROCESS, 0, 10); /* on Linux of the thread that calls (setpriority(2)) */
+  return 0;
+}
+
+static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty},
+                                     {"columns", l_columns},
+                                     {"list", l_list},
+                                     {"step_back", l_step_back},
+                                     {NULL, NULL}};
 
 int luaopen_mynah_host(lua_State *L)
 {

@@ -5,7 +5,7 @@ local fail = require "host.fail"
 local host = require "mynah_host"
 local out = require "host.out"
 
-local COMMANDS = { "identify", "replay", "learn", "demo", "sig", "nmap", "run" }
+local COMMANDS = { "identify", "scan", "replay", "learn", "demo", "sig", "nmap", "run" }
 
 local EPILOG = [[
 Examples:
@@ -69,6 +69,8 @@ local function translate(words)
     raw = raw or word == "--"
     if raw then
       list[#list + 1] = word
+    elseif word == "-iL" then
+      list[#list + 1] = "--input"
     elseif words[i - 1] == "-p" and word:match("^%-%d*$") then
       list[#list] = "-p" .. word
     else

@@ -121,4 +121,20 @@ function report.table(list, verbose)
   return view
 end
 
+--- Results one after the other, as they come.
+-- @param opts table: `json`; `verbose`: what is not open is shown, too, and the evidence
+-- @return an object with add(result)
+function report.stream(opts)
+  if opts.json then return { add = function(r) out.line(report.json(r)) end } end
+  local view, verbose = {}, opts.verbose or 0
+  function view.add(r)
+    if r.state ~= "open" and verbose == 0 then return end
+    local service, style = service_of(r)
+    out.line((("%s  %s  %s  %s"):format(pad(name_of(r), 21), out.style(STATE_STYLE[r.state] or "yellow", pad(r.state, 8)),
+      out.style(style, pad(service, SERVICE_WIDTH)), fit(detail_of(r), 45)):gsub("%s+$", "")))
+    for _, line in ipairs(verbose > 0 and r.evidence or {}) do out.line("    " .. out.style("dim", text.shown(line, 500))) end
+  end
+  return view
+end
+
 return report

@@ -27,7 +27,7 @@ function asking.new(t, target, sigs, opts)
     inbox = t:inbox(), open = {}, scheduled = {}, evidence = {}, waiting = {}, unreached = 0,
     sent = 0, received = 0, datagrams_sent = 0, datagrams_received = 0, rest_until = 0, began = t:now(),
   }, A)
-  self.plan = plan.new(sigs:probes("udp", target.port), { most = opts.max_probes, attempts = opts.attempts,
+  self.plan = plan.new(sigs:probes("udp", target.port, opts.only), { most = opts.max_probes, attempts = opts.attempts,
     timeout = opts.timeout })
   self.my = core.local_address and core.local_address(target.host) or nil
   return self

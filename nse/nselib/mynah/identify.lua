@@ -47,7 +47,7 @@ end
 --- Ask one port. Runs inside a task of the transport.
 -- @param t transport
 -- @param target table: `ip` numeric address, `port`, `transport` "tcp" or "udp", `name` as the user gave the host (default: ip),
--- `open` true where somebody found it so
+-- `open` true where somebody found it so, `only` the signature (UDP) that is asked, instead of all
 -- @param opts table: `signatures` (a database of mynah_core, or a set of mynah.signatures), `timeout` and `patience` in seconds
 -- (3 and 30), `attempts` at each probe of a UDP port before silence is believed (3), `max_probes` datagrams to a UDP port at the
 -- most (200), `tls` (a function that begins a session as mynah_host.tls does), `pace` of mynah.pace that all UDP ports
@@ -64,7 +64,7 @@ function identify.port(t, target, opts)
   local found = check.identify(t, { host = target.ip, port = target.port, name = target.name }, sigs, {
     timeout = opts.timeout, attempts = opts.attempts, patience = opts.patience, public_ip = opts.public_ip,
     max_connections = opts.max_connections, max_probes = opts.max_probes, pace = opts.pace, tls = opts.tls,
-    open = target.open,
+    open = target.open, only = target.only,
     random = opts.random or core.random, unix = core.unix,
   })
   return as_result(target, found, found.began or began, t:now())

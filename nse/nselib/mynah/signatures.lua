@@ -59,18 +59,21 @@ end
 -- @param transport "udp" or "tcp"
 -- @param port number
 -- What names the port comes first, then ranges, then the rest; likelier services first among equals.
+-- @param only nil, or the name of the one signature whose probe is wanted
 -- @return array of { name (of the first), names (array), rank (0 to 2), kind ("text" or "binary"), head (its first two bytes, as
 -- once drawn), constant (the bytes, where nothing in them is drawn), tells_port (boolean: our own port stands in it) }
-function S:probes(transport, port)
+function S:probes(transport, port, only)
   local list = {}
-  for i, group in ipairs(self.groups[transport]) do
-    local rank = 0
-    for _, name in ipairs(group.names) do rank = math.max(rank, self.db:rank(name, port)) end
-    list[i] = {
+  for _, group in ipairs(self.groups[transport]) do
+    local rank, wanted = 0, only == nil
+    for _, name in ipairs(group.names) do
+      rank, wanted = math.max(rank, self.db:rank(name, port)), wanted or name == only
+    end
+    list[#list + 1] = wanted and {
       name = group.name, names = group.names, kind = group.kind, constant = group.constant, head = group.head, rank = rank,
       order = group.order,
       likelihood = group.likelihood, tells_port = group.tells_port,
-    }
+    } or nil
   end
   table.sort(list, function(a, b)
     if a.rank ~= b.rank then return a.rank > b.rank end

@@ -4,6 +4,10 @@
 
 local text = {}
 
+local HEX = {} -- of each byte
+for byte = 0, 255 do HEX[string.char(byte)] = ("%02x"):format(byte) end
+local latest, latest_text -- the second that was shown last
+
 local NAMED = { [9] = "\\t", [10] = "\\n", [13] = "\\r", [92] = "\\\\" }
 
 -- Code points that are valid, yet move the cursor, hide, or turn the direction of writing.
@@ -96,7 +100,7 @@ end
 -- @param s bytes
 -- @return text of 2 * #s digits
 function text.to_hex(s)
-  return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+  return (s:gsub(".", HEX))
 end
 
 --- Hex digits (spaces and colons between bytes are allowed) as bytes.
@@ -144,7 +148,11 @@ end
 -- @return text such as "2024-02-03T04:05:06.789Z"
 function text.timestamp(unix)
   local ms = math.floor(unix * 1000 + 0.5)
-  return os.date("!%Y-%m-%dT%H:%M:%S", ms // 1000) .. (".%03dZ"):format(ms % 1000)
+  if ms // 1000 ~= latest then -- many come within one second
+    latest = ms // 1000
+    latest_text = os.date("!%Y-%m-%dT%H:%M:%S", latest)
+  end
+  return latest_text .. (".%03dZ"):format(ms % 1000)
 end
 
 return text

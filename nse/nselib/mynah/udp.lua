@@ -209,7 +209,7 @@ end
 -- @param sigs set of mynah.signatures
 -- @param opts table: `timeout` seconds after the first round for which silence is listened to (3), `attempts` at each probe
 -- before silence is believed (3), `max_probes` datagrams at the most (200), `public_ip`, `random` (function of n), `unix`
--- (function), `pace` of mynah.pace, shared by all ports
+-- (function), `pace` of mynah.pace, shared by all ports, `only` the name of the signature that is asked, instead of all
 -- @return table with state, reason, rtt (seconds), sent, received (bytes), datagrams_sent, datagrams_received, datagrams_most,
 -- began (time), evidence, reply, reply_port, and where known service, guess, confidence, product, version, extra, cpe, probe,
 -- fresh_bits, identity_bits

@@ -1,0 +1,157 @@
+--- mynah scan: one datagram to each of very many targets; what answers is verified, then named.
+
+local core = require "mynah_core"
+local fail = require "host.fail"
+local options = require "host.options"
+local out = require "host.out"
+local ranges = require "host.ranges"
+local report = require "host.report"
+local scanning = require "host.scanning"
+local signatures = require "host.signatures"
+
+local command = { name = "scan", summary = "Ask very many UDP targets, and name what answers" }
+
+command.description = [[
+Sends one datagram to each target, in random order and without keeping anything of it: a reply is known by what it owes to the
+datagram that went to its sender. What answers so is asked on until it is named; the silent are asked --retries times more.
+
+Before it sends, it says what; reserved address ranges are left out, but for networks of one's own that are named.]]
+
+command.epilog = [[
+Targets: 192.0.2.7  10.0.0.0/8  10.0-3.1,7.*  10.0.0.1-10.0.3.9  name  192.0.2.7:53  [2001:db8::7]:53  2001:db8::/120
+
+Examples:
+  mynah scan --probe dns -p 53 10.0.0.0/16             who answers DNS in this network
+  mynah scan --probe skype -p 10000-50000 192.0.2.7    a node hidden among 40,000 ports
+  mynah scan --probe ntp -p 123 -iL targets.txt --json one JSON object a line for each answer
+  mynah scan --probe dns -p 53 10.0.0.0/8 --dry-run    say what would be sent, and send nothing
+
+Exit status: 0 the scan was done; 2 usage or input error; 3 could not run, or not to the end.]]
+
+local WIDE = 65536 -- addresses of others that nobody scans by mistake
+
+local function rate(word)
+  if word == "max" then return 0 end
+  return options.rate("--rate")(word)
+end
+
+local function shard(word)
+  local i, n = word:match("^(%d+)/(%d+)$")
+  i, n = tonumber(i), tonumber(n)
+  if i and i >= 1 and i <= n and n <= 1000000 then return { i - 1, n } end
+  return nil, ('--shard "%s": expected I/N with I from 1 to N'):format(word)
+end
+
+function command.define(parser)
+  parser:argument("target", "What to ask; see below"):args("*")
+  parser:option("-p --ports", "UDP ports as in Nmap: 53,1000-2000"):argname("PORTS")
+  parser:option("--probe", "The service or signature whose datagram is sent"):argname("NAME")
+  parser:option("-i --input", "Targets from a file, - for standard input; -iL as in Nmap (repeatable)")
+    :argname("FILE"):count("*")
+  parser:option("--exclude", "Leave these out (repeatable)"):argname("TARGET"):count("*")
+  parser:option("--exclude-file", "Leave out what this file names (repeatable)"):argname("FILE"):count("*")
+  parser:flag("--no-blocklist", "Ask reserved address ranges, too")
+  parser:option("--rate", "At most so many datagrams a second, or max: as fast as both sides bear (default: 1000)")
+    :argname("N"):convert(rate)
+  parser:option("--retries", "Ask the silent so many times more (default: 1)")
+    :argname("N"):convert(options.integer("--retries", 0, 7))
+  parser:option("--timeout", "Wait so long at the most for the last answers (default: 3)")
+    :argname("SECONDS"):convert(options.seconds("--timeout"))
+  parser:flag("--raw", "Whole frames past the system's own stack: faster, needs root or CAP_NET_RAW")
+  parser:option("-e --interface", "Send through this interface"):argname("NAME")
+  parser:option("-S --source", "Send from this address of ours"):argname("ADDRESS")
+  parser:option("-g --source-port", "The first of the ports to send from")
+    :argname("PORT"):convert(options.integer("--source-port", 1, 65535))
+  parser:option("--seed", "The order of the targets: the same number gives the same one")
+    :argname("N"):convert(options.integer("--seed", 0, 999999999999999))
+  parser:option("--shard", "Ask the I-th of N parts, which together are the whole; all with the same --seed")
+    :argname("I/N"):convert(shard)
+  parser:option("--public-ip", "Our address as the Internet sees it, where we are behind NAT")
+    :argname("IPV4"):convert(options.ipv4("--public-ip"))
+  parser:option("--sig", "Signatures from this file or folder instead of the installed ones (repeatable)")
+    :argname("PATH"):count("*")
+  options.add_family(parser)
+  parser:flag("--verify-only", "Only verify answers; do not ask on until they are named")
+  parser:flag("--list", "Print the targets, and send nothing")
+  parser:flag("--dry-run", "Say what would be sent, and send nothing")
+  parser:flag("--yes", ("Ask more than %d addresses without anything excluded"):format(WIDE))
+  parser:flag("--json", "One JSON object a line on standard output")
+  parser:flag("-v --verbose", "Show errors that came back, and the evidence"):count("*")
+end
+
+-- The targets of all arguments and files.
+local function read_targets(args)
+  local maker = ranges.new { ports = args.ports, resolve = options.resolver(options.family(args)) }
+  local function must(ok, message)
+    if not ok then fail.input("%s", message) end
+  end
+  for _, word in ipairs(args.target) do must(maker:add(word)) end
+  for _, path in ipairs(args.input) do must(maker:file(path, "add")) end
+  for _, word in ipairs(args.exclude) do must(maker:exclude(word)) end
+  for _, path in ipairs(args.exclude_file) do must(maker:file(path, "exclude")) end
+  if #maker.words == 0 then fail.input("no target; try `mynah scan --help`") end
+  local set, message = maker:seal(not args.no_blocklist)
+  must(set, message)
+  if set.items == 0 then fail.input("nothing is left to ask: %d addresses are excluded", set.excluded) end
+  return set
+end
+
+-- The signature that --probe names: itself, or the first of a service that sends over UDP.
+local function read_probe(db, name)
+  local of_service
+  for _, each in ipairs(db:names()) do
+    local info = db:info(each)
+    local sends = info.transport == "udp" and info.probe_len > 0
+    if each == name then
+      if sends then return each end
+      fail.input('--probe "%s": it sends no datagram', name)
+    end
+    if info.service == name and sends then of_service = of_service or each end
+  end
+  if not of_service then fail.input('--probe "%s": no signature or service of this name; `mynah sig list` has them', name) end
+  return of_service
+end
+
+local function refuse_wide(args, set)
+  local others = 0
+  for _, piece in ipairs(set.whole:pieces()) do
+    if core.is_global(piece.first) or core.family(piece.first) == 6 then others = set.addresses end
+  end
+  if others <= WIDE or set.has_excludes or args.yes then return end
+  fail.input("%d addresses, and nothing is excluded: name an --exclude-file, or say --yes", set.addresses)
+end
+
+local function print_list(set)
+  for n = 0, set.items - 1 do
+    local ip, port = set.whole:item(n)
+    out.line((ip:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(ip, port))
+  end
+  return 0
+end
+
+function command.run(args)
+  local db = signatures.load(args.sig)
+  local set = read_targets(args)
+  if args.list then return print_list(set) end
+  if not args.probe then fail.input("--probe: which service's datagram shall be sent? for example --probe dns") end
+  refuse_wide(args, set)
+  local shards = args.shard or { 0, 1 }
+  local config = {
+    db = db, set = set, name = read_probe(db, args.probe), seed = args.seed, shard = shards[1], shards = shards[2],
+    rate = args.rate or 1000, attempts = 1 + (args.retries or 1), timeout = args.timeout, raw = args.raw,
+    interface = args.interface, source = args.source, source_port = args.source_port, public_ip = args.public_ip,
+    naming = not args.verify_only,
+  }
+  if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
+  out.note(scanning.plan(config))
+  if args.dry_run then return 0 end
+  local view = report.stream { json = args.json, verbose = args.verbose }
+  local counts, problem = scanning.run(config, view.add, out.progress)
+  out.clear()
+  if counts then out.note(scanning.summary(counts)) end
+  if problem then error(problem, 0) end
+  if counts.error then fail.run("not to the end: %s", counts.error) end
+  return 0
+end
+
+return command

@@ -1,0 +1,198 @@
+--- What a scan asks, as users write it: names, CIDR, octet ranges, from-to, files of them, with ports, less what is excluded.
+-- @module host.ranges
+
+local core = require "mynah_core"
+local reserved = require "host.reserved"
+local targets = require "host.targets"
+
+local ranges = {}
+
+local EXPECTED = "expected an address, ADDRESS/BITS, 10.0-3.1,7.*, FIRST-LAST, or a name"
+
+-- "5", "0-3", "-3", "250-", "*", "1,7-9" as ranges of 0 to 255; nil where it is none.
+local function octet(word)
+  local list = {}
+  for item in (word .. ","):gmatch("([^,]*),") do
+    local from, to = item:match("^(%d*)%-(%d*)$")
+    if item == "*" then from, to = "0", "255" end
+    if not from then from, to = item:match("^(%d+)$"), item end
+    if not from then return nil end
+    local first, last = from == "" and 0 or tonumber(from), to == "" and 255 or tonumber(to)
+    if first > last or last > 255 then return nil end
+    list[#list + 1] = { first, last }
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
+end
+
+local function dotted(n) return ("%d.%d.%d.%d"):format(n >> 24, n >> 16 & 255, n >> 8 & 255, n & 255) end
+
+-- Octet ranges as ranges of addresses: as soon as all further octets may be anything, one is enough.
+local function octets(word)
+  local parts = {}
+  for part in (word .. "."):gmatch("([^.]*)%.") do
+    parts[#parts + 1] = octet(part) or false
+    if not parts[#parts] then return nil end
+  end
+  if #parts ~= 4 then return nil end
+  local list, whole = {}, { [5] = true }
+  for i = 4, 1, -1 do
+    whole[i] = whole[i + 1] and #parts[i] == 1 and parts[i][1][1] == 0 and parts[i][1][2] == 255
+  end
+  local function add(i, base)
+    local width = 8 * (4 - i)
+    for _, r in ipairs(parts[i]) do
+      if whole[i + 1] then
+        list[#list + 1] = { dotted(base | r[1] << width), dotted(base | r[2] << width | (1 << width) - 1) }
+      else
+        for n = r[1], r[2] do add(i + 1, base | n << width) end
+      end
+    end
+  end
+  add(1, 0)
+  return list
+end
+
+-- Ranges { first, last or bits } of a word without a port; or nil and a message.
+local function addresses(word, resolve)
+  local base, bits = word:match("^(.-)/(%d+)$")
+  local first, last = word:match("^([%x.:]+)%-([%x.:]+)$")
+  if core.family(word) then return { { word } } end
+  if first and core.family(first) and core.family(first) == core.family(last) then return { { first, last } } end
+  if not base and word:find("^[%d.,*-]+$") then
+    local list = octets(word)
+    if list then return list end
+    return nil, ('"%s": %s'):format(word, EXPECTED)
+  end
+  local name = base or word
+  if name == "" or name:find("[%s/%c*,]") then return nil, ('"%s": %s'):format(word, EXPECTED) end
+  local ips, message = { name }, nil
+  if not core.family(name) then ips, message = resolve(name) end
+  if not ips then return nil, message end
+  local most = core.family(ips[1]) == 4 and 32 or 128
+  if bits and tonumber(bits) > most then return nil, ('"%s": a prefix of 0 to %d bits expected'):format(word, most) end
+  return { { ips[1], bits and math.tointeger(bits) } }
+end
+
+-- The word's own port, if it ends in one: "192.0.2.1:53", "[::1]:53", "10.0.0.0/24:53".
+local function split(word)
+  local inside, rest = word:match("^%[([^%]]*)%](.*)$")
+  if inside then
+    local bits, port = rest:match("^(/?%d*):(%d+)$")
+    return inside .. (bits or rest), port
+  end
+  if select(2, word:gsub(":", "")) == 1 then
+    local host, port = word:match("^(.*):(%d+)$")
+    if host then return host, port end
+  end
+  return word
+end
+
+local Maker = {}
+Maker.__index = Maker
+
+-- The set of the ports of a text of -p, made once.
+function Maker:ports(text)
+  local known = self.sets[text]
+  if known then return known end
+  local list, message = targets.ports(text, { udp = true })
+  if not list then return nil, message end
+  local numbers = {}
+  for i, p in ipairs(list) do numbers[i] = p.port end
+  self.sets[text] = self.whole:ports(numbers)
+  return self.sets[text]
+end
+
+--- Add a target.
+-- @param word text
+-- @return true; or nil and a message
+function Maker:add(word)
+  local host, port = split(word)
+  local text = port or self.spec
+  if not text then return nil, ('"%s": no port; write HOST:PORT or add -p PORTS'):format(word) end
+  local set, wrong = self:ports(text)
+  if not set then return nil, wrong end
+  local list, message = addresses(host, self.resolve)
+  if not list then return nil, message end
+  for _, r in ipairs(list) do
+    local ok, problem = self.whole:add(r[1], r[2], set)
+    if not ok then return nil, ('"%s": %s'):format(word, problem) end
+    self.words[#self.words + 1] = r
+  end
+  return true
+end
+
+--- Leave something out, whatever is added.
+-- @return true; or nil and a message
+function Maker:exclude(word)
+  local list, message = addresses(word, self.resolve)
+  if not list then return nil, message end
+  for _, r in ipairs(list) do
+    local ok, why = self.whole:exclude(r[1], r[2])
+    if not ok then return nil, ('"%s": %s'):format(word, why) end
+  end
+  self.excludes = true
+  return true
+end
+
+--- Take words from a file, one or more a line; what follows # is for people.
+-- @param path "-": standard input
+-- @param method "add" or "exclude"
+-- @return true; or nil and a message with file and line
+function Maker:file(path, method)
+  local file, problem = io.stdin, nil
+  if path ~= "-" then file, problem = io.open(path, "r") end
+  if not file then return nil, problem end
+  local number = 0
+  for line in file:lines() do
+    number = number + 1
+    for word in line:gsub("#.*", ""):gmatch("%S+") do
+      local ok, why = self[method](self, word)
+      if not ok then
+        if path ~= "-" then file:close() end
+        return nil, ("%s:%d: %s"):format(path == "-" and "standard input" or path, number, why)
+      end
+    end
+  end
+  if path ~= "-" then file:close() end
+  return true
+end
+
+local function within(r, range)
+  local last = r[2] or r[1]
+  if math.type(last) then return last >= range[2] and core.in_prefix(r[1], range[1], range[2]) end
+  return core.in_prefix(r[1], range[1], range[2]) and core.in_prefix(last, range[1], range[2])
+end
+
+-- Those who name a network of their own mean it.
+function Maker:exclude_reserved()
+  for _, range in ipairs(reserved) do
+    local meant = false
+    for _, r in ipairs(range.own and self.words or {}) do
+      meant = within(r, range)
+      if meant then break end
+    end
+    if not meant then self.whole:exclude(range[1], range[2]) end
+  end
+end
+
+--- Finish.
+-- @param blocklist false: reserved ranges are asked, too
+-- @return table: `whole` (sealed ranges of mynah_core), `items`, `addresses`, `excluded` (addresses); or nil and a message
+function Maker:seal(blocklist)
+  if blocklist then self:exclude_reserved() end
+  local items, count, excluded = self.whole:seal()
+  if not items then return nil, "the targets: " .. count end
+  return { whole = self.whole, items = items, addresses = count, excluded = excluded, has_excludes = self.excludes }
+end
+
+--- Begin.
+-- @param options table: `ports` text of -p or nil, `resolve` as for host.targets
+-- @return an object with add, exclude, file and seal
+function ranges.new(options)
+  return setmetatable({
+    whole = assert(core.ranges()), sets = {}, words = {}, spec = options.ports, resolve = options.resolve,
+  }, Maker)
+end
+
+return ranges

@@ -1,0 +1,236 @@
+--- A scan in two stages: stateless verification in C, then what is verified is asked on until it is named.
+-- @module host.scanning
+
+local core = require "mynah_core"
+local fail = require "host.fail"
+local host = require "mynah_host"
+local identify = require "mynah.identify"
+local pace = require "mynah.pace"
+local session = require "host.session"
+local signatures = require "mynah.signatures"
+local text = require "mynah.text"
+local transport = require "mynah.transport"
+
+local scanning = {}
+
+local WORKERS = 500      -- targets that are asked on at once
+local WAITING = 10000    -- that wait for it at the most: then no further answer is fetched
+local LOOK = 0.02        -- seconds between two looks at the answers
+local FURTHER = 20       -- datagrams to a target that is asked on, at the most
+local FASTEST = 20000    -- datagrams a second of the second stage
+
+-- Large numbers, readable.
+local function told(n, one, many)
+  local digits = tostring(n):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
+  return ("%s %s"):format(digits, n == 1 and one or many)
+end
+
+local function span(seconds)
+  if seconds < 120 then return ("%.0f s"):format(math.max(1, seconds)) end
+  if seconds < 7200 then return ("%.0f min"):format(seconds / 60) end
+  return ("%.1f h"):format(seconds / 3600)
+end
+
+local function share_of(config)
+  local whole = config.set.items
+  return whole // config.shards + (config.shard < whole % config.shards and 1 or 0)
+end
+
+--- What a scan will send, as one line.
+-- @param config as for run
+function scanning.plan(config)
+  local info, count = config.db:info(config.name), share_of(config)
+  local parts = {
+    told(count, "target", "targets") .. " (" .. told(config.set.addresses, "address", "addresses") .. ")",
+    ("%s datagram of %d bytes to each"):format(info.service, info.probe_len),
+  }
+  if config.attempts > 1 then parts[#parts + 1] = ("the silent get %d more"):format(config.attempts - 1) end
+  if config.rate > 0 then
+    parts[#parts + 1] = ("at most %g a second: %s for all"):format(config.rate, span(count / config.rate))
+  else
+    parts[#parts + 1] = "as fast as both sides bear"
+  end
+  if config.set.excluded > 0 then parts[#parts + 1] = told(config.set.excluded, "address", "addresses") .. " excluded" end
+  if config.shards > 1 then parts[#parts + 1] = ("part %d of %d"):format(config.shard + 1, config.shards) end
+  return table.concat(parts, "; ")
+end
+
+--- What came of it, as one line.
+-- @param c counts as run gives them
+function scanning.summary(c)
+  local parts = {
+    told(c.sent, "sent", "sent"), told(c.verified + c.errors, "answered", "answered"), told(c.verified, "verified", "verified"),
+    told(c.named, "named", "named"), told(c.duplicates, "duplicate", "duplicates"), told(c.dropped, "dropped", "dropped"),
+    told(math.max(0, c.asked - c.verified - c.errors), "unanswered", "unanswered"),
+  }
+  for _, extra in ipairs {
+    { c.unverified, "did not verify" }, { c.strangers, "from strangers" }, { c.send_errors, "could not be sent" },
+  } do
+    if extra[1] > 0 then parts[#parts + 1] = told(extra[1], extra[2], extra[2]) end
+  end
+  local speed = c.elapsed > 0 and c.verified / c.elapsed or 0
+  return ("%s; %.2f s, %.0f verified a second"):format(table.concat(parts, ", "), c.elapsed, speed)
+end
+
+local function milliseconds(seconds) return seconds and math.floor(seconds * 1e6 + 0.5) / 1000 or nil end
+
+-- A result in the shape of mynah.identify, of what stage 1 knows.
+local function result_of(answer, found)
+  found = found or {}
+  local closed = answer.kind == "icmp"
+  local state = closed and (answer.reason == "port-unreach" and "closed" or "filtered") or "open"
+  return {
+    ip = answer.ip, port = answer.port, transport = "udp", state = state, reason = answer.reason, service = found.service,
+    product = found.product, version = found.version, extra = found.extra, cpe = found.cpe, tls = false,
+    confidence = found.confidence or 0, guess = found.guess, fresh_bits = found.fresh_bits,
+    identity_bits = found.identity_bits, probe = found.probe, rtt_ms = milliseconds(answer.rtt), elapsed_ms = nil,
+    sent = found.sent, received = #answer.data, reply_port = answer.from_port,
+    reply_hex = not closed and text.to_hex(answer.data) or nil, evidence = found.evidence or {},
+    timestamp = text.timestamp(answer.time),
+  }
+end
+
+local Stage = {}
+Stage.__index = Stage
+
+local function pair_of(answer, public_ip)
+  return {
+    request = answer.request, reply = answer.data, my = answer.my, my_port = answer.my_port, peer = answer.ip,
+    peer_port = answer.port, from = answer.from, from_port = answer.from_port, time = answer.time, rtt = answer.rtt,
+    public_ip = public_ip,
+  }
+end
+
+local function round(n) return n and math.floor(n * 10 + 0.5) / 10 end
+
+-- What one pair shows already.
+function Stage:judge(answer)
+  local verdict = self.config.db:judge(self.config.name, { pair_of(answer, self.config.public_ip) })
+  local info = self.info
+  if not verdict or verdict.state == "no" then return nil end
+  local certain = verdict.state == "certain"
+  local found = {
+    confidence = math.floor(verdict.confidence * 1000 + 0.5) / 1000, fresh_bits = round(verdict.fresh_bits),
+    identity_bits = round(verdict.identity_bits), probe = self.config.name, sent = #answer.request,
+    product = certain and verdict.product or nil, version = certain and verdict.version or nil,
+    extra = certain and verdict.extra or nil, evidence = signatures.evidence(verdict),
+  }
+  found[certain and "service" or "guess"] = info.service
+  return found, verdict.state == "more" or verdict.want == "step"
+end
+
+function Stage:give(result)
+  if result.service then self.named = self.named + 1 end
+  self.on_result(result)
+end
+
+-- An answer of stage 1.
+function Stage:take(answer)
+  if answer.kind == "other" then return end
+  if answer.kind == "icmp" then return self:give(result_of(answer)) end
+  if not self.config.naming then return self:give(result_of(answer, self.verified)) end
+  local found, more = self:judge(answer)
+  if not more then return self:give(result_of(answer, found)) end
+  self.last = self.last + 1
+  self.waiting[self.last] = { answer = answer, found = found }
+end
+
+-- Ask one target on. What stage 1 found stands where that brings nothing.
+function Stage:ask_on(t, item)
+  local answer = item.answer
+  local target = { ip = answer.ip, port = answer.port, transport = "udp", name = answer.ip, only = self.config.name }
+  local asked = identify.port(t, target, self.settings)
+  local result = result_of(answer, (asked.service or asked.guess) and asked or item.found)
+  self:give(result)
+end
+
+function Stage:pending() return self.last - self.first + 1 end
+
+-- As many at once as there may be.
+function Stage:start(t)
+  local function work()
+    while self:pending() > 0 do
+      local item = self.waiting[self.first]
+      self.waiting[self.first] = nil
+      self.first = self.first + 1
+      self:ask_on(t, item)
+    end
+  end
+  while self.working < WORKERS and self.working < self:pending() do
+    self.working = self.working + 1
+    t.loop:spawn(function()
+      local ok, problem = pcall(work)
+      if not ok then self.problem = self.problem or problem end
+      self.working = self.working - 1
+    end)
+  end
+end
+
+-- Fetch answers until there are no more to come.
+function Stage:feed(t, scan)
+  repeat
+    local over = scan:counts().over -- before the last look: nothing comes after it
+    local answer = self:pending() < WAITING and scan:next()
+    while answer do
+      self:take(answer)
+      answer = self:pending() < WAITING and scan:next()
+    end
+    self:start(t)
+    if self.problem then error(self.problem, 0) end
+    self.progress(scan:counts(), self:pending() + self.working)
+    over = over and self:pending() == 0 and self.working == 0
+    if not over then t:sleep(LOOK) end
+  until over
+end
+
+local function shown(c, total, pending)
+  local rate = c.elapsed > 0 and c.sent / c.elapsed or 0
+  local line = ("%d of %d asked, %.0f a second, %d verified"):format(c.asked, total, rate, c.verified)
+  if c.pass > 0 then line = line .. (", the silent again (%d)"):format(c.pass) end
+  return pending > 0 and line .. (", %d are asked on"):format(pending) or line
+end
+
+local function open(config)
+  local scan, message = core.scan {
+    signatures = config.db, name = config.name, targets = config.set.whole, key = config.key or core.random(16),
+    seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
+    rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,
+    interface = config.interface, source = config.source, source_port = config.source_port,
+    public_ip = config.public_ip, drop_privileges = true,
+  }
+  if not scan then fail.run("cannot scan: %s", message) end
+  return scan
+end
+
+--- Scan.
+-- @param config table: `db`, `set` (of host.ranges), `name` of the signature, `rate` (0: as fast as both sides bear),
+-- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
+-- `naming` false: only verify
+-- @param on_result function, called with each result as identify has them
+-- @param on_progress function of a line of text
+-- @return counts as mynah_core has them, and `named`; and what ended it before its time, or nil
+-- @raise exit status 3 where it could not begin
+function scanning.run(config, on_result, on_progress)
+  local scan = open(config)
+  host.step_back() -- sending and listening must not wait for what becomes of the answers
+  local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
+  local total, settings = share_of(config), {
+    signatures = signatures.new(config.db), max_probes = FURTHER, timeout = 1, public_ip = config.public_ip,
+    pace = pace.new { rate = rate, descriptors = core.descriptors() },
+  }
+  local self = setmetatable({
+    config = config, info = config.db:info(config.name), settings = settings, on_result = on_result,
+    verified = { probe = config.name }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
+    progress = function(c, pending) on_progress(shown(c, total, pending)) end,
+  }, Stage)
+  local ok, problem = pcall(session.run, { rate = rate }, function(l)
+    local t = transport.new { loop = l }
+    return l:run(function() self:feed(t, scan) end)
+  end)
+  local counts = scan:counts()
+  counts.named = self.named
+  scan:close()
+  return counts, not ok and problem or nil
+end
+
+return scanning

@@ -1,0 +1,328 @@
+-- mynah scan from outside: what it would send, what it finds through sockets and whole frames alike, how it ends.
+local here = debug.getinfo(1, "S").source:match("^@(.*)/") or "."
+local support = dofile(here .. "/support.lua")
+local cjson = require "cjson"
+local uv = require "luv"
+local run = support.run
+
+local IS_ROOT = uv.getuid() == 0
+
+-- An answer to a DNS question: nothing but its flags is turned.
+local function turned(bytes)
+  return bytes:sub(1, 2) .. string.char(bytes:byte(3) | 0x80, bytes:byte(4) | 0x80) .. bytes:sub(5)
+end
+
+-- Servers at 127.7.0.N, all at one port. behave(n, bytes) gives an array of replies.
+local function serve(count, behave)
+  local sockets, port, asked = {}, nil, {}
+  for n = 1, count do
+    local socket = uv.new_udp()
+    assert(socket:bind("127.7.0." .. n, port or 0))
+    port = port or socket:getsockname().port
+    socket:recv_start(function(_, bytes, from)
+      if not bytes or not from then return end
+      asked[n] = (asked[n] or 0) + 1
+      for _, reply in ipairs(behave(n, bytes, asked[n])) do socket:send(reply, from.ip, from.port, function() end) end
+    end)
+    sockets[n] = socket
+  end
+  return port, asked, function()
+    for _, socket in ipairs(sockets) do socket:close() end
+    uv.run "nowait"
+  end
+end
+
+local function rows_of(p)
+  local rows = {}
+  for i, line in ipairs(p.lines) do rows[i] = cjson.decode(line) end
+  table.sort(rows, function(a, b) return a.ip .. a.port < b.ip .. b.port end)
+  return rows
+end
+
+-- "5 sent" and so on, of the last line.
+local function summary(p)
+  local counts = {}
+  local line = p.err:match "([^\n]+ sent, [^\n]+)" or ""
+  for count, what in line:gmatch "([%d,]+) ([%a ]+)[,;]" do counts[what] = tonumber((count:gsub(",", ""))) end
+  return counts
+end
+
+describe("scan, before it sends,", function()
+  -- Words, exit status, what stands on standard error or (status 0, --list) on standard output.
+  local ROWS = {
+    { "--list -p 1-2 10.0.0-1.5", 0, "10.0.0.5:1\n10.0.0.5:2\n10.0.1.5:1\n10.0.1.5:2\n" },
+    { "--list -p 7 10.0.0.0/30 --exclude 10.0.0.1-10.0.0.2", 0, "10.0.0.0:7\n10.0.0.3:7\n" },
+    { "--list 10.0.0.1:5 10.0.0.1:3 [fd00::1]:9", 0, "10.0.0.1:3\n10.0.0.1:5\n[fd00::1]:9\n" },
+    { "--list -p 9 fd00::/127", 0, "[fd00::]:9\n[fd00::1]:9\n" },
+    { "--list -p 9 10.1.*.255 --exclude 10.1.0-254.0-255", 0, "10.1.255.255:9\n" },
+    { "--list -p 9 9.255.255.255-10.0.0.0", 0, "9.255.255.255:9\n" }, -- 10/8 was not meant
+    { "--list -p 9 9.255.255.255-10.0.0.0 --no-blocklist", 0, "9.255.255.255:9\n10.0.0.0:9\n" },
+    { "--dry-run --probe dns -p 53 127.0.0.0/16", 0,
+      "65,536 targets (65,536 addresses); domain datagram of 32 bytes to each" },
+    { "--dry-run --probe domain -p 53,5353 127.0.0.0/16 --shard 2/3 --rate 50 --retries 0", 0, "43,691 targets "
+      .. "(65,536 addresses); domain datagram of 32 bytes to each; at most 50 a second: 15 min for all; part 2 of 3" },
+    { "--dry-run --probe dns -p 53 8.0.0.0/8 --exclude 8.8.8.8", 0, "1 address excluded" },
+    { "--dry-run --probe dns -p 53 8.0.0.0/8", 2,
+      "16777216 addresses, and nothing is excluded: name an --exclude-file, or say --yes" },
+    { "--probe dns -p 53", 2, "no target" },
+    { "--probe dns 127.0.0.1", 2, '"127.0.0.1": no port; write HOST:PORT or add -p PORTS' },
+    { "-p 53 127.0.0.1", 2, "--probe: which service's datagram shall be sent?" },
+    { "--probe nosuch -p 53 127.0.0.1", 2, '--probe "nosuch": no signature or service of this name' },
+    { "--probe dns-tcp -p 53 127.0.0.1", 2, '--probe "dns-tcp": it sends no datagram' },
+    { "--probe dns -p 53 10.0.0.0/33", 2, '"10.0.0.0/33": a prefix of 0 to 32 bits expected' },
+    { "--probe dns -p 53 10.0.0.256", 2, '"10.0.0.256": expected an address' },
+    { "--probe dns -p 53 240.0.0.1", 2, "nothing is left to ask: 1 addresses are excluded" },
+    { "--probe dns -p 99999 127.0.0.1", 2, 'port "99999"' },
+    { "--probe dns -p 53 127.0.0.1 --shard 4/3", 2, '--shard "4/3": expected I/N with I from 1 to N' },
+    { "--probe dns -p 53 127.0.0.1 --rate fast", 2, '--rate "fast"' },
+    { "--probe dns -p 53 127.0.0.1 -e nosuchlink0", 3, "nosuchlink0" },
+    { "--probe dns -p 53 127.0.0.1 -S 192.0.2.77", 3, "192.0.2.77" },
+    { "--probe dns -p 53 -iL /nonexistent/list", 2, "/nonexistent/list" },
+  }
+  for _, row in ipairs(ROWS) do
+    it(row[1], function()
+      local p = run("scan " .. row[1])
+      assert.equal(row[2], p.status, p.err)
+      local said = row[2] == 0 and row[1]:find "%-%-list" and p.out or p.err
+      assert.truthy(said:find(row[3], 1, true), said)
+      if row[1]:find "%-%-list" then assert.equal(row[3], p.out) end
+    end)
+  end
+
+  it("reads targets from a file and from standard input, and says where one is wrong", function()
+    local list = support.file("10.0.0.1:5 # a note\n\n10.0.0.2\t10.0.0.3:7\n")
+    assert.equal("10.0.0.1:5\n10.0.0.2:9\n10.0.0.3:7\n", run("scan --list -p 9 -iL " .. list).out)
+    local piped = support.shell("printf '10.0.0.9:1' | \"$MYNAH\" scan --list -iL -")
+    assert.equal("10.0.0.9:1\n", piped.out)
+    local bad = support.file("10.0.0.1:5\n10.0.0.1/99:5\n")
+    local p = run("scan --list -iL " .. bad)
+    assert.equal(2, p.status)
+    assert.truthy(p.err:find(bad .. ":2: ", 1, true), p.err)
+    support.remove()
+  end)
+end)
+
+describe("scan finds", function()
+  local PATHS = { "", "--raw" }
+
+  for _, path in ipairs(PATHS) do
+    local name = path == "" and "through sockets" or "with whole frames"
+
+    it("who answers, " .. name, function()
+      if path ~= "" and not IS_ROOT then return pending("whole frames need root") end
+      local answers = {
+        function(bytes) return { turned(bytes) } end,                                   -- 1: an answer
+        function(bytes) return { turned(bytes), turned(bytes) } end,                    -- 2: twice
+        function(bytes, times) return times > 1 and { turned(bytes) } or {} end,        -- 3: when asked again
+        function() return { "no answer of anything" } end,                              -- 4: garbage
+        function(bytes) return { "\0\0" .. turned(bytes):sub(3) } end,                  -- 5: a nonce that is not ours
+        function() return {} end,                                                       -- 6: silence
+      }
+      local port, asked, close = serve(30, function(n, bytes, times) return answers[(n - 1) % 6 + 1](bytes, times) end)
+      local p = run(("scan --json --verify-only --probe dns -p %d 127.7.0.1-127.7.0.40 --timeout 1 %s"):format(port, path))
+      close()
+      assert.equal(0, p.status, p.err)
+      local rows = rows_of(p)
+      assert.equal(15 + 10, #rows) -- 15 who verify, and ten ports that are closed
+      for _, row in ipairs(rows) do
+        local n = tonumber(row.ip:match "%d+$")
+        assert.equal(n > 30 and "closed" or "open", row.state)
+        assert.truthy(n > 30 or (n - 1) % 6 < 3, row.ip)
+        assert.equal(n > 30 and "port-unreach" or "udp-response", row.reason)
+        assert.equal("dns", row.probe == cjson.null and "dns" or row.probe)
+        assert.truthy(row.rtt_ms >= 0 and row.rtt_ms < 1000)
+      end
+      for n = 1, 30 do assert.equal((n - 1) % 6 < 2 and 1 or 2, asked[n], "127.7.0." .. n) end
+      local counts = summary(p)
+      assert.same({ sent = 40 + 20, answered = 25, verified = 15, named = 0, duplicates = 5, dropped = 0, unanswered = 15 },
+        { sent = counts.sent, answered = counts.answered, verified = counts.verified, named = counts.named,
+          duplicates = counts.duplicates, dropped = counts.dropped, unanswered = counts.unanswered }, p.err)
+      assert.equal(20, counts["did not verify"])
+    end)
+
+    it("the hidden node among other ports, and names it, " .. name, function()
+      if path ~= "" and not IS_ROOT then return pending("whole frames need root") end
+      local nodes = support.serve { "skype" }
+      local low = math.max(1024, nodes.skype.port - 2000)
+      local p = run(("scan --json --probe skype -p %d-%d 127.0.0.1 --rate 20000 --retries 0 --timeout 1 %s"):format(low,
+        low + 4000, path))
+      nodes.stop()
+      assert.equal(0, p.status, p.err)
+      local named = {}
+      for _, row in ipairs(rows_of(p)) do
+        if row.service ~= cjson.null then named[#named + 1] = row end
+      end
+      assert.equal(1, #named)
+      assert.equal(nodes.skype.port, named[1].port)
+      assert.equal("skype", named[1].service)
+      assert.truthy(named[1].confidence >= 0.9)
+      assert.equal(1, summary(p).named)
+    end)
+  end
+
+  it("every target once in its parts", function()
+    local port, asked, close = serve(20, function(_, bytes) return { turned(bytes) } end)
+    local seen = {}
+    for part = 1, 3 do
+      local p = run(("scan --json --verify-only --probe dns -p %d 127.7.0.1-127.7.0.20 --seed 7 --shard %d/3"):format(port, part))
+      assert.equal(0, p.status, p.err)
+      for _, row in ipairs(rows_of(p)) do seen[#seen + 1] = row.ip end
+    end
+    close()
+    assert.equal(20, #seen)
+    for n = 1, 20 do assert.equal(1, asked[n]) end
+  end)
+
+  it("nobody in a header copier: it answers the broken question, too", function()
+    local port, _, close = serve(3, function(_, bytes) return { turned(bytes) } end)
+    local p = run(("scan --json --probe dns -p %d 127.7.0.1-127.7.0.3"):format(port))
+    close()
+    local rows = rows_of(p)
+    assert.equal(3, #rows)
+    for _, row in ipairs(rows) do assert.equal(cjson.null, row.service) end
+  end)
+end)
+
+describe("scan ends", function()
+  it("at an interrupt with what it has, valid and counted", function()
+    local port, _, close = serve(20, function(_, bytes) return { turned(bytes) } end)
+    local p = support.spawn(support.mynah, { "scan", "--json", "--verify-only", "--probe", "dns", "-p", tostring(port),
+      "127.7.0.1-127.7.0.20", "127.8.0.0/16", "--rate", "50", "--seed", "1" })
+    support.wait_catching(p)
+    support.sleep(0.7)
+    p.kill "sigint"
+    support.wait(p.over, 10)
+    close()
+    support.finish(p)
+    assert.equal(130, p.status, p.err)
+    assert.falsy(p.err:find "\27")
+    for _, line in ipairs(p.lines) do assert.equal("table", type(cjson.decode(line))) end
+    assert.truthy(summary(p).sent > 0, p.err)
+  end)
+
+  it("at once where everybody has answered", function()
+    local port, _, close = serve(20, function(_, bytes) return { turned(bytes) } end)
+    local before = uv.hrtime()
+    local p = run(("scan --verify-only --probe dns -p %d 127.7.0.1-127.7.0.20 --timeout 60"):format(port))
+    close()
+    assert.equal(0, p.status)
+    assert.truthy(uv.hrtime() - before < 30e9) -- not the timeout
+  end)
+
+  it("without privileges that it needed only to begin", function()
+    if not IS_ROOT then return pending("whole frames need root") end
+    local p = support.spawn(support.mynah, { "scan", "--probe", "dns", "-p", "9", "127.8.0.0/16", "--raw", "--rate", "50" })
+    local function capabilities() -- of each thread, by its name
+      local list = {}
+      local tasks = uv.fs_scandir(("/proc/%d/task"):format(p.pid))
+      for task in function() return tasks and uv.fs_scandir_next(tasks) end do
+        local file = io.open(("/proc/%d/task/%s/status"):format(p.pid, task))
+        local text = file and file:read "a" or ""
+        if file then file:close() end
+        local name, effective = text:match "Name:%s*(%S+)", text:match "CapEff:%s*(%x+)"
+        if name then list[name] = effective end
+      end
+      return list
+    end
+    support.poll(function() return p.status or capabilities()["mynah-listen"] end, 20)
+    local found = capabilities()
+    p.kill "sigint"
+    support.wait(p.over, 10)
+    assert.truthy(found["mynah-send"] and found["mynah-listen"] and found["mynah"], p.err)
+    for name, effective in pairs(found) do assert.equal("0000000000000000", effective, name) end
+  end)
+end)
+
+-- A network of two namespaces: ours, and one behind 10.66.0.2, through which 10.67.0.0/16 goes.
+local function with_network(body)
+  local name = ("mynah%d"):format(uv.os_getpid())
+  local function ip(words) return support.program("/bin/sh", { "-c", "ip " .. words }) end
+  local function must(words)
+    local p = ip(words)
+    assert.equal(0, p.status, words .. ": " .. p.err)
+  end
+  finally(function()
+    ip("netns del " .. name)
+    ip("netns del " .. name .. "b")
+  end)
+  must("netns add " .. name)
+  must("netns add " .. name .. "b")
+  must(("link add near netns %s type veth peer name far netns %sb"):format(name, name))
+  must(("-n %s addr add 10.66.0.1/24 dev near"):format(name))
+  must(("-n %s link set near up"):format(name))
+  must(("-n %sb link set far up"):format(name))
+  must(("-n %s route add 10.67.0.0/16 via 10.66.0.2"):format(name))
+  local function scan(words)
+    local args = { "netns", "exec", name, support.mynah, "scan" }
+    for word in words:gmatch "%S+" do args[#args + 1] = word end
+    return support.spawn("/sbin/ip", args)
+  end
+  body(scan, function(words) must(("-n %s %s"):format(name, words)) end)
+end
+
+local function ended(p)
+  support.wait(p.over, 30)
+  return support.finish(p)
+end
+
+describe("scan with whole frames says", function()
+  local function each(name, body)
+    it(name, function()
+      if not IS_ROOT then return pending("a network of its own needs root") end
+      with_network(body)
+    end)
+  end
+
+  each("that the next hop is silent", function(scan)
+    local p = ended(scan "--raw --probe dns -p 53 10.67.0.0/24")
+    assert.equal(3, p.status)
+    assert.truthy(p.err:find("10.66.0.2 on near does not tell its hardware address", 1, true), p.err)
+  end)
+
+  each("that many targets on the link itself have many next hops", function(scan)
+    local p = ended(scan "--raw --probe dns -p 53 10.66.0.0/24")
+    assert.equal(3, p.status)
+    assert.truthy(p.err:find("10.66.0.255 is on the link near itself", 1, true), p.err)
+  end)
+
+  each("that targets leave by two links", function(scan, ip)
+    ip "link set lo up"
+    ip "neigh add 10.66.0.2 lladdr 02:00:00:00:00:02 dev near"
+    local p = ended(scan "--raw --probe dns -p 53 10.67.0.1 127.0.0.1")
+    assert.equal(3, p.status)
+    assert.truthy(p.err:find("leaves by lo, others by near", 1, true), p.err)
+  end)
+
+  each("that there is no way", function(scan)
+    for _, path in ipairs { "", "--raw" } do
+      local p = ended(scan("--probe dns -p 53 10.99.0.1 " .. path))
+      assert.equal(3, p.status)
+      assert.truthy(p.err:find("no way to 10.99.0.1: Network is unreachable", 1, true), p.err)
+    end
+  end)
+
+  each("that the link went down, with what was done until then", function(scan, ip)
+    ip "neigh add 10.66.0.2 lladdr 02:00:00:00:00:02 dev near"
+    local p = scan "--raw --probe dns -p 53 10.67.0.0/16 --rate 1000 --timeout 1 --retries 0"
+    support.wait_catching(p)
+    support.sleep(0.5)
+    ip "link set near down"
+    ended(p)
+    assert.equal(3, p.status, p.err)
+    assert.truthy(p.err:find("not to the end: Network is down", 1, true), p.err)
+    assert.truthy(summary(p).sent > 0 and summary(p).sent < 65536, p.err)
+  end)
+
+  each("nothing of a link that comes back", function(scan, ip)
+    ip "neigh add 10.66.0.2 lladdr 02:00:00:00:00:02 dev near"
+    local p = scan "--raw --probe dns -p 53 10.67.0.0/22 --rate 1000 --timeout 3 --retries 0"
+    support.wait_catching(p)
+    support.sleep(0.2)
+    ip "link set near down"
+    support.sleep(0.3)
+    ip "link set near up"
+    ended(p)
+    assert.equal(0, p.status, p.err)
+    assert.equal(1024, summary(p).sent, p.err)
+  end)
+end)
