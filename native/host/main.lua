@@ -62,7 +62,9 @@ local function build()
   return parser, by_name
 end
 
--- argparse reads "-sU" as "-s U" and "-p -100" as two options; Nmap's users write both.
+-- argparse reads "-sU" as "-s U", "-oX" as "-o X" and "-p -100" as two options; Nmap's users write all of them.
+local LONG = { ["-oX"] = "--xml", ["-iL"] = "--targets-from" }
+
 local function translate(words)
   local list, raw = {}, false
   for i, word in ipairs(words) do
@@ -76,7 +78,7 @@ local function translate(words)
     else
       local transports = word:match("^%-s([UT]+)$")
       for t in (transports or ""):gmatch(".") do list[#list + 1] = t == "U" and "--udp" or "--tcp" end
-      if not transports then list[#list + 1] = word end
+      if not transports then list[#list + 1] = LONG[word] or word end
     end
   end
   return list

@@ -414,6 +414,21 @@ static const luaL_Reg FUNCTIONS[] = {
     {NULL, NULL},
 };
 
+/* What a number answers to. */
+static const luaL_Reg METHODS[] = {
+    {"tobin", l_bn2bin},
+    {"todec", l_bn2dec},
+    {"tohex", l_bn2hex},
+    {"num_bits", l_num_bits},
+    {"num_bytes", l_num_bytes},
+    {"is_prime", l_is_prime},
+    {"is_safe_prime", l_is_safe_prime},
+    {"is_bit_set", l_is_bit_set},
+    {"set_bit", l_set_bit},
+    {"clear_bit", l_clear_bit},
+    {NULL, NULL},
+};
+
 /* ---- algorithms ---- */
 
 typedef struct providers {
@@ -449,6 +464,8 @@ int luaopen_openssl(lua_State *L)
 {
   load_providers(L);
   luaL_newmetatable(L, BIGNUM_MT);
+  luaL_newlib(L, METHODS);
+  lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, l_bignum_gc);
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, l_bn2hex);

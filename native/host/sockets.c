@@ -17,6 +17,7 @@ typedef struct sock {
   int fd; /* -1: closed */
   int family;
   my_waiter *waiter;
+  struct sockaddr_storage from; /* who sent what was received last; of no family before */
 } sock;
 
 static sock *check_socket(lua_State *L)
@@ -158,7 +159,8 @@ static int l_receive(lua_State *L)
   char bytes[RECEIVE_MAX];
   lua_Integer most = luaL_checkinteger(L, 2);
   luaL_argcheck(L, most >= 1 && most <= RECEIVE_MAX, 2, "1 to 65536 bytes");
-  ssize_t n = recv(s->fd, bytes, (size_t)most, 0);
+  socklen_t len = sizeof s->from;
+  ssize_t n = recvfrom(s->fd, bytes, (size_t)most, 0, (struct sockaddr *)&s->from, &len);
   if (n < 0) return push_failure(L, errno);
   lua_pushlstring(L, bytes, (size_t)n);
   return 1;
@@ -174,7 +176,8 @@ static void push_name(lua_State *L, const struct sockaddr_storage *address)
                                : ((const struct sockaddr_in *)address)->sin_port));
 }
 
-/* socket:names() -> our ip, our port [, the peer's ip, the peer's port] | nil, message */
+/* socket:names() -> our ip, our port [, the peer's ip, the peer's port] | nil, message. The peer of
+ * a socket that is not connected is who sent what was received last. */
 static int l_names(lua_State *L)
 {
   sock *s = check_socket(L);
@@ -183,7 +186,8 @@ static int l_names(lua_State *L)
   if (getsockname(s->fd, (struct sockaddr *)&address, &len) < 0) return push_failure(L, errno);
   push_name(L, &address);
   len = sizeof address;
-  if (getpeername(s->fd, (struct sockaddr *)&address, &len) < 0) return 2;
+  if (getpeername(s->fd, (struct sockaddr *)&address, &len) < 0) address = s->from;
+  if (address.ss_family == AF_UNSPEC) return 2;
   push_name(L, &address);
   return 4;
 }

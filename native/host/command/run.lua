@@ -33,6 +33,8 @@ function command.define(parser)
   parser:option("--script-args", "Arguments of scripts: NAME=VALUE,..."):argname("ARGS"):count("*")
   parser:option("--script-args-file", "The same from a file"):argname("FILE")
   parser:option("--datadir", "Look for scripts and libraries of Nmap here first"):argname("FOLDER")
+  parser:option("-oX --xml", "Write XML of Nmap's form to a file as well; -: instead, to standard output"):argname("FILE")
+  parser:flag("--json", "One JSON object a line for each result, on standard output")
   options.add_family(parser)
   parser:flag("-v --verbose", "More of what scripts say; twice: still more"):count("*")
   parser:flag("-d --debug", "What scripts and the engine do, and where scripts failed"):count("*")
@@ -44,6 +46,8 @@ function command.define(parser)
     :argname("N"):convert(options.integer("--script-memory", 1, 1000000)):default("256")
   parser:option("--script-sockets", "Sockets that one script may have open (default: 200)")
     :argname("N"):convert(options.integer("--script-sockets", 1, 100000)):default("200")
+  parser:option("--per-port", "Threads of scripts that are connected to one port at the same time (default: 20)")
+    :argname("N"):convert(options.integer("--per-port", 1, 100000)):default("20")
   parser:option("--at-once", "Scripts that run at the same time (default: 1000)")
     :argname("N"):convert(options.integer("--at-once", 1, 1000000)):default("1000")
 end
@@ -72,6 +76,35 @@ local function read_targets(args, word)
   return list
 end
 
+-- Several writers as one.
+local function all_of(writers)
+  local all = {}
+  for _, name in ipairs { "phase", "result", "host", "finish" } do
+    all[name] = function(_, ...)
+      for _, writer in ipairs(writers) do
+        if writer[name] then writer[name](writer, ...) end
+      end
+    end
+  end
+  return all
+end
+
+local function writer_of(args, words)
+  local writers = {}
+  if args.json then
+    writers[1] = require "host.nse.jsonl".writer()
+  elseif args.xml ~= "-" then
+    writers[1] = require "host.nse.text".writer()
+  end
+  if args.xml then
+    local file, message = io.stdout, nil
+    if args.xml ~= "-" then file, message = io.open(args.xml, "wb") end
+    if not file then fail.run("cannot write XML: %s", message) end
+    table.insert(writers, require "host.nse.xml".writer(file, words))
+  end
+  return all_of(writers)
+end
+
 local function split_scripts(words)
   local scripts = {}
   for _, word in ipairs(words) do
@@ -81,16 +114,19 @@ local function split_scripts(words)
 end
 
 function command.run(args)
+  local words = "mynah run " .. table.concat(args.words, " ")
+  if args.json and args.xml == "-" then fail.input("--json and -oX -: only one of them can be on standard output") end
   local list = read_targets(args, table.remove(args.words))
   local run, message = require "host.nse.run".new({
     scripts = split_scripts(args.words), datadir = args.datadir, arguments = read_arguments(args),
     verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3, version_intensity = 7,
     family = options.family(args) or "inet", given = args.given, at_once = args.at_once,
     memory = args.script_memory * MEGABYTE, busy = args.script_busy, script_timeout = args.script_timeout,
-    sockets = 8000, sockets_per_script = args.script_sockets, on_interrupt = fail.interrupted,
-  }, require "host.nse.text".writer())
+    sockets = 8000, sockets_per_script = args.script_sockets, threads_per_port = args.per_port,
+    on_interrupt = fail.interrupted,
+  })
   if not run then fail.input("%s", message) end
-  return run:go(list) > 0 and fail.NEGATIVE or 0
+  return run:go(list, writer_of(args, words)) > 0 and fail.NEGATIVE or 0
 end
 
 return command

@@ -189,13 +189,13 @@ end
 
 -- stdnse -------------------------------------------------------------------------------------------------------
 
--- Ends the script without a word.
-local SILENT = setmetatable({}, { __tostring = function() return "a module that the script cannot do without is missing" end })
+-- Ends the script without a word; what is missing stands in `module`.
+local Missing = { __tostring = function(e) return "module " .. e.module .. " is missing" end }
 
 --- Whether an error is one that is no news: a module is missing, or a try failed.
 -- @return why, nil where it is news
 function api.is_silent(problem)
-  if rawequal(problem, SILENT) then return tostring(SILENT) end
+  if getmetatable(problem) == Missing then return tostring(problem) end
   if type(problem) == "table" and rawget(problem, "errtype") == "nmap.new_try" then return tostring(problem.message) end
 end
 
@@ -241,7 +241,7 @@ function api.extend(stdnse, world)
     local ok, module = pcall(require, name)
     if ok then return module end
     world.debug(("%s: %s"):format(name, module))
-    error(SILENT, 0)
+    error(setmetatable({ module = name }, Missing), 0)
   end
 
   for name, fn in pairs(added) do rawset(stdnse, name, fn) end -- it lets nobody add globals

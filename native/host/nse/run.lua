@@ -66,12 +66,20 @@ local function new_lookup(scheduler)
   end
 end
 
+-- Whether the function that reads or writes a global is of C: these may do as they like, as ipairs does.
+local function by_c()
+  local info = debug.getinfo(3, "S")
+  return not info or info.what == "C"
+end
+
 local function strict()
   setmetatable(_G, {
-    __index = function(_, name) error(("variable '%s' is not declared"):format(tostring(name)), 2) end,
+    __index = function(_, name)
+      if not by_c() then error(("variable '%s' is not declared"):format(tostring(name)), 2) end
+    end,
     __newindex = function(t, name, value)
       local info = debug.getinfo(2, "S")
-      if info and info.what ~= "main" and info.what ~= "C" then
+      if info and info.what ~= "main" and not by_c() then
         error(("assign to undeclared variable '%s'"):format(tostring(name)), 2)
       end
       rawset(t, name, value)
@@ -250,8 +258,11 @@ function Run:load_all(chosen)
     if s then
       local thread = self.world.scheduler:spawn(function() s:read_fields() end, {
         on_end = function(thread, ok, problem)
+          local why = not ok and api.is_silent(problem)
           if ok then
             good[#good + 1] = s
+          elseif why then
+            out.note(("%s does not run: %s"):format(s.id, why))
           else
             self:report(thread, problem)
             self.broken = self.broken + 1
@@ -272,11 +283,11 @@ end
 --- Prepare a run.
 -- @param options table: `scripts` (array of texts as --script takes them), `datadir`, `alone`, `arguments`, `verbosity`,
 -- `debugging`, `timing`, `version_intensity`, `family`, `given` (ports are taken to be open), `at_once` scripts, `memory` bytes a
--- script, `busy` seconds, `script_timeout` seconds or nil, `sockets`, `sockets_per_script`, `trace`, `on_interrupt`
--- @param writer as host.nse.text makes one
+-- script, `busy` seconds, `script_timeout` seconds or nil, `sockets`, `sockets_per_script`, `threads_per_port`,
+-- `trace`, `on_interrupt`
 -- @return run, or nil and a message
-function run.new(options, writer)
-  local self = setmetatable({ options = options, writer = writer, reported = {}, broken = 0 }, Run)
+function run.new(options)
+  local self = setmetatable({ options = options, reported = {}, broken = 0 }, Run)
   local folders = files.folders(options)
   local scheduler = threads.new { memory = options.memory, busy = options.busy, on_interrupt = options.on_interrupt }
   local lookup = new_lookup(scheduler)
@@ -294,6 +305,7 @@ function run.new(options, writer)
   }
   world.new_socket, world.shared = sockets.factory {
     scheduler = scheduler, sockets = options.sockets, sockets_per_script = options.sockets_per_script, trace = options.trace,
+    threads_per_port = options.threads_per_port, any = family == 6 and "::" or "0.0.0.0",
     resolve = function(name)
       local list, message = lookup(name, family)
       return list and list[1], message
@@ -312,8 +324,10 @@ end
 
 --- Run the scripts.
 -- @param list array of { ip=, port=, transport=, name= }, as host.targets gives it
+-- @param writer as host.nse.text makes one
 -- @return number of scripts that could not be loaded
-function Run:go(list)
+function Run:go(list, writer)
+  self.writer = writer
   self:run_phase "prerule"
   local hosts, world = {}, self.world
   for _, t in ipairs(list) do

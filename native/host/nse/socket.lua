@@ -34,7 +34,11 @@ end
 
 -- A host as a table or text: its address or name, and the name that TLS is to say.
 local function check_host(n, value)
-  if type(value) == "table" then return check_text(n, value.ip), value.targetname or value.name end
+  if type(value) == "table" then
+    local address = value.ip or value.targetname
+    if not address then error(("bad argument #%d to '?' (host table lacks 'ip' or 'targetname' fields)"):format(n), 0) end
+    return check_text(n, address), value.targetname or value.name
+  end
   return check_text(n, value), value
 end
 
@@ -45,8 +49,8 @@ local function check_port(n, value)
 end
 
 local function state_of(socket)
-  local s = rawget(socket, PRIVATE)
-  if not s then error("socket expected", 0) end
+  local s = type(socket) == "table" and rawget(socket, PRIVATE)
+  if not s then bad_argument(1, "nsock", socket) end
   return s
 end
 
@@ -57,6 +61,58 @@ local function open_state(socket)
 end
 
 -- Places: how many sockets may be open ------------------------------------------------------------------
+
+-- A port that many ask would be overwhelmed: so many threads hold connections to it at a time. Who holds one may have more, and a
+-- script that holds one may have one of its workers join, or they could wait for one another for ever.
+local function may_go(turn, thread, most)
+  if turn.held[thread] or turn.count < most then return true end
+  local base = thread.base
+  return thread ~= base and turn.held[base] and (turn.workers[base] or 0) == 0
+end
+
+local function count_worker(turn, thread, change)
+  if thread ~= thread.base then turn.workers[thread.base] = (turn.workers[thread.base] or 0) + change end
+end
+
+local function take_turn(s, place)
+  local shared, thread = s.shared, s.shared.scheduler.current
+  local turn = shared.turns[place]
+  if not turn then
+    turn = { count = 0, held = {}, workers = {}, queue = {} }
+    shared.turns[place] = turn
+  end
+  while not may_go(turn, thread, shared.threads_per_port) do
+    table.insert(turn.queue, thread)
+    shared.scheduler:wait()
+  end
+  if not turn.held[thread] then
+    turn.count = turn.count + 1
+    count_worker(turn, thread, 1)
+  end
+  turn.held[thread] = (turn.held[thread] or 0) + 1
+  s.turn, s.holder, s.place = turn, thread, place
+end
+
+local function wake_first(shared, queue)
+  repeat
+    local thread = table.remove(queue, 1)
+    if thread and not thread.over then return shared.scheduler:wake(thread) end
+  until not thread
+end
+
+local function give_turn(s)
+  local turn, thread = s.turn, s.holder
+  if not turn then return end
+  s.turn = nil
+  turn.held[thread] = turn.held[thread] - 1
+  if turn.held[thread] > 0 then return end
+  turn.held[thread], turn.count = nil, turn.count - 1
+  count_worker(turn, thread, -1)
+  local queue = turn.queue
+  turn.queue = {} -- they look again whether they may
+  for _, waiting in ipairs(queue) do s.shared.scheduler:wake(waiting) end
+  if turn.count == 0 and #queue == 0 then s.shared.turns[s.place] = nil end
+end
 
 -- Wait until the program has a descriptor to spare. A script that has more than its share ends.
 local function take_place(s)
@@ -81,30 +137,32 @@ local function give_place(s)
   s.base = nil
   base.sockets[s.object] = nil
   shared.open, base.socket_count = shared.open - 1, base.socket_count - 1
-  local waiting = table.remove(shared.queue, 1)
-  if waiting then shared.scheduler:wake(waiting) end
+  wake_first(shared, shared.queue)
 end
 
 local function drop(s)
   if s.tls then s.tls:close() end
   if s.file then s.file:close() end
-  s.tls, s.file, s.connected = nil, nil, nil
+  s.tls, s.file = nil, nil
+  give_turn(s)
   give_place(s)
 end
 
 -- A socket of the kernel in place of the one before.
 local function open(s, kind, ip)
-  drop(s)
   take_place(s)
   local file, message = s.shared.scheduler.events:socket(kind, core.family(ip))
   if not file then
-    give_place(s)
+    drop(s)
     return nil, message
   end
-  s.file, s.kind, s.buffer, s.closed = file, kind, nil, nil
+  s.file, s.kind, s.buffer = file, kind, nil
   if s.bound then
     local ok, why = file:bind(s.bound.address, s.bound.port)
-    if not ok then return nil, why end
+    if not ok then
+      drop(s)
+      return nil, why
+    end
   end
   return file
 end
@@ -113,7 +171,6 @@ end
 
 -- Wait for "r" or "w". @return true; nil, "TIMEOUT"
 local function wait(s, mode)
-  if s.timeout == 0 then return nil, "TIMEOUT" end
   local seconds = s.timeout > 0 and s.timeout / 1000 or nil
   if s.busy then error("socket is waited on by another thread of this script", 0) end
   s.busy = true
@@ -128,13 +185,14 @@ local function trace(s, direction, bytes)
   if s.shared.trace then s.shared.trace(s, direction, bytes) end
 end
 
--- All bytes to the kernel. @return true; nil, status
+-- All bytes to the kernel; of none, a datagram all the same. @return true; nil, status
 local function send_raw(s, bytes)
-  local from = 1
-  while from <= #bytes do
+  local from, done = 1, bytes == "" and s.kind == "tcp"
+  while not done do
     local n, why = s.file:send(bytes, from)
     if n then
       from = from + n
+      done = from > #bytes
     elseif why == "again" then
       local ok, status = wait(s, "w")
       if not ok then return nil, status end
@@ -159,7 +217,6 @@ end
 
 -- What there is without waiting; a chunk that is full is followed by another.
 local function receive_plain(s)
-  if s.timeout == 0 then return nil, "TIMEOUT" end
   local bytes, status = receive_raw(s)
   if not bytes or #bytes < CHUNK then return bytes, status end
   local parts = { bytes }
@@ -207,7 +264,6 @@ local function start_tls(s, name)
 end
 
 local function receive_tls(s)
-  if s.timeout == 0 then return nil, "TIMEOUT" end
   local parts = {}
   while true do
     local bytes, why = s.tls:read()
@@ -231,7 +287,10 @@ end
 
 local function receive(s)
   local bytes, status
-  if s.tls then
+  if s.timeout == 0 then -- too late at once, but the others get their turn: scripts call this again and again
+    s.shared.scheduler:sleep(0)
+    status = "TIMEOUT"
+  elseif s.tls then
     bytes, status = receive_tls(s)
   else
     bytes, status = receive_plain(s)
@@ -323,7 +382,11 @@ local function resolve(s, name)
 end
 
 local function connect(s, kind, ip, port)
-  local file = open(s, kind, ip)
+  local bound = s.unconnected and kind == s.kind
+  if not bound then drop(s) end
+  s.unconnected = nil
+  take_turn(s, kind .. ip .. " " .. port)
+  local file = bound and s.file or open(s, kind, ip)
   if not file then return nil, "ERROR" end
   local ok, why = file:connect(ip, port)
   if not ok and why == "again" then
@@ -333,7 +396,6 @@ local function connect(s, kind, ip, port)
   end
   if not ok then return nil, "ERROR" end
   s.peer = { ip = ip, port = port }
-  s.connected = true
   return true
 end
 
@@ -387,7 +449,7 @@ function Methods.sendto(socket, target, port, bytes)
   return nil, "ERROR"
 end
 
---- Our address and port for what is opened next; nil: any.
+--- Our address and port; nil: any. A socket for datagrams can receive from then on.
 function Methods.bind(socket, address, port)
   local s = state_of(socket)
   local ip, message
@@ -396,6 +458,11 @@ function Methods.bind(socket, address, port)
     if not ip then return nil, message end
   end
   s.bound = { address = ip, port = port and check_port(3, port) or 0 }
+  if s.default ~= "udp" then return true end
+  drop(s)
+  local file, why = open(s, "udp", ip or s.shared.any)
+  if not file then return nil, why end
+  s.unconnected = true
   return true
 end
 
@@ -404,8 +471,8 @@ function Methods.get_info(socket)
   local s = open_state(socket)
   local ip, port, peer, peer_port = s.file:names()
   if not ip then return nil, "ERROR" end
-  local known = s.peer or {}
-  return true, ip, port, peer or known.ip, peer_port or known.port
+  if s.peer then peer, peer_port = s.peer.ip, s.peer.port end
+  return true, ip, port, peer, peer_port
 end
 
 --- Milliseconds that each operation may take; -1: as long as it takes.
@@ -429,8 +496,7 @@ end
 --- @return true; false and a message where it is closed
 function Methods.close(socket)
   local s = state_of(socket)
-  if s.closed then return false, "socket already closed" end
-  s.closed = true
+  if not s.file then return false, "socket already closed" end
   drop(s)
   return true
 end
@@ -448,10 +514,11 @@ end
 
 --- What all sockets of a run share.
 -- @param options table: `scheduler` of host.nse.threads; `resolve`, a function (name) giving an address, or nil and a message;
--- `sockets`, how many may be open at once; `sockets_per_script`; `trace`, a function (socket, event, bytes) or nil
+-- `any`, the address that means all of ours; `sockets`, how many may be open at once; `sockets_per_script`; `threads_per_port`,
+-- how many may be connected to one; `trace`, a function (socket, event, bytes) or nil
 -- @return function (kind) making a socket, as nmap.new_socket; the shared table
 function sockets.factory(options)
-  local shared = { open = 0, queue = {} }
+  local shared = { open = 0, queue = {}, turns = {} }
   for key, value in pairs(options) do shared[key] = value end
   return function(kind)
     local s = { shared = shared, timeout = TIMEOUT_MS, default = kind }

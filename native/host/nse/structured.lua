@@ -51,9 +51,12 @@ local function escape(text, kept)
   return (text:gsub("[^ -~" .. kept .. "]", function(c) return ("\\x%02X"):format(c:byte()) end))
 end
 
+-- Two dashes would end a comment.
+local function escape_dashes(dashes) return "-" .. ("&#45;"):rep(#dashes - 1) end
+
 --- Text for XML.
 function structured.escape_xml(text)
-  return (escape(text, "\t\r\n"):gsub("[<>&\"'\t\r\n]", ENTITIES))
+  return (escape(text, "\t\r\n"):gsub("[<>&\"'\t\r\n]", ENTITIES):gsub("%-%-+", escape_dashes))
 end
 
 local xml_of

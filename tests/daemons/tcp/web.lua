@@ -87,7 +87,29 @@ backend none
     command = function() return { "haproxy", "-db", "-f", "/mynah/haproxy.cfg" } end }
 end
 
+-- What scripts for the web look for: files that should not be there, a form, a comment, a cookie, a login.
+local SITE = [[
+mkdir -p /var/www/.git /var/www/sub /var/www/admin
+printf '<html><head><title>A page</title><meta name="generator" content="Gen 1.2"><!-- a comment --></head>
+<body><a href="/sub/">sub</a> <a href="page.html">page</a> mail me@example.com
+<form action="/login" method="post"><input name="user"><input type="password" name="pw"></form>
+<script src="http://other.example/x.js"></script></body></html>' > /var/www/index.html
+printf 'User-agent: *\nDisallow: /secret\nDisallow: /admin\n' > /var/www/robots.txt
+printf 'ref: refs/heads/main\n' > /var/www/.git/HEAD
+printf '[core]\nbare = false\n[remote "origin"]\nurl = https://git.example/x.git\n' > /var/www/.git/config
+printf 'a site\n' > /var/www/.git/description
+printf 'an icon' > /var/www/favicon.ico
+printf '<title>page</title>' > /var/www/page.html
+cp /var/www/page.html /var/www/page.html.bak
+printf 'text\n' > /var/www/sub/a.txt
+touch -d 2020-01-01 /var/www/sub/a.txt
+]]
+local SITE_LINES = [[autoindex on;
+    add_header X-Frame-Options DENY; add_header Set-Cookie "PHPSESSID=abc"; add_header X-Powered-By PHP/5.3.0;
+    location /login { return 302 /sub/; }]]
+
 local servers = {
+  ["nginx-site"] = nginx("", SITE_LINES, { prepare = CERTIFICATE .. SITE .. "mkdir -p /var/lib/nginx /var/log/nginx" }),
   ["nginx-tls"] = nginx("ssl", TLS, { tls = true }),
   ["nginx-tls12"] = nginx("ssl", TLS .. "ssl_protocols TLSv1.2;", { tls = true }),
   ["nginx-client-certificate"] = nginx("ssl", TLS .. "ssl_client_certificate /run/cert.pem; ssl_verify_client on;",
