@@ -3,8 +3,9 @@
 #include "learn.h"
 
 enum {
-  TYPE_RANK = 4,    /* what says of what type a message is */
-  SHORT_REPLY = 16, /* bytes: its length is a fact about the protocol */
+  TYPE_RANK = 4,     /* what says of what type a message is */
+  SHORT_REPLY = 16,  /* bytes: its length is a fact about the protocol */
+  ECHOES_ENOUGH = 3, /* beside which an address written out is a courtesy of some servers */
   NEVER = 1000
 };
 
@@ -44,12 +45,27 @@ static int constant_rank(const lesson *s, const finding *f)
   return common ? 6 : 5;
 }
 
+/* In a short reply every byte is the protocol's; in a long one what moves may be one server's own:
+ * versions in any order, ids, padding. */
+static bool is_short(const lesson *s)
+{
+  for (size_t i = 0; i < s->count; i++)
+    if (s->list[i]->pair.reply.len > SHORT_REPLY) return false;
+  return true;
+}
+
+static size_t count_echoes(const lesson *s)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < s->found_count; i++)
+    n += is_echo(&s->found[i]);
+  return n;
+}
+
 /* Does anything of the request come back? Else a length says little of the protocol. */
 static bool answers(const lesson *s)
 {
-  for (size_t i = 0; i < s->found_count; i++)
-    if (is_echo(&s->found[i])) return true;
-  return false;
+  return count_echoes(s) > 0;
 }
 
 /* Lines are added in this order: lower ones first. */
@@ -64,7 +80,7 @@ static int kind_rank(const lesson *s, const finding *f)
   case FOUND_PEER_IP:
     return 2;
   case FOUND_MOVING:
-    return f->doubtful ? 8 : 0;
+    return f->doubtful || !is_short(s) ? 8 : 0;
   case FOUND_CONSTANT:
     return constant_rank(s, f);
   case FOUND_VALUE_LENGTH:
@@ -128,6 +144,8 @@ bool choose_next(lesson *s, bool *use)
 
 bool may_go(const lesson *s, const finding *f)
 {
+  if (f->kind == FOUND_MOVING) return !is_short(s);
+  if (f->kind == FOUND_MY_IP_TEXT) return count_echoes(s) >= ECHOES_ENOUGH;
   return f->kind == FOUND_VALUE_LENGTH ||
          (f->kind == FOUND_CONSTANT && constant_rank(s, f) != TYPE_RANK);
 }

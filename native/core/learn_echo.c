@@ -145,15 +145,37 @@ static void mark_nonces(lesson *s, size_t from, size_t width)
     s->nonce[i] = s->varies[i];
 }
 
+static bool is_readable(const lesson *s, size_t at, size_t width)
+{
+  for (size_t i = 0; i < s->count; i++)
+    for (size_t b = 0; b < width; b++) {
+      uint8_t c = *byte_of(s->list[i], OF_REPLY, at + b);
+      if (c < 32 || c >= 127) return false;
+    }
+  return true;
+}
+
+/* Letters that come back elsewhere than they were sent, behind a text of the server's own, which
+ * is longer with others. */
+static bool is_behind_text(const lesson *s, const run *r)
+{
+  enum { WIDTH_MIN = 4, TEXT_MIN = 8 };
+  return !s->is_value && one_server(s) && r->width >= WIDTH_MIN && r->at > r->source + TEXT_MIN &&
+         is_readable(s, r->at - TEXT_MIN, TEXT_MIN + r->width);
+}
+
 static void find_runs(lesson *s)
 {
-  run best;
+  run best = {0};
   for (double weight; (weight = best_run(s, &best)) >= TRIED_BITS;) {
+    finding f = {FOUND_ECHO, .at = (uint16_t)best.at, .width = (uint16_t)best.width,
+                 .source = (uint16_t)best.source, .weight = weight};
     mark_nonces(s, best.source, best.width);
-    if (!lesson_add(s,
-                    &(finding){FOUND_ECHO, .at = (uint16_t)best.at, .width = (uint16_t)best.width,
-                               .source = (uint16_t)best.source, .weight = weight}))
-      break;
+    if (is_behind_text(s, &best)) {
+      f.kind = FOUND_HAS;
+      f.k = f.width;
+    }
+    if (!lesson_add(s, &f)) break;
   }
 }
 

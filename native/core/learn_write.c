@@ -265,9 +265,9 @@ static size_t place_to_break(const lesson *s, const finding *f)
 {
   my_span reply = s->list[0]->pair.reply, value = reply;
   if (f->view > 0) view_find(&s->views[f->view - 1].view, reply, &value);
-  size_t at = (size_t)(value.data - reply.data) + f->at, nonce = 0;
+  size_t from = (size_t)(value.data - reply.data), at = from + f->at, nonce = 0;
   my_span sent = {s->list[0]->pair.request.data + f->source, (size_t)f->k};
-  if (f->kind == FOUND_HAS) return at + find_bytes(value, sent);
+  if (f->kind == FOUND_HAS) return from + find_bytes(value, sent);
   if (f->kind != FOUND_ECHO) return at;
   while (nonce < f->width && !s->nonce[f->source + nonce])
     nonce++;

@@ -135,6 +135,20 @@ static void id_of_two_servers(talk *t)
   converse(t, 2, 6, fill_id);
 }
 
+/* Asked the same again and again it ends otherwise each time. */
+static void fill_moving(talk *t, unsigned i)
+{
+  uint8_t id[2] = {t->q[0], t->q[1]};
+  fill_id(t, i);
+  if (i == 0) return;
+  memcpy(t->q, id, 2);
+  memcpy(t->r, id, 2);
+}
+static void moving(talk *t)
+{
+  converse(t, 1, 6, fill_moving);
+}
+
 static void fill_moved(talk *t, unsigned i)
 {
   (void)i;
@@ -239,6 +253,37 @@ static void fill_text(talk *t, unsigned i)
 static void text(talk *t)
 {
   converse(t, 1, 3, fill_text);
+}
+
+/* The same with a third thing that comes back. */
+static void fill_text_of_three(talk *t, unsigned i)
+{
+  char more[8];
+  fill_text(t, i);
+  letters(more, 7);
+  t->q_len -= 2;
+  t->r_len -= 2;
+  t->q_len += (size_t)sprintf((char *)t->q + t->q_len, "From: %s\r\n\r\n", more);
+  t->r_len += (size_t)sprintf((char *)t->r + t->r_len, "From: %s\r\n\r\n", more);
+}
+static void text_of_three(talk *t)
+{
+  converse(t, 1, 3, fill_text_of_three);
+}
+
+/* Letters come back behind what the server says of itself. */
+static void fill_told(talk *t, unsigned i)
+{
+  char nonce[12];
+  (void)i;
+  letters(nonce, 11);
+  print(t->q, &t->q_len, "\xff\xff\xff\xff%s %s", "tellme", nonce);
+  print(t->r, &t->r_len, "\xff\xff\xff\xff%s%s", "toldYou\n\\name\\a bird of some kind\\nonce\\",
+        nonce);
+}
+static void told_behind(talk *t)
+{
+  converse(t, 1, 3, fill_told);
 }
 
 /* A list of elements, one of them of any length, in front of what comes back. */
@@ -544,6 +589,9 @@ static const struct {
      {"send  id?2 02a16665ea0d", "len   = 11", "@0:2  = $id", "@2    = b0...0111",
       "@3:4  = my.ip"}},
     {"what moves by itself is said to", students, {"vary  @7:4"}},
+    {"not in a long reply, of which it may be one server's own",
+     moving,
+     {"@0:2  = $id", "!vary  @"}},
     {"an id comes back", id, {"id?2 a537", "@0:2  = $id"}},
     {"what stays, from the front", id, {"@2    = a5"}},
     {"answers from other ports", other_ports, {"from-port any", "@0:2  = $id", "of 1 server "}},
@@ -556,6 +604,10 @@ static const struct {
     {"headers of a text, wherever they stand",
      text,
      {"n2?12:alpha", "h.call = $n2", "h.via has my.ip.text", "h.via has $id"}},
+    {"our address is a courtesy beside three things that come back",
+     text_of_three,
+     {"h.call = $n2", "h.from = $n3", "!my.ip.text"}},
+    {"letters behind what a server says of itself", told_behind, {"id?11:alpha", "@ has $id"}},
     {"elements of BER behind one of any length",
      ber,
      {"id?2:pos", "ber.0.2 = $id", "tag.0.3 = a2"}},
