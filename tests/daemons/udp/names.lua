@@ -240,12 +240,15 @@ servers.snmptrapd = { service = "snmp", product = "net%-snmp", transports = { "u
   command = function(port) return { "snmptrapd", "-f", "-Lo", "-C", "-c", "/mynah/snmptrapd.conf",
     "udp:127.0.0.1:" .. port } end }
 
+-- What boot ROMs ask for is there.
+local TFTP_ROOT = "mkdir -p -m 755 /run/tftp && echo bird >/run/tftp/pxelinux.0 && chmod 644 /run/tftp/pxelinux.0"
+
 servers["tftpd-hpa"] = { service = "tftp", transports = { "udp" },
-  prepare = "mkdir -p /run/tftp",
+  prepare = TFTP_ROOT,
   command = function(port) return { "in.tftpd", "-L", "-u", "root", "-a", "127.0.0.1:" .. port, "-s", "/run/tftp" } end }
 
 servers.atftpd = { service = "tftp", transports = { "udp" },
-  prepare = "mkdir -p -m 755 /run/tftp",
+  prepare = TFTP_ROOT,
   command = function(port) return { "atftpd", "--daemon", "--no-fork", "--logfile", "-", "--user", "root.root", "--port",
     tostring(port), "--bind-address", "127.0.0.1", "/run/tftp" } end }
 
@@ -297,6 +300,20 @@ server default {
 }
 ]]):format(port) } end,
   command = function() return { "freeradius", "-f", "-l", "stdout", "-d", "/mynah/raddb" } end }
+
+servers.radsecproxy = { service = "radius", transports = { "udp" },
+  files = function(port) return { ["radsecproxy.conf"] = ([[
+ListenUDP 127.0.0.1:%d
+client everybody {
+  host 0.0.0.0/0
+  type udp
+  secret testing123
+}
+realm * {
+  replymessage "Nobody here"
+}
+]]):format(port) } end,
+  command = function() return { "radsecproxy", "-f", "-c", "/mynah/radsecproxy.conf" } end }
 
 servers.ipmi_sim = { service = "asf-rmcp", transports = { "udp" },
   files = function(port) return { ["lan.conf"] = ([[
@@ -398,6 +415,19 @@ publish-workstation=yes
     return held(port, "avahi-daemon -f /mynah/avahi.conf --no-drop-root --no-rlimits --no-chroot")
   end }
 
+servers["python-zeroconf"] = { service = "mdns", netns = true, settle = 3000,
+  files = function(port) return { ["publish.py"] = ([[
+import socket, threading
+from zeroconf import ServiceInfo, Zeroconf
+from zeroconf._utils import net
+net.new_socket.__defaults__ = (%d,) + net.new_socket.__defaults__[1:]
+bird = Zeroconf(interfaces=["127.0.0.1"])
+bird.register_service(ServiceInfo("_http._tcp.local.", "bird._http._tcp.local.", 80,
+    addresses=[socket.inet_aton("127.0.0.1")], server="bird.local."))
+threading.Event().wait()
+]]):format(port) } end,
+  command = function() return { "python3", "/mynah/publish.py" } end }
+
 servers["dnsmasq-tftp"] = { service = "tftp", host = "10.77.0.1", netns = true, settle = 500,
   files = function() return { ["dnsmasq.conf"] = [[
 port=0
@@ -407,7 +437,7 @@ enable-tftp
 tftp-root=/run/tftp
 user=root
 ]] } end,
-  prepare = function(port) return moved(port, 69) .. "mkdir -p -m 755 /run/tftp" end,
+  prepare = function(port) return moved(port, 69) .. TFTP_ROOT end,
   command = function(port) return held(port, "dnsmasq -k -C /mynah/dnsmasq.conf --log-facility=-") end }
 
 local function miniupnpd(service, product, fixed, natpmp, upnp)

@@ -83,20 +83,31 @@ servers.rstatd = behind_inetd("rpc", "/usr/sbin/rpc.rstatd")
 servers.rusersd = behind_inetd("rpc", "/usr/sbin/rpc.rusersd")
 servers.rwalld = behind_inetd("rpc", "/usr/sbin/rpc.rwalld")
 for _, name in ipairs { "rstatd", "rusersd", "rwalld" } do servers[name].prepare = "cp /.etc/netconfig /etc" end
-servers.ganesha = { service = "nfs", netns = true,
-  files = function(port) return { ["etc/services"] = rpc_services(port + 1), ["ganesha.conf"] = ([[
+
+-- It serves several programs, each at a port of its own; key: of the one that is asked.
+local function ganesha(service, key)
+  return { service = service, netns = true,
+    files = function(port)
+      local ports = { NFS_Port = port + 2, MNT_Port = port + 3, Rquota_Port = port + 4, NLM_Port = port + 5 }
+      ports[key] = port
+      return { ["etc/services"] = rpc_services(port + 1), ["ganesha.conf"] = ([[
 NFS_CORE_PARAM {
   NFS_Port = %d;
   MNT_Port = %d;
+  Rquota_Port = %d;
+  NLM_Port = %d;
   NFS_Protocols = 3, 4;
   Enable_NLM = false;
-  Enable_RQUOTA = false;
   Bind_addr = 127.0.0.1;
 }
-]]):format(port, port + 2) } end,
-  prepare = NETCONFIG .. " && mkdir -p /run/ganesha /var/lib/nfs/ganesha",
-  command = function() return { "sh", "-c", RPCBIND
-    .. "exec ganesha.nfsd -F -L /dev/null -p /run/ganesha.pid -f /mynah/ganesha.conf" } end }
+]]):format(ports.NFS_Port, ports.MNT_Port, ports.Rquota_Port, ports.NLM_Port) }
+    end,
+    prepare = NETCONFIG .. " && mkdir -p /run/ganesha /var/lib/nfs/ganesha",
+    command = function() return { "sh", "-c", RPCBIND
+      .. "exec ganesha.nfsd -F -L /dev/null -p /run/ganesha.pid -f /mynah/ganesha.conf" } end }
+end
+servers.ganesha, servers["ganesha-mount"] = ganesha("nfs", "NFS_Port"), ganesha("mountd", "MNT_Port")
+servers["ganesha-rquota"] = ganesha("rquotad", "Rquota_Port")
 servers.ypserv = rpc("ypserv", "ypserv -p %d -d", "mkdir -p /var/yp && domainname mynah")
 
 servers["krb5-kdc"] = { service = "kerberos",
@@ -184,6 +195,10 @@ servers.amandad.prepare = "mkdir -p /var/lib/amanda /var/log/amanda /tmp/amanda 
 servers["srt-live-transmit"] = { service = "srt",
   command = function(port) return { "srt-live-transmit", "-a", "no", ("srt://127.0.0.1:%d?mode=listener"):format(port),
     "udp://127.0.0.1:9999" } end }
+
+-- The same library, in another program.
+servers["srt-file-transmit"] = { service = "srt",
+  command = function(port) return { "srt-file-transmit", ("srt://127.0.0.1:%d?mode=listener"):format(port), "file:///tmp/" } end }
 
 servers["osmo-sgsn"] = { service = "gprs-ns", netns = true,
   files = function(port) return { ["sgsn.cfg"] = ([[

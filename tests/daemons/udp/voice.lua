@@ -177,6 +177,16 @@ WebUI\Port=%d
     env = { HOME = "/run" },
     command = function(port) return { "dhtnode", "-p", port, "-s", "-v" } end },
 
+  -- The same library, in another program.
+  ["python-opendht"] = { service = "opendht",
+    files = function(port) return { ["node.py"] = ([[
+import opendht, threading
+node = opendht.DhtRunner()
+node.run(port=%d)
+threading.Event().wait()
+]]):format(port) } end,
+    command = function() return { "python3", "/mynah/node.py" } end },
+
   opentracker = { service = "bittorrent-tracker",
     command = function(port) return { "opentracker", "-i", "127.0.0.1", "-P", port, "-d", "/run" } end },
 

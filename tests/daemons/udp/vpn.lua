@@ -30,6 +30,16 @@ ctrl
     command = function(port) return relay(port, address, to, "osmo-ggsn -c /mynah/ggsn.cfg") end }
 end
 
+-- The other end of such tunnels; below is the same library.
+local function sgsn(service, last, to)
+  local address = "127.0.1." .. last
+  return { service = service, netns = true,
+    files = function()
+      return { ["sgsn.cfg"] = ("sgsn\n gtp local-ip %s\nline vty\n bind %s\nctrl\n bind %s\n"):format(address, address, address) }
+    end,
+    command = function(port) return relay(port, address, to, "osmo-sgsn -c /mynah/sgsn.cfg") end }
+end
+
 local servers = {
   strongswan = { service = "isakmp",
     files = function(port) return { ["etc/strongswan.conf"] = ([[
@@ -139,6 +149,9 @@ firewall: { outbound: [], inbound: [] }
   ["osmo-ggsn"] = ggsn("gtp-control", 7, 2123),
   ["osmo-ggsn-user"] = ggsn("gtp-user", 8, 2152),
   ["osmo-ggsn-v0"] = ggsn("gprs-data", 9, 3386),
+
+  ["osmo-sgsn-user"] = sgsn("gtp-user", 8, 2152),
+  ["osmo-sgsn-v0"] = sgsn("gprs-data", 9, 3386),
 
   knxd = { service = "knxnet-ip",
     command = function(port) return { "knxd", "-e", "1.1.1", "-E", "1.1.2:4", "-n", "mynah", "-D", "-T", "-S",
