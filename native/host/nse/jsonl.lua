@@ -12,12 +12,9 @@ local jsonl = {}
 local encode
 
 local function encode_named(t)
-  local parts = {}
-  if #t > 0 then
-    local list = {}
-    for i, value in ipairs(t) do list[i] = encode(value) end
-    parts[1] = '"":[' .. table.concat(list, ",") .. "]"
-  end
+  local parts, list = {}, {}
+  for i, value in ipairs(t) do list[i] = encode(value) end -- its length may be another: stdnse's own tables count their names
+  if #list > 0 then parts[1] = '"":[' .. table.concat(list, ",") .. "]" end
   for key, value in pairs(t) do
     if type(key) == "string" then parts[#parts + 1] = json.encode(key) .. ":" .. encode(value) end
   end
