@@ -23,6 +23,16 @@ sig irc-number
   match   "GET / HTTP/1.0\r\n\r\n" > ":irc.example.net 421 * GET :Unknown command\r\n"
   nomatch "GET / HTTP/1.0\r\n\r\n" > ":irc.example.net 001 * :Welcome\r\n"
 
+# Nobody is known yet, so nothing may be asked.
+sig irc-stranger
+  over   tcp
+  send   "LUSERS\r\n"
+  @0     = ":"
+  @ ~ m/^:[A-Za-z0-9.-]+ 451 \S+ (?:LUSERS )?:[^\r\n]*not registered/
+  match   "LUSERS\r\n" > ":irc.example 451 * LUSERS :You have not registered.\r\n"
+  match   "LUSERS\r\n" > ":irc.example 451 * :Connection not registered\r\n"
+  nomatch "LUSERS\r\n" > ":irc.example 421 * LUSERS :Unknown command\r\n"
+
 service xmpp-client
   title "Extensible messaging and presence protocol"
   ports tcp 5222
@@ -112,3 +122,68 @@ sig telnet
   match   > fffd18fffd20fffd23
   nomatch > fffb25fefb26fffd18
   nomatch > ffffffffffff
+
+service mqtt
+  title "Message queue telemetry transport"
+  ports tcp 1883,8883
+  from  "MQTT 3.1.1 sections 3.1 and 3.2; observed on mosquitto 2.0.11"
+
+# CONNECT without a name, with a clean session, and PINGREQ behind it. It is taken and the ping answered, or refused for a
+# reason (01 to 05) and the connection closed. Nothing is kept of it.
+sig mqtt
+  over   tcp
+  send   10 0c 0004 "MQTT" 04 02 003c 0000 c000
+  @0     = 20
+  @1     = 02
+  @2     = 00
+  case   @3 = 00
+    len    = 6
+    @4     = d0
+    @5     = 00
+  case   @3 = 01..05
+    len    = 4
+    closes
+  match   10 0c 0004 "MQTT" 04 02 003c 0000 c000 > 20020000 d000
+  match   10 0c 0004 "MQTT" 04 02 003c 0000 c000 > 20020005
+  nomatch 10 0c 0004 "MQTT" 04 02 003c 0000 c000 > 20020006
+  nomatch 10 0c 0004 "MQTT" 04 02 003c 0000 c000 > 20020000 d001
+
+service x11
+  title "X window system"
+  ports tcp 6000,6001-6063
+  from  "X11 protocol section 8; observed on Xvfb 21.1"
+
+# Version 11 of who reads numbers with the low byte first, and shows no cookie.
+sig x11
+  over   tcp
+  send   6c 00 0b00 0000 0000 0000 0000
+  @2:2   = 0b00
+  @4:2   = 0000
+  case   @0 = 01                       # welcome
+    len    >= 40
+    @20:4  = 00010000                  # motion buffer
+    @28    = 01..10
+    @30:2  = 0000 or 0001 or 0100 or 0101
+    soft @40 ~ m/^(?<product>The X\.Org Foundation|The XFree86 Project)/
+    product "$product"
+  case   @0 = 00                       # not without a cookie
+    @8 ~ m/^(?:No protocol specified|Authorization required|Client is not authorized|Protocol version mismatch|Maximum number of clients)/
+  match   6c000b000000000000000000 > 01000b0000000400 5db8b800 00002000 ffff1f00 00010000 1400 ffff 01 07 00 00 20 20 08 ff 00000000 "The X.Org Foundation"
+  match   6c000b000000000000000000 > 00160b0000000600 "No protocol specified" 0a 0000
+  nomatch 6c000b000000000000000000 > 00160b0000000600 "Yes protocol specified" 0a 00
+
+service git
+  title "Git repositories"
+  ports tcp 9418
+  from  "Git documentation, gitprotocol-pack: git transport; observed on git 2.39"
+
+# A repository that is not there: the name is drawn anew, and it comes back with the refusal.
+sig git
+  over   tcp
+  send   "002bgit-upload-pack /" n?10:alnum 00 "host=mynah" 00
+  @0:4   ~ m/^00[0-9a-f]{2}/
+  @4     starts "ERR "
+  @ has  "not exported: /"
+  @ has  $n
+  match   "002bgit-upload-pack /abcdefghij" 00 "host=mynah" 00 > "003dERR access denied or repository not exported: /abcdefghij"
+  nomatch "002bgit-upload-pack /abcdefghij" 00 "host=mynah" 00 > "003dERR access denied or repository not exported: /abcdefghik"

@@ -106,8 +106,8 @@ sig dhcp
 
 # Directories that are asked where they are before anybody logs in.
 service ldap
-  title "LDAP over UDP"
-  ports udp 389
+  title "Lightweight directory access"
+  ports udp 389 tcp 389,3268
   from  "RFC 1798 sections 3 and 4; RFC 4511 sections 4.1.1 and 4.5; observed on samba 4.17.12, a domain controller"
 
 sig cldap
@@ -119,3 +119,22 @@ sig cldap
   ber.0.1.1.0.0 = "supportedLDAPVersion"
   match   303e02047f868b6c63360400 0a01000a0100020100020100010100 870b "objectclass" 30160414 "supportedLDAPVersion" > 302c02047f868b6c642404003020301e0414737570706f727465644c44415056657273696f6e3106040132040133300f02047f868b6c65070a010004000400
   nomatch 303e02047f868b6c63360400 0a01000a0100020100020100010100 870b "objectclass" 30160414 "supportedLDAPVersion" > 302c02047f868b6d642404003020301e0414737570706f727465644c44415056657273696f6e3106040132040133300f02047f868b6d65070a010004000400
+
+# The same over TCP: what the root of the directory says of itself to a stranger, or that it says nothing to one.
+sig ldap
+  over  tcp
+  from  "RFC 4511 sections 4.1.1, 4.5 and 5.1; observed on OpenLDAP 2.5.13"
+  send  303e 0204 id?4:pos 6336 0400 0a0100 0a0100 020100 020100 010100 870b "objectclass" 3016 0414 "supportedLDAPVersion"
+  tag.0 = 30
+  ber.0.0 = $id
+  case  tag.0.1 = 64
+    len.ber.0.1.0 = 0
+    ber.0.1.1.0.0 = "supportedLDAPVersion"
+  case  tag.0.1 = 65
+    tag.0.1.0 = 0a
+    len.ber.0.1.0 = 1
+    tag.0.1.1 = 04
+    tag.0.1.2 = 04
+  match   303e02047f868b6c63360400 0a01000a0100020100020100010100 870b "objectclass" 30160414 "supportedLDAPVersion" > 302c02047f868b6c642404003020301e0414737570706f727465644c44415056657273696f6e3106040132040133300f02047f868b6c65070a010004000400
+  match   303e02047f868b6c63360400 0a01000a0100020100020100010100 870b "objectclass" 30160414 "supportedLDAPVersion" > 300f02047f868b6c65070a013204000400
+  nomatch 303e02047f868b6c63360400 0a01000a0100020100020100010100 870b "objectclass" 30160414 "supportedLDAPVersion" > 300f02047f868b6d65070a013204000400

@@ -54,6 +54,7 @@ end
 --   settle            milliseconds from the bound port to the first answer
 --   host              the address it listens on where 127.0.0.1 is none for it: "10.77.0.1", which there is in `netns` only
 --   netns             true: it may only run in `netns`
+--   port              the one it is known by, where only that tells what to ask; in `netns` only
 --   mortal            "why": strangers' datagrams end it, and that is no fault of ours
 -- /dev/null, /dev/urandom, /proc, /tmp, /run, /var/{lib,log,cache,spool,tmp}, localhost in /etc/hosts are there for all.
 local SERVERS = {
@@ -412,10 +413,10 @@ function daemons.launch(name, dir)
   end
   local root = uv.fs_realpath(dir .. "/root")
   if not root then return nil, ("%s/root is missing; run tests/daemons/fetch %s"):format(dir, dir) end
-  if (spec.netns or spec.host) and not os.getenv("MYNAH_NETNS") then
+  if (spec.netns or spec.host or spec.port) and not os.getenv("MYNAH_NETNS") then
     return nil, name .. " runs in a network namespace of its own only: tests/daemons/netns lua5.3 …"
   end
-  local temp, port = make_temp(name), ports.pick()
+  local temp, port = make_temp(name), spec.port or ports.pick()
   -- A row that raises is that row's fault and leaves nothing behind.
   local ok, message = pcall(fill, root, temp, spec, port)
   local words

@@ -8,7 +8,7 @@ local likelihood = {}
 local ORDER = [[
   domain sip ntp snmp stun turn isakmp openvpn quic dtls coap
   bittorrent-dht source-engine quake3 raknet minecraft minetest teamspeak3 mumble skype
-  memcached tftp radius l2tp iax mgcp utp bittorrent-tracker tox emule-kad opendht
+  postgresql memcached tftp radius l2tp iax mgcp utp bittorrent-tracker tox emule-kad opendht
   mdns ssdp ws-discovery nat-pmp pcp netbios-ns sunrpc kerberos xdmcp ldap srt echo
   enet openttd teeworlds osc jamulus gamespy ase quakeworld quake2 quake doom3 armagetron bzflag chocolate-doom quake3-master
   memberlist n2n fastd nebula asf-rmcp bootps kpasswd icp afs rtpengine rtpproxy iperf sockperf chrony pyzor
@@ -33,6 +33,17 @@ end
 -- @return number
 function likelihood.of(service)
   return place[service] or rest
+end
+
+-- How servers of a service take a web page's request: "reset" where they hang up with some of it unread, "eof" where they read
+-- it first, "waits" where they take some texts for the beginning of something longer. Observed on the servers of tests/daemons.
+local HANGS_UP = { mqtt = "reset", git = "reset", postgresql = "eof", x11 = "eof", ldap = "waits" }
+
+--- How a server of this service hangs up on a web page's request.
+-- @param service name
+-- @return "reset", "eof" or "waits"; nil where it is not known
+function likelihood.hangs_up(service)
+  return HANGS_UP[service]
 end
 
 return likelihood

@@ -41,7 +41,8 @@ local function garbage_of(c)
 end
 
 --- Each question: `label` and `probe` for people; bytes(case, connection); whole(bytes so far, case); quiet(bytes so far) in
--- seconds; `second`: it only checks what another answer seemed to say, so its silence is believed soon.
+-- seconds; `second`: it only checks what another answer seemed to say, so its silence is believed soon; `idle`: a connection
+-- where nothing was said yet will do for it.
 questions.list = {
   get11 = {
     label = "GET / HTTP/1.1", probe = "http-get-1.1", whole = http.is_whole, quiet = http_quiet,
@@ -56,7 +57,7 @@ questions.list = {
     bytes = function(c) return http.request_11(c.name, c.port, "OPTIONS") end,
   },
   head = {
-    label = "HEAD / HTTP/1.1", probe = "http-head", whole = http.is_head_whole, quiet = http_quiet,
+    label = "HEAD / HTTP/1.1", probe = "http-head", idle = true, whole = http.is_head_whole, quiet = http_quiet,
     bytes = function(c) return http.request_11(c.name, c.port, "HEAD") end,
   },
   -- Not 1.1: Redis hangs up on Host, and says what it is to the rest.
@@ -82,7 +83,7 @@ questions.list = {
     whole = function(s) return s:find("\n\r?\n") ~= nil end, bytes = function() return http.RTSP_OPTIONS end,
   },
   socks = {
-    label = "SOCKS5 greeting", probe = "socks5", second = true, whole = function(s) return #s >= 2 end,
+    label = "SOCKS5 greeting", probe = "socks5", second = true, idle = true, whole = function(s) return #s >= 2 end,
     quiet = always_quiet, bytes = function() return "\5\1\0" end,
   },
   h2 = {

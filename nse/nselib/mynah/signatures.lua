@@ -41,7 +41,7 @@ function signatures.new(db)
         local sample = db:compose(name, WHO) or ""
         group = {
           name = name, names = {}, kind = text.is_text(sample) and "text" or "binary", constant = constant,
-          head = sample:sub(1, 2),
+          head = sample:sub(1, 2), service = info.service,
           order = #self.groups[info.transport] + 1, likelihood = math.huge,
           tells_port = db:compose(name, WHO, ENTROPY_A) ~= db:compose(name, WHO_ELSE, ENTROPY_A),
         }
@@ -60,8 +60,9 @@ end
 -- @param port number
 -- What names the port comes first, then ranges, then the rest; likelier services first among equals.
 -- @param only nil, or the name of the one signature whose probe is wanted
--- @return array of { name (of the first), names (array), rank (0 to 2), kind ("text" or "binary"), head (its first two bytes, as
--- once drawn), constant (the bytes, where nothing in them is drawn), tells_port (boolean: our own port stands in it) }
+-- @return array of { name (of the first), service (its), names (array), rank (0 to 2), kind ("text" or "binary"), head (its first
+-- two bytes, as once drawn), constant (the bytes, where nothing in them is drawn), tells_port (boolean: our own port stands
+-- in it) }
 function S:probes(transport, port, only)
   local list = {}
   for _, group in ipairs(self.groups[transport]) do
@@ -71,7 +72,7 @@ function S:probes(transport, port, only)
     end
     list[#list + 1] = wanted and {
       name = group.name, names = group.names, kind = group.kind, constant = group.constant, head = group.head, rank = rank,
-      order = group.order,
+      order = group.order, service = group.service,
       likelihood = group.likelihood, tells_port = group.tells_port,
     } or nil
   end

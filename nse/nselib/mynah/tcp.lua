@@ -8,6 +8,7 @@
 local case = require "mynah.case"
 local greeting = require "mynah.greeting"
 local http = require "mynah.http"
+local likelihood = require "mynah.likelihood"
 local questions = require "mynah.questions"
 local secure = require "mynah.secure"
 local skype = require "mynah.skype"
@@ -128,8 +129,16 @@ local function judge_answer(c, conn, fact)
   return verdict
 end
 
+-- A connection for a question: an idle one where a few bytes will do.
+local function open_for(c, q)
+  if not (q.idle and c.spare) then return c:open() end
+  local conn = c.spare
+  c.spare = nil
+  return conn
+end
+
 local function ask_plain(c, key)
-  local conn, why = c:open()
+  local conn, why = open_for(c, questions.list[key])
   if not conn then return failed(c, key, why) end
   if conn.protocol == "h2" and not c.asked.h2 then key, c.asked.h2 = "h2", true end -- agreed on within TLS
   local q = questions.list[key]
@@ -278,8 +287,13 @@ local function listen(c)
   local bytes, status = conn:receive(deadline)
   if c.over then return nil end
   if bytes == "" then
-    if status == "eof" or status == "reset" then c:note("closed before anything was said") end
-    return nil
+    if not is_open(status) then
+      c:note("closed before anything was said")
+      return nil
+    end
+    -- Who has said nothing for so long may be asked here, too: it is one connection less.
+    c.listener, c.spare = nil, conn
+    return advance(c)
   end
   c.heard, c.spoke, c.hold = bytes, true, true
   c.heard_after = c.t:now() - began
@@ -349,6 +363,17 @@ local function add_kin(c, list)
   end
 end
 
+-- What hangs up on text as this peer does: who waits for more of one text and not of another counts lengths; a reset means
+-- that some of it was left unread.
+local function add_likely(c, list)
+  local waits = c.asked.proxied and not c.facts.proxied
+  local way = waits and "waits" or c.facts.get11.status
+  if way == "eof" then list[#list + 1] = "socks" end
+  for _, group in ipairs(c.groups) do
+    if likelihood.hangs_up(group.service) == way then list[#list + 1] = group end
+  end
+end
+
 local function plan_silent(c, list)
   list[#list + 1] = "hush"
   local groups = {}
@@ -364,7 +389,11 @@ local function plan_hung_up(c, list)
   list[#list + 1] = "proxied"
   list[#list + 1] = "tls"
   list[#list + 1] = "options"
+  local likely = {}
+  add_likely(c, likely)
+  list[#list + 1] = table.remove(likely, 1)
   list[#list + 1] = "head"
+  table.move(likely, 1, #likely, #list + 1, list)
   add_signatures(c, list, 0, 1, "binary")
 end
 
@@ -381,7 +410,10 @@ local function plan_all(c)
   add_signatures(c, list, 2, 2)
   list[#list + 1] = "get11"
   if c.hangs_up and c.listener then list[#list + 1] = "alone" end
-  if answers_with_error(c) then add_signatures(c, list, 0, 1, "text") end
+  if answers_with_error(c) then
+    list[#list + 1] = "get10" -- its answer is held against signatures
+    add_signatures(c, list, 0, 1, "text")
+  end
   if questions.turns_away(c) then list[#list + 1] = "options" end
   if not hung_up(c, "get11") or answers_in_bytes(c) then
     list[#list + 1] = "get10"
@@ -417,7 +449,7 @@ end
 -- Connections that a question may still take: one is left for listening again where nobody listens any more.
 local function is_affordable(c, q)
   if q == "hush" then return c.listener and c:can_open() end
-  if type(q) == "table" and c.spare then return true end
+  if c.spare and (type(q) == "table" or questions.list[q] and questions.list[q].idle) then return true end
   local spared = not c.listener and not c.heard and not c.spoke and q ~= "again"
   return c:can_open() and (not spared or c.opened < c.max_connections - 1)
 end

@@ -17,6 +17,10 @@ default_internal_group = nogroup
 default_login_user = dovenull
 ssl = no
 log_path = /dev/null
+passdb {
+  driver = static
+  args = nopassword=y
+}
 service %s {
   chroot =
   inet_listener %s {
@@ -32,8 +36,9 @@ local function dovecot(service, protocol, process, listener, more)
   return { service = service,
     files = function(port)
       return { ["dovecot.conf"] = DOVECOT:format(protocol, process, listener, port, (others[protocol] or "")
-        :gsub("{ (.-) }", "{\n%1\n}")) .. (more or "") }
+        :gsub("{ (.-) }", "{\n%1\n}")) }
     end,
+    product = more and more.product,
     prepare = "mkdir -p /run/dovecot /var/lib/dovecot",
     command = function() return { "dovecot", "-F", "-c", "/mynah/dovecot.conf" } end }
 end
@@ -104,6 +109,8 @@ directory /run/ldap
 local servers = {
   dropbear = run("ssh", "dropbear -F -E -p 127.0.0.1:PORT -r /run/key", { product = "dropbear",
     prepare = "dropbearkey -t ed25519 -f /run/key >/dev/null" }),
+  ["dovecot-imap"] = dovecot("imap", "imap", "imap-login", "imap", { product = "dovecot" }),
+  ["dovecot-pop3"] = dovecot("pop3", "pop3", "pop3-login", "pop3", { product = "dovecot" }),
   ["dovecot-lmtp"] = dovecot("lmtp", "lmtp", "lmtp", "lmtp"),
   ngircd = with_file("irc", "ngircd.conf", "[Global]\nName = irc.example\nInfo = here\nListen = 127.0.0.1\nPorts = PORT\n"
     .. "MotdPhrase = hello\nServerUID = root\nServerGID = root\n[Options]\nDNS = no\nIdent = no\nPAM = no\n",
@@ -156,7 +163,7 @@ local servers = {
     prepare = "mkdir -p /run/nut /var/lib/nut",
     command = function() return { "upsd", "-F", "-u", "root" } end },
   leafnode = shell("nntp", "", { files = function()
-      return { ["leafnode.conf"] = "server = news.example\nexpire = 20\nhostname = news.bird.example\n" }
+      return { ["leafnode.conf"] = "server = news.example\nexpire = 20\nhostname = news.birdseed.org\n" }
     end,
     prepare = "cd /var/spool; mkdir -p news/leaf.node news/message.id news/interesting.groups news/failed.postings "
       .. "news/out.going /var/lock/news /etc/news/leafnode; cp /mynah/leafnode.conf /etc/news/leafnode/config; cd /mynah",
@@ -171,6 +178,17 @@ local servers = {
   gearmand = run("gearman", "gearmand -L 127.0.0.1 -p PORT -l stderr"),
   stunnel = stunnel("unknown", "sleep 60", { unnamed = true }),
   ["stunnel-ssh"] = stunnel("ssh", "printf 'SSH-2.0-OpenSSH_9.2p1\\r\\n'; cat >/dev/null"),
+  mariadb = run("mysql", "mariadbd --no-defaults --datadir=/run/m --port=PORT --bind-address=127.0.0.1 --socket=/run/s"
+    .. " --user=root --skip-grant-tables",
+    { prepare = "mkdir -p /run/m/mysql /run/mysqld" }),
+  postgresql = run("postgresql", "/usr/lib/postgresql/15/bin/postgres -D /tmp/pg -p PORT -h 127.0.0.1 -k /tmp",
+    { user = "nobody", prepare = "mkdir -p /tmp/pg; chown nobody /tmp/pg; chroot --userspec=nobody --skip-chdir / "
+      .. "/usr/lib/postgresql/15/bin/initdb -D /tmp/pg -L /usr/share/postgresql/15 --auth=trust -N >/dev/null" }),
+  ["tor-socks"] = with_file("socks5", "torrc", "SocksPort 127.0.0.1:PORT\nDisableNetwork 0\nDataDirectory /run/tor\n",
+    "tor --quiet -f /mynah/torrc"),
+  ["redis-login"] = run("redis", "redis-server --port PORT --bind 127.0.0.1 --requirepass seed --dir /tmp"),
+  x11vnc = run("vnc", "sh /mynah/x11vnc.sh", { files = function(port) return { ["x11vnc.sh"] =
+    "Xvfb :87 -nolisten tcp &\nsleep 1\nexec x11vnc -display :87 -rfbport " .. port .. " -listen 127.0.0.1 -forever\n" } end }),
   ["openvpn-tcp"] = run("openvpn", "openvpn --dev null --proto tcp-server --local 127.0.0.1 --lport PORT --tls-server"
     .. " --dh none --ca /run/cert.pem --cert /run/cert.pem --key /run/key.pem --ifconfig-noexec --verb 0",
     { prepare = CERTIFICATE, unnamed = true }),
@@ -186,9 +204,15 @@ local servers = {
   ["says-220-alone"] = shell("unknown", "printf '220\\r\\n'; cat >/dev/null", { unnamed = true }),
 }
 
--- These tell who they are to their own question only, and signatures/ has none for it yet.
-for name in ("dante git-daemon inspircd leafnode mosquitto mosquitto-login slapd xvfb"):gmatch("%S+") do
-  servers[name].later = "a signature that asks " .. servers[name].service
+-- Within six connections others are asked first, but for the port that they are known by.
+for name, port in pairs { mosquitto = 1883, inspircd = 6667, ["git-daemon"] = 9418, xvfb = 6000, postgresql = 5432 } do
+  local row = {}
+  for key, value in pairs(servers[name]) do row[key] = value end
+  row.port = port
+  servers[name .. "-known"] = row
+end
+for name in ("inspircd git-daemon xvfb postgresql"):gmatch "%S+" do
+  servers[name].later = "more connections than six: others are likelier on this port"
 end
 
-return { users = { { "dovecot", 520 }, { "dovenull", 521 } }, servers = servers }
+return { users = { { "dovecot", 520 }, { "dovenull", 521 }, { "news", 522 } }, servers = servers }

@@ -282,7 +282,8 @@ backend = "/run/micro"
 pem-file = "/run/both.pem"
 user = "www-data"
 ]], nil, { tls = true, prepare = CERTIFICATE .. "cat /run/key.pem /run/cert.pem > /run/both.pem\n" .. PAGE
-      .. "\nsocat UNIX-LISTEN:/run/micro,fork,mode=666 EXEC:'micro-httpd /var/www' &" }),
+      .. "\nsocat UNIX-LISTEN:/run/micro,fork,mode=666 EXEC:'micro-httpd /var/www' &\n"
+      .. "until [ -S /run/micro ]; do sleep 0.05; done" }),
   cups = script("cupsd -f -c /mynah/cupsd.conf -s /mynah/files.conf", "cupsd.conf", "Listen 127.0.0.1:PORT\n", "cups"),
   websocketd = script("websocketd --address=127.0.0.1 --port=PORT cat", "none", ""),
   ["aria2-rpc"] = script("aria2c --enable-rpc --rpc-listen-port=PORT", "none", ""),
