@@ -18,6 +18,7 @@ typedef struct my_payload {
   my_transport transport; /* MY_UDP or MY_TCP */
   my_endpoint from, to;
   uint32_t tcp_seq; /* of the payload's first byte */
+  uint32_t tcp_ack;
   uint8_t tcp_flags;
   bool cut; /* the capture holds less than the packet had (snaplen) */
   my_span data;

@@ -22,13 +22,16 @@ enum {
 };
 
 typedef struct my_scan_config {
-  const my_sig *sig;        /* of UDP; lives as long as the scan */
+  const my_sig *sig; /* of UDP; lives as long as the scan */
+  bool tcp;          /* instead: which ports accept a connection? sig is not used. Raw: by SYN,
+                      * never completed; else connected and closed at once */
   const my_ranges *targets; /* sealed, at least one item; lives as long as the scan */
   uint64_t seed;            /* of the order */
   my_nonce_key key;
   uint64_t shard, shards; /* this one of so many, from 0; 0 shards: 1 */
   uint64_t begin;         /* how many of the shard's places were asked before (to resume) */
   double rate;            /* datagrams a second; 0: as fast as both sides bear */
+  bool adapts;            /* as fast as both sides bear, but not above the rate */
   unsigned attempts;      /* to the silent, the first among them; 0: 2 */
   int64_t timeout_ns;     /* the longest wait for answers behind a pass; 0: 3 s */
   bool raw;               /* whole frames, with CAP_NET_RAW; else sockets */
@@ -38,6 +41,7 @@ typedef struct my_scan_config {
   bool drop_privileges;   /* raw: once all is open, this thread and those of the scan lose all
                            * capabilities */
   bool others;            /* give replies that do not verify, too */
+  bool quiet;             /* do not give errors: they are only counted */
   bool deaf;              /* raw: do not listen at all (a measurement of sending) */
 } my_scan_config;
 
@@ -48,8 +52,8 @@ int my_scan_open(my_scan **out, const my_scan_config *config, my_where *where);
 void my_scan_close(my_scan *s); /* NULL is allowed */
 
 typedef enum my_answer_kind {
-  MY_ANSWER_VERIFIED, /* a reply to our probe: the first of that target */
-  MY_ANSWER_ICMP,     /* an error about our probe: the first news of that target */
+  MY_ANSWER_VERIFIED, /* a reply to our probe, a SYN accepted: the first of that target */
+  MY_ANSWER_ICMP,     /* an error about our probe, a SYN refused: the first news of that target */
   MY_ANSWER_OTHER     /* a datagram to one of our ports that does not verify */
 } my_answer_kind;
 

@@ -93,6 +93,7 @@ static int decode_tcp(view v, my_payload *out)
   out->from.port = be16(h);
   out->to.port = be16(h + 2);
   out->tcp_seq = be32(h + 4) + (h[13] & 0x02 ? 1u : 0u); /* SYN takes one number */
+  out->tcp_ack = be32(h + 8);
   out->tcp_flags = h[13];
   out->data = v.rest;
   out->cut = !v.whole;

@@ -107,11 +107,16 @@ static int l_step_back(lua_State *L)
   return 0;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty},
-                                     {"columns", l_columns},
-                                     {"list", l_list},
-                                     {"step_back", l_step_back},
-                                     {NULL, NULL}};
+/* is_root() -> whether this process may do what root may */
+static int l_is_root(lua_State *L)
+{
+  lua_pushboolean(L, geteuid() == 0);
+  return 1;
+}
+
+static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty},   {"columns", l_columns},
+                                     {"list", l_list},       {"step_back", l_step_back},
+                                     {"is_root", l_is_root}, {NULL, NULL}};
 
 int luaopen_mynah_host(lua_State *L)
 {

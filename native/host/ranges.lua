@@ -95,10 +95,15 @@ Maker.__index = Maker
 function Maker:ports(text)
   local known = self.sets[text]
   if known then return known end
-  local list, message = targets.ports(text, { udp = true })
+  local list, message = targets.port_ranges(text)
   if not list then return nil, message end
-  local numbers = {}
-  for i, p in ipairs(list) do numbers[i] = p.port end
+  local numbers, seen = {}, {}
+  for _, range in ipairs(list) do
+    for port = range[1], range.only == "tcp" and 0 or range[2] do
+      if not seen[port] then numbers[#numbers + 1], seen[port] = port, true end
+    end
+  end
+  if #numbers == 0 then return nil, ('ports "%s": none of UDP'):format(text) end
   self.sets[text] = self.whole:ports(numbers)
   return self.sets[text]
 end

@@ -196,7 +196,7 @@ local function open(config)
     seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
     rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,
     interface = config.interface, source = config.source, source_port = config.source_port,
-    public_ip = config.public_ip, drop_privileges = true,
+    public_ip = config.public_ip, drop_privileges = true, quiet = config.quiet,
   }
   if not scan then fail.run("cannot scan: %s", message) end
   return scan
@@ -205,7 +205,7 @@ end
 --- Scan.
 -- @param config table: `db`, `set` (of host.ranges), `name` of the signature, `rate` (0: as fast as both sides bear),
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
--- `naming` false: only verify
+-- `naming` false: only verify; `quiet`: errors are only counted
 -- @param on_result function, called with each result as identify has them
 -- @param on_progress function of a line of text
 -- @return counts as mynah_core has them, and `named`; and what ended it before its time, or nil

@@ -28,6 +28,24 @@ local function read_range(item)
   return first, last
 end
 
+--- Read a list of ports as Nmap writes it, as it stands there.
+-- @param spec text
+-- @return array of { first, last, only = "tcp", "udp" or nil }; or nil and a message
+function targets.port_ranges(spec)
+  local list, only = {}, nil
+  for item in (spec .. ","):gmatch("([^,]*),") do
+    local prefix, rest = item:match("^%s*(%a):(.*)$")
+    if prefix then
+      only = ({ T = "tcp", U = "udp" })[prefix:upper()]
+      if not only then return nil, ('port "%s": expected U: or T: before the number'):format(item) end
+    end
+    local first, last = read_range((rest or item):match("^%s*(.-)%s*$"))
+    if not first then return nil, last end
+    list[#list + 1] = { first, last, only = only }
+  end
+  return list
+end
+
 --- Read a list of ports as Nmap writes it: `80,U:53,T:1000-2000`. `T:` and `U:` hold until the next of them; what stands
 -- before the first goes to every transport asked.
 -- @param spec text
@@ -42,21 +60,12 @@ function targets.ports(spec, asked)
       list[#list + 1] = { port = port, transport = transport }
     end
   end
-  local only
-  for item in (spec .. ","):gmatch("([^,]*),") do
-    local prefix, rest = item:match("^%s*(%a):(.*)$")
-    if prefix then
-      only = ({ T = "tcp", U = "udp" })[prefix:upper()]
-      if not only then
-        return nil, ('port "%s": expected U: or T: before the number'):format(item)
-      end
-    end
-    local range = (rest or item):match("^%s*(.-)%s*$")
-    local first, last = read_range(range)
-    if not first then return nil, last end
-    for port = first, last do
-      if only ~= "udp" then add(port, "tcp") end
-      if only ~= "tcp" then add(port, "udp") end
+  local ranges, message = targets.port_ranges(spec)
+  if not ranges then return nil, message end
+  for _, range in ipairs(ranges) do
+    for port = range[1], range[2] do
+      if range.only ~= "udp" then add(port, "tcp") end
+      if range.only ~= "tcp" then add(port, "udp") end
     end
   end
   if #list == 0 then return nil, ('ports "%s": none for the transport asked'):format(spec) end

@@ -44,8 +44,11 @@ static void read_config(lua_State *L, my_scan_config *c)
   c->rate = opt_number_field(L, 1, "rate", 0);
   c->timeout_ns = ns_from_seconds(opt_number_field(L, 1, "timeout", 0));
   c->interface = opt_text_field(L, 1, "interface");
+  c->adapts = opt_boolean_field(L, 1, "adapts");
   c->raw = opt_boolean_field(L, 1, "raw");
+  c->tcp = opt_boolean_field(L, 1, "tcp");
   c->drop_privileges = opt_boolean_field(L, 1, "drop_privileges");
+  c->quiet = opt_boolean_field(L, 1, "quiet");
   c->others = opt_boolean_field(L, 1, "others");
   c->deaf = opt_boolean_field(L, 1, "deaf");
   if (!opt_endpoint_fields(L, 1, "source", "source_port", &c->source) ||
@@ -53,9 +56,9 @@ static void read_config(lua_State *L, my_scan_config *c)
     luaL_argerror(L, 1, "numeric addresses in source and public_ip expected");
 }
 
-/* scan{ signatures=, name=, targets= (sealed ranges), key= (16 bytes), seed=, shard=, shards=,
- * begin=, rate=, attempts=, timeout=, raw=, interface=, source=, source_port=, public_ip=,
- * drop_privileges=, others=, deaf= } -> scan | nil, message */
+/* scan{ signatures=, name= (or tcp= true), targets= (sealed ranges), key= (16 bytes), seed=,
+ * shard=, shards=, begin=, rate=, attempts=, timeout=, raw=, interface=, source=, source_port=,
+ * public_ip=, drop_privileges=, others=, quiet=, deaf= } -> scan | nil, message */
 static int l_new(lua_State *L)
 {
   my_scan_config config = {0};
@@ -63,19 +66,23 @@ static int l_new(lua_State *L)
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   read_config(L, &config);
-  push_part(L, "signatures");
   push_part(L, "targets");
-  push_part(L, "name");
-  config.sig = check_sig(L, check_sigdb(L, 2), 4);
-  ranges_ref *targets = check_ranges(L, 3);
+  if (!config.tcp) {
+    push_part(L, "signatures");
+    push_part(L, "name");
+    config.sig = check_sig(L, check_sigdb(L, 3), 4);
+  }
+  ranges_ref *targets = check_ranges(L, 2);
   luaL_argcheck(L, targets->sealed, 1, "field 'targets': sealed ranges expected");
   config.targets = targets->ranges;
   owner *o = new_owner(L, sizeof *o, class_name);
   lua_createtable(L, 2, 0); /* what must live as long */
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, 1);
-  lua_pushvalue(L, 3);
-  lua_rawseti(L, -2, 2);
+  if (!config.tcp) {
+    lua_pushvalue(L, 3);
+    lua_rawseti(L, -2, 2);
+  }
   lua_setuservalue(L, -2);
   int rc = my_scan_open(&o->scan, &config, &where);
   return rc == MY_OK ? 1 : push_failure(L, rc, &where);
@@ -114,7 +121,9 @@ static int l_next(lua_State *L)
   set_seconds(L, "time", a.received_ns);
   if (a.rtt_ns >= 0) set_seconds(L, "rtt", a.rtt_ns);
   set_span(L, "data", a.data);
-  int len = a.kind == MY_ANSWER_VERIFIED ? my_scan_probe(s, &a, probe, sizeof probe) : -1;
+  int len = a.kind == MY_ANSWER_VERIFIED && a.reason == MY_REASON_UDP_RESPONSE
+                ? my_scan_probe(s, &a, probe, sizeof probe)
+                : -1;
   if (len >= 0) set_span(L, "request", (my_span){probe, (size_t)len});
   return 1;
 }

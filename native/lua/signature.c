@@ -189,12 +189,35 @@ static int l_check(lua_State *L) /* db:check() -> { { name, service, ok, problem
   return 1;
 }
 
+/* db:named(transport, port) -> array of the signatures that send something and name the port alone
+ */
+static int l_named(lua_State *L)
+{
+  sigdb_ref *r = check_sigdb(L, 1);
+  const char *transport = check_text(L, 2);
+  lua_Integer port = luaL_checkinteger(L, 3), count = 0;
+  luaL_argcheck(L, port >= 0 && port <= 65535, 3, "a port from 0 to 65535 expected");
+  lua_newtable(L);
+  for (size_t i = 0; i < my_sigdb_count(r->db); i++) {
+    const my_sig *sig = my_sigdb_at(r->db, i);
+    my_sig_info info;
+    if (my_sig_port_rank(sig, (uint16_t)port) < 2) continue;
+    my_sig_get_info(sig, &info);
+    if (info.banner || info.probe_len == 0 ||
+        strcmp(transport_name(info.transport), transport) != 0)
+      continue;
+    lua_pushstring(L, info.name);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
 void my_lua_open_signature(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-      {"add", l_add},       {"count", l_count}, {"names", l_names},
-      {"info", l_info},     {"rank", l_rank},   {"compose", l_compose},
-      {"broken", l_broken}, {"check", l_check}, {NULL, NULL}};
+      {"add", l_add},     {"count", l_count}, {"names", l_names},     {"info", l_info},
+      {"named", l_named}, {"rank", l_rank},   {"compose", l_compose}, {"broken", l_broken},
+      {"check", l_check}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"signatures", l_signatures}, {NULL, NULL}};
   new_class(L, SIGDB_CLASS, methods, l_close);
   luaL_setfuncs(L, functions, 0);

@@ -250,11 +250,32 @@ static size_t batch_size(const my_scan *s)
   return n < 1 ? 1 : n > SCAN_BATCH ? SCAN_BATCH : (size_t)n;
 }
 
+/* The number of a SYN is its nonce. */
+static uint32_t number_of(const my_scan *s, const my_endpoint *peer, unsigned attempt)
+{
+  uint32_t seq;
+  my_nonce_fill(&s->cookie.key, peer, attempt, (uint8_t *)&seq, sizeof seq);
+  return seq;
+}
+
+static void compose_syn(const my_scan *s, unsigned attempt, scan_datagram *d)
+{
+  const my_cookie *c = &s->cookie;
+  d->len = 0;
+  d->seq = number_of(s, &d->peer, attempt);
+  d->source_port = my_nonce_port(&c->key, &d->peer, attempt, c->port_first, c->port_count);
+}
+
 static size_t compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, uint8_t *room)
 {
   uint64_t shards = s->config.shards, place = my_shard_place(n, s->config.shard, shards);
   my_ranges_item(s->config.targets, my_order_item(&s->order, place), &d->peer);
   d->payload = room + SCAN_HEADROOM;
+  d->attempt = attempt;
+  if (s->config.tcp) {
+    compose_syn(s, attempt, d);
+    return 1;
+  }
   my_endpoint my = s->path->local;
   int len = my_cookie_compose(&s->cookie, &my, &d->peer, attempt, d->payload, MY_PROBE_MAX);
   d->source_port = my.port;
@@ -282,7 +303,7 @@ static bool send_some(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt)
     ++*n;
   }
   if (have == 0) return true;
-  if (!s->config.raw) qsort(list, have, sizeof *list, port_order);
+  if (!s->config.raw && !s->config.tcp) qsort(list, have, sizeof *list, port_order);
   note_sending(s, places, have, attempt);
   if (attempt == 0) count(&s->asked, have);
   return send_batch(s, list, have);
@@ -375,13 +396,16 @@ static void give(my_scan *s, const my_answer *a)
   }
 }
 
-/* An ICMP error: is the datagram that it quotes one of ours? */
+/* Is it about a datagram, or a SYN, of ours to 'peer'? */
 static bool is_ours(const my_scan *s, const scan_heard *h, unsigned *attempt)
 {
+  *attempt = h->attempt;
+  if (h->is_known) return true;
   for (unsigned i = 0; i < s->cookie.attempts; i++) {
     if (my_nonce_port(&s->cookie.key, &h->peer, i, s->cookie.port_first, s->cookie.port_count) !=
         h->to.port)
       continue;
+    if (h->is_tcp && h->ack != number_of(s, &h->peer, i) + 1) continue;
     *attempt = i;
     return true;
   }
@@ -405,6 +429,32 @@ static void on_error(my_scan *s, const scan_heard *h)
   time_answer(s, n, &a);
   if (!note_heard(s, n)) return;
   count(&s->errors, 1);
+  if (!s->config.quiet) give(s, &a);
+}
+
+/* A SYN was accepted. */
+static void on_accepted(my_scan *s, const scan_heard *h)
+{
+  uint64_t n;
+  my_answer a = {.kind = MY_ANSWER_VERIFIED,
+                 .reason = MY_REASON_SYN_ACK,
+                 .peer = h->peer,
+                 .from = h->peer,
+                 .my = h->to,
+                 .received_ns = h->time_ns};
+  count(&s->received, 1);
+  if (!place_of(s, &h->peer, &n) || !is_ours(s, h, &a.attempt)) {
+    count(&s->strangers, 1);
+    return;
+  }
+  a.peer.scope = a.from.scope = 0;
+  time_answer(s, n, &a);
+  if (!note_heard(s, n)) {
+    count(&s->duplicates, 1);
+    return;
+  }
+  count(&s->verified, 1);
+  atomic_store_explicit(&s->last_answer_ns, my_clock_ns(), memory_order_relaxed);
   give(s, &a);
 }
 
@@ -482,6 +532,8 @@ static void on_heard(void *arg, const scan_heard *h)
   atomic_store_explicit(&s->lag_ns, my_clock_unix_ns() - h->time_ns, memory_order_relaxed);
   if (h->is_error)
     on_error(s, h);
+  else if (s->config.tcp)
+    on_accepted(s, h);
   else
     on_reply(s, h);
 }
@@ -515,8 +567,8 @@ static int check(const my_scan_config *c, my_where *where)
 {
   my_sig_info info;
   const char *why = NULL;
-  my_sig_get_info(c->sig, &info);
-  if (info.transport != MY_UDP || info.probe_len == 0)
+  if (!c->tcp) my_sig_get_info(c->sig, &info);
+  if (!c->tcp && (info.transport != MY_UDP || info.probe_len == 0))
     why = "the signature sends no datagram";
   else if (my_ranges_items(c->targets) == 0)
     why = "there is nothing to ask";
@@ -571,15 +623,16 @@ static int open_scan(my_scan *s, my_where *where)
   if ((rc = my_order_init(&s->order, items, s->config.seed)) != MY_OK) return rc;
   if ((rc = make_room(s)) != MY_OK) return rc;
   if ((s->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) return MY_ESYS;
-  rc = s->config.raw ? scan_raw_open(&s->path, &s->config, where)
-                     : scan_socket_open(&s->path, &s->config, where);
+  rc = s->config.raw   ? scan_raw_open(&s->path, &s->config, where)
+       : s->config.tcp ? scan_connect_open(&s->path, &s->config, where)
+                       : scan_socket_open(&s->path, &s->config, where);
   if (rc != MY_OK) return rc;
   if (s->config.raw && s->config.drop_privileges) drop_privileges();
   s->cookie = (my_cookie){s->config.key, s->config.sig, s->config.attempts, s->path->port_first,
                           s->path->port_count};
   atomic_store(&s->block, s->config.begin / MY_SCAN_BLOCK);
   atomic_store(&s->settled, s->config.begin);
-  scan_pace_init(&s->pace, s->config.rate, my_clock_ns());
+  scan_pace_init(&s->pace, s->config.rate, s->config.adapts, my_clock_ns());
   rc = start_thread(&s->listener, listener_main, s, &s->listening);
   return rc == MY_OK ? start_thread(&s->sender, sender_main, s, &s->sending) : rc;
 }

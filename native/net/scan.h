@@ -18,12 +18,18 @@ enum {
 typedef struct scan_datagram {
   my_endpoint peer;
   uint16_t source_port;
+  unsigned attempt;
   uint8_t *payload; /* SCAN_HEADROOM bytes before it are free */
   size_t len;
+  uint32_t seq; /* of a SYN */
 } scan_datagram;
 
 typedef struct scan_heard {
-  bool is_error; /* an ICMP error: 'from' says so about what went from 'to' to 'peer' */
+  bool is_error; /* 'from' says so about what went from 'to' to 'peer' */
+  bool is_known; /* who was asked, 'peer', and at which attempt need not be verified */
+  unsigned attempt;
+  bool is_tcp; /* SYN and ACK (no error), or RST (an error), with the number that it acknowledges */
+  uint32_t ack;
   my_reason reason;
   my_endpoint from, to, peer;
   int64_t time_ns; /* CLOCK_REALTIME */
@@ -45,11 +51,14 @@ typedef struct scan_path {
 } scan_path;
 
 int scan_raw_open(scan_path **out, const my_scan_config *config, my_where *where);
+int scan_connect_open(scan_path **out, const my_scan_config *config, my_where *where);
 int scan_socket_open(scan_path **out, const my_scan_config *config, my_where *where);
 
-/* Sockets bound to 'count' ports in a row at 'local' (from local->port on, or anywhere), of which
- * the first is returned; or MY_ESYS with errno. */
-int scan_hold_ports(const my_endpoint *local, size_t count, int *fds);
+/* Sockets bound to 'count' ports in a row at 'local' (from local->port on, or anywhere but among
+ * the targets, where 'us' is one of them), of which the first is returned; or MY_ESYS with errno.
+ */
+int scan_hold_ports(const my_endpoint *local, const my_endpoint *us, const my_ranges *targets,
+                    size_t count, int *fds);
 
 /* ---- the way ---- */
 
@@ -76,7 +85,8 @@ enum { PACE_EPOCHS = 4096 }; /* of 2^20 ns */
 /* Sent and heard are counted by the epoch of sending, so that what stays silent is known as soon as
  * later ones are answered. */
 typedef struct scan_pace {
-  double rate;        /* 0: as fast as both sides bear */
+  double rate;        /* 0: none */
+  bool adapts;        /* as fast as both sides bear */
   int64_t due_ns;     /* when the next datagram may go, by the rate */
   int64_t opened;     /* the oldest epoch that is not closed */
   uint64_t sent_open; /* sent in open epochs */
@@ -91,7 +101,7 @@ typedef struct scan_pace {
   _Atomic int64_t rtt_least_ns, rtt_latest_ns;
 } scan_pace;
 
-void scan_pace_init(scan_pace *p, double rate, int64_t now_ns);
+void scan_pace_init(scan_pace *p, double rate, bool adapts, int64_t now_ns);
 /* How many of 'want' datagrams may go now. 0: none until *wait_ns from now. 'lag_ns': how far the
  * listener is behind. */
 size_t scan_pace_allow(scan_pace *p, int64_t now_ns, size_t want, int64_t lag_ns, int64_t *wait_ns);

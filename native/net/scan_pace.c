@@ -20,9 +20,10 @@ static int64_t epoch_of(int64_t ns)
   return ns >> EPOCH_BITS;
 }
 
-void scan_pace_init(scan_pace *p, double rate, int64_t now_ns)
+void scan_pace_init(scan_pace *p, double rate, bool adapts, int64_t now_ns)
 {
-  *p = (scan_pace){.rate = rate, .due_ns = now_ns, .opened = epoch_of(now_ns)};
+  *p = (scan_pace){
+      .rate = rate, .adapts = adapts || rate <= 0, .due_ns = now_ns, .opened = epoch_of(now_ns)};
   p->window = WINDOW_START;
   p->yield = -1;
   p->calm = true;
@@ -96,36 +97,42 @@ static uint64_t in_flight(const scan_pace *p)
   return heard < p->sent_open ? p->sent_open - heard : 0;
 }
 
+/* By the rate: how many of 'want' may go now, and else when. */
+static size_t within_rate(scan_pace *p, int64_t now_ns, size_t want, int64_t *wait_ns)
+{
+  if (p->due_ns < now_ns - 10 * MS) p->due_ns = now_ns - 10 * MS; /* being late is made up for */
+  double may = (double)(now_ns - p->due_ns) * p->rate / 1e9 + 1;
+  if (may >= (double)want) return want;
+  if (may < 1) *wait_ns = p->due_ns - now_ns;
+  return may < 1 ? 0 : (size_t)may;
+}
+
+/* By the window. */
+static size_t within_window(scan_pace *p, int64_t now_ns, size_t want, int64_t lag_ns,
+                            int64_t *wait_ns)
+{
+  close_epochs(p, now_ns);
+  if (lag_ns > LAG_MAX) shrink(p, epoch_of(now_ns), 0.7);
+  double room = p->window - (double)in_flight(p);
+  if (room >= (double)want) return want;
+  p->limited = true;
+  *wait_ns = MS / 50;
+  return room < WORTH_IT ? 0 : (size_t)room;
+}
+
 size_t scan_pace_allow(scan_pace *p, int64_t now_ns, size_t want, int64_t lag_ns, int64_t *wait_ns)
 {
-  int64_t wait = 0;
-  if (p->rate > 0) {
-    if (p->due_ns < now_ns - 10 * MS)
-      p->due_ns = now_ns - 10 * MS; /* a late wake-up is made up for */
-    double may = (double)(now_ns - p->due_ns) * p->rate / 1e9 + 1;
-    if (may < 1) wait = p->due_ns - now_ns;
-    if (may < (double)want) want = may < 1 ? 0 : (size_t)may;
-  } else {
-    close_epochs(p, now_ns);
-    if (lag_ns > LAG_MAX) shrink(p, epoch_of(now_ns), 0.7);
-    double room = p->window - (double)in_flight(p);
-    if (room < (double)want) {
-      p->limited = true;
-      want = room < WORTH_IT ? 0 : (size_t)room;
-      wait = MS / 50;
-    }
-  }
-  *wait_ns = wait;
+  *wait_ns = 0;
+  if (p->rate > 0) want = within_rate(p, now_ns, want, wait_ns);
+  if (p->adapts && want > 0) want = within_window(p, now_ns, want, lag_ns, wait_ns);
   return want;
 }
 
 void scan_pace_sent(scan_pace *p, int64_t now_ns, size_t count)
 {
   int64_t epoch = epoch_of(now_ns);
-  if (p->rate > 0) {
-    p->due_ns += (int64_t)((double)count * 1e9 / p->rate);
-    return;
-  }
+  if (p->rate > 0) p->due_ns += (int64_t)((double)count * 1e9 / p->rate);
+  if (!p->adapts) return;
   close_epochs(p, now_ns);
   if (epoch > p->latest) /* what came late for the epoch that had this place before */
     atomic_store_explicit(&p->heard[(size_t)epoch % PACE_EPOCHS], 0, memory_order_relaxed);

@@ -68,7 +68,9 @@ static int raw_send(scan_path *path, const scan_datagram *list, size_t count)
     const scan_datagram *d = &list[i];
     uint8_t *frame = d->payload - p->head.len;
     parts[i].iov_base = frame;
-    parts[i].iov_len = my_frame_udp(&p->head, frame, &d->peer, d->source_port, d->len);
+    parts[i].iov_len = p->head.tcp
+                           ? my_frame_syn(&p->head, frame, &d->peer, d->source_port, d->seq)
+                           : my_frame_udp(&p->head, frame, &d->peer, d->source_port, d->len);
     messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &parts[i], .msg_iovlen = 1}};
     address_to(p, &d->peer, &peers[i], &messages[i].msg_hdr);
   }
@@ -82,7 +84,7 @@ static int fail_sender(my_where *where)
   return MY_ESYS;
 }
 
-static int open_sender(raw_path *p, const scan_way *way, my_where *where)
+static int open_sender(raw_path *p, const scan_way *way, bool tcp, my_where *where)
 {
   int one = 1, room = 1 << 23;
   uint16_t type = way->source.family == 4 ? ETH_P_IP : ETH_P_IPV6;
@@ -102,7 +104,7 @@ static int open_sender(raw_path *p, const scan_way *way, my_where *where)
   }
   if (setsockopt(p->fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0)
     setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-  my_frame_head_init(&p->head, &way->link, &way->source, 64);
+  my_frame_head_init(&p->head, &way->link, &way->source, 64, tcp);
   return MY_OK;
 }
 
@@ -114,7 +116,7 @@ static int hold_ports(raw_path *p, const my_scan_config *config, my_where *where
   struct sock_fprog filter = {1, nothing};
   my_endpoint local = p->path.local;
   local.port = config->source.port;
-  int port = scan_hold_ports(&local, PORTS, p->held);
+  int port = scan_hold_ports(&local, &p->path.local, config->targets, PORTS, p->held);
   if (port < 0 && errno == EADDRNOTAVAIL && config->source.family) {
     port = config->source.port ? config->source.port : 40000; /* not ours: then nobody answers */
   } else if (port < 0) {
@@ -132,6 +134,17 @@ static int hold_ports(raw_path *p, const my_scan_config *config, my_where *where
 
 /* ---- in ---- */
 
+/* The answers to a SYN: it is accepted, or refused. */
+static bool read_tcp(const my_payload *p, scan_heard *out)
+{
+  enum { SYN = 2, RST = 4, ACK = 16 };
+  out->is_tcp = true;
+  out->is_error = (p->tcp_flags & RST) != 0;
+  out->ack = p->tcp_ack;
+  out->peer = p->from;
+  return (p->tcp_flags & ACK) && (p->tcp_flags & (SYN | RST));
+}
+
 static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *bytes)
 {
   raw_path *p = (raw_path *)user;
@@ -140,8 +153,11 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *b
   my_icmp_error error;
   scan_heard heard = {.time_ns = (int64_t)h->ts.tv_sec * 1000000000 + h->ts.tv_usec};
   if (my_packet_decode(p->dlt, frame, h->len, &payload) == MY_OK) {
-    if (payload.transport != MY_UDP) return;
-    heard.reason = MY_REASON_UDP_RESPONSE;
+    if ((payload.transport == MY_TCP) != p->head.tcp) return;
+    if (p->head.tcp && !read_tcp(&payload, &heard)) return;
+    heard.reason = !p->head.tcp     ? MY_REASON_UDP_RESPONSE
+                   : heard.is_error ? MY_REASON_CONN_REFUSED
+                                    : MY_REASON_SYN_ACK;
     heard.from = payload.from;
     heard.to = payload.to;
     heard.data = payload.data;
@@ -186,9 +202,9 @@ static int set_filter(raw_path *p, my_where *where)
 {
   char text[200], address[MY_ENDPOINT_TEXT];
   struct bpf_program program;
-  snprintf(text, sizeof text, "(udp and dst host %s and dst portrange %u-%u) or %s",
-           my_endpoint_address(&p->path.local, address), p->path.port_first,
-           p->path.port_first + p->path.port_count - 1u,
+  snprintf(text, sizeof text, "(%s and dst host %s and dst portrange %u-%u) or %s",
+           p->head.tcp ? "tcp" : "udp", my_endpoint_address(&p->path.local, address),
+           p->path.port_first, p->path.port_first + p->path.port_count - 1u,
            p->path.local.family == 4 ? "icmp" : "icmp6");
   if (pcap_compile(p->pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) != 0)
     return fail_pcap(p, text, where);
@@ -277,7 +293,7 @@ int scan_raw_open(scan_path **out, const my_scan_config *config, my_where *where
   p->fd = p->listen_fd = -1;
   for (size_t i = 0; i < PORTS; i++)
     p->held[i] = -1;
-  rc = open_sender(p, &way, where);
+  rc = open_sender(p, &way, config->tcp, where);
   if (rc == MY_OK) rc = hold_ports(p, config, where);
   if (rc == MY_OK && !config->deaf) rc = open_listener(p, &way, where);
   if (rc == MY_OK)

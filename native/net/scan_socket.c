@@ -33,15 +33,29 @@ typedef struct socket_path {
   uint8_t data[BATCH][ROOM], control[BATCH][CONTROL];
 } socket_path;
 
-int scan_hold_ports(const my_endpoint *local, size_t count, int *fds)
+/* Whoever asks a port of his own from that port hears himself. */
+static bool are_asked(const my_endpoint *us, const my_ranges *targets, unsigned first, size_t count)
 {
-  enum { TRIES = 200, LOWEST = 20000, HIGHEST = 60000 };
+  my_endpoint e = *us;
+  uint64_t item;
+  for (size_t i = 0; i < count; i++) {
+    e.port = (uint16_t)(first + i);
+    if (my_ranges_find(targets, &e, &item)) return true;
+  }
+  return false;
+}
+
+int scan_hold_ports(const my_endpoint *local, const my_endpoint *us, const my_ranges *targets,
+                    size_t count, int *fds)
+{
+  enum { TRIES = 200, LOWEST = 1100, HIGHEST = 65000 };
   int error = EADDRINUSE;
   for (int attempt = 0; attempt < (local->port ? 1 : TRIES); attempt++) {
     uint16_t drawn;
     my_random((uint8_t *)&drawn, sizeof drawn);
     unsigned first = local->port ? local->port : LOWEST + drawn % (HIGHEST - LOWEST);
     size_t held = 0;
+    if (attempt < TRIES / 2 && !local->port && are_asked(us, targets, first, count)) continue;
     for (; held < count && first + held <= 65535; held++) {
       my_sockaddr sa;
       my_endpoint at = *local;
@@ -250,7 +264,13 @@ static int open_sockets(socket_path *p, const my_scan_config *config, my_where *
   char text[MY_ENDPOINT_TEXT];
   my_ranges_item(config->targets, 0, &first);
   if (local.family == 0) local.family = first.family; /* any address of ours */
-  int port = scan_hold_ports(&local, SOCKETS, p->fds);
+  p->path.local = config->source;
+  if (p->path.local.family == 0 && my_route_local(&first, &p->path.local) != MY_OK) {
+    snprintf(where->text, sizeof where->text, "no way to %s: %s", my_endpoint_address(&first, text),
+             strerror(errno));
+    return MY_ENOENT;
+  }
+  int port = scan_hold_ports(&local, &p->path.local, config->targets, SOCKETS, p->fds);
   if (port < 0) {
     snprintf(where->text, sizeof where->text, "cannot open %d ports in a row at %s: %s", SOCKETS,
              my_endpoint_address(&local, text), strerror(errno));
@@ -258,12 +278,6 @@ static int open_sockets(socket_path *p, const my_scan_config *config, my_where *
   }
   p->path.port_first = (uint16_t)port;
   p->zone = config->interface ? if_nametoindex(config->interface) : 0;
-  p->path.local = config->source;
-  if (p->path.local.family == 0 && my_route_local(&first, &p->path.local) != MY_OK) {
-    snprintf(where->text, sizeof where->text, "no way to %s: %s", my_endpoint_address(&first, text),
-             strerror(errno));
-    return MY_ENOENT;
-  }
   for (size_t i = 0; i < SOCKETS; i++) {
     int rc = set_up(p->fds[i], local.family, config, where);
     if (rc != MY_OK) return rc;

@@ -183,6 +183,34 @@ describe("scan finds", function()
   end)
 end)
 
+describe("identify of very many ports", function()
+  local PRIVILEGES = {
+    { "by SYN", {} },
+    { "by connecting", { "setpriv", "--inh-caps=-all", "--bounding-set=-all" } },
+  }
+  for _, row in ipairs(PRIVILEGES) do
+    it("finds first which are open, " .. row[1], function()
+      if not IS_ROOT and #row[2] == 0 then return pending("whole frames need root") end
+      local nodes = support.serve { "skype" }
+      local low = math.max(1024, nodes.skype.port - 1500)
+      local args = { support.mynah, "identify", "--json", "-p", ("%d-%d"):format(low, low + 2999), "127.0.0.1" }
+      if IS_ROOT then table.move(args, 1, #args, #row[2] + 1) table.move(row[2], 1, #row[2], 1, args) end
+      local p = support.program("/usr/bin/env", args, { seconds = 120 })
+      nodes.stop()
+      assert.equal(0, p.status, p.err)
+      local rows, found = rows_of(p), {}
+      assert.equal(6000, #rows)
+      for _, r in ipairs(rows) do
+        if r.service == "skype" then found[#found + 1] = ("%d %s %s"):format(r.port, r.transport, r.state) end
+        assert.truthy(r.state == "closed" or r.state == "open" or r.state == "open|filtered", r.state)
+        if r.state == "closed" then assert.equal(r.transport == "tcp" and "conn-refused" or "port-unreach", r.reason) end
+      end
+      table.sort(found)
+      assert.same({ nodes.skype.port .. " tcp open", nodes.skype.port .. " udp open" }, found)
+    end)
+  end
+end)
+
 describe("scan ends", function()
   it("at an interrupt with what it has, valid and counted", function()
     local port, _, close = serve(20, function(_, bytes) return { turned(bytes) } end)

@@ -50,7 +50,7 @@ static void check(bool ethernet, const char *from, const char *to, size_t len)
   my_endpoint source = at(from, 40000), peer = at(to, 53);
   my_frame_head h;
   uint8_t frame[2000], payload[1500];
-  my_frame_head_init(&h, &link, &source, 64);
+  my_frame_head_init(&h, &link, &source, 64, false);
   for (size_t i = 0; i < len; i++)
     payload[i] = frame[h.len + i] = (uint8_t)(i * 37 + len);
   size_t total = my_frame_udp(&h, frame, &peer, 40000, len);
@@ -78,6 +78,35 @@ static void test_frames(void **state)
     }
 }
 
+static void test_syn(void **state)
+{
+  (void)state;
+  static const char *const pairs[][2] = {{"192.0.2.1", "198.51.100.7"},
+                                         {"2001:db8::1", "2001:db8::7"}};
+  for (size_t i = 0; i < COUNT(pairs); i++) {
+    my_link link = {true, {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+    my_endpoint source = at(pairs[i][0], 0), peer = at(pairs[i][1], 443);
+    my_frame_head h;
+    my_payload got = {0};
+    uint8_t frame[200];
+    my_frame_head_init(&h, &link, &source, 64, true);
+    assert_true(h.len <= MY_FRAME_HEAD_MAX);
+    size_t total = my_frame_syn(&h, frame, &peer, 40001, 0xdeadbeef);
+    assert_int_equal(my_packet_decode(ETHERNET, (my_span){frame, total}, total, &got), MY_OK);
+    assert_int_equal(got.transport, MY_TCP);
+    assert_int_equal(got.tcp_flags, 2);
+    assert_int_equal(got.tcp_seq, 0xdeadbeef + 1u);
+    assert_int_equal(got.tcp_ack, 0);
+    assert_true(my_endpoint_same_address(&got.to, &peer) && got.to.port == 443);
+    assert_int_equal(got.from.port, 40001);
+    assert_int_equal(got.data.len, 0);
+    const uint8_t *ip = frame + h.ip_at;
+    size_t head = ip[0] >> 4 == 4 ? 20 : 40, len = total - h.ip_at - head;
+    uint16_t addresses = head == 20 ? sum_of(ip + 12, 8, 0) : sum_of(ip + 8, 32, 0);
+    assert_int_equal(sum_of(ip + head, len, 6 + (uint32_t)len + addresses), 0xffff);
+  }
+}
+
 /* A sum of 0 means "none" (RFC 768): it is sent as ffff. */
 static void test_sum_of_zero(void **state)
 {
@@ -86,7 +115,7 @@ static void test_sum_of_zero(void **state)
   my_endpoint source = at("192.0.2.1", 0), peer = at("198.51.100.7", 53);
   my_frame_head h;
   uint8_t frame[200];
-  my_frame_head_init(&h, &link, &source, 64);
+  my_frame_head_init(&h, &link, &source, 64, false);
   memset(frame + h.len, 0, 2);
   my_frame_udp(&h, frame, &peer, 40000, 2);
   memcpy(frame + h.len, frame + h.len - 2, 2); /* what was missing to ffff: now nothing is */
@@ -128,8 +157,8 @@ static void test_errors(void **state)
     uint8_t frame[400] = {0};
     my_icmp_error got;
     print_message("  %s\n", errors[i].why);
-    my_frame_head_init(&outer, &link, &router, 60);
-    my_frame_head_init(&inner, &link, &my, 60);
+    my_frame_head_init(&outer, &link, &router, 60, false);
+    my_frame_head_init(&inner, &link, &my, 60, false);
     size_t ip = v6 ? 40 : 20;
     uint8_t *icmp = frame + ip, *quote = icmp + 8;
     memset(quote + inner.len, 0xab, 16);
@@ -164,6 +193,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_frames),
+      cmocka_unit_test(test_syn),
       cmocka_unit_test(test_sum_of_zero),
       cmocka_unit_test(test_errors),
   };

@@ -308,6 +308,57 @@ static void test_closed(void **state)
   tear_down(&s);
 }
 
+/* Which ports accept a connection: by connecting, and by SYN where we may send frames. */
+static void test_tcp(void **state)
+{
+  (void)state;
+  enum { LISTENING = 20, CLOSED = 20, ALL = LISTENING + CLOSED };
+  uint16_t ports[ALL];
+  int fds[ALL];
+  setting s;
+  my_answer a;
+  my_scan_counts c;
+  for (size_t i = 0; i < ALL; i++) {
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fds[i], (struct sockaddr *)&sa, sizeof sa), 0);
+    if (i < LISTENING) assert_int_equal(listen(fds[i], 8), 0); /* else bound: nobody else listens */
+    getsockname(fds[i], (struct sockaddr *)&sa, &len);
+    ports[i] = ntohs(sa.sin_port);
+  }
+  set_up(&s, ports, ALL);
+  s.config.tcp = true;
+  for (int raw = 0; raw < 2; raw++) {
+    unsigned open = 0, refused = 0;
+    if (raw && geteuid() != 0) {
+      print_message("  by SYN: skipped, whole frames need root\n");
+      break;
+    }
+    s.config.raw = raw;
+    my_scan *scan = open_scan(&s.config);
+    while (next(scan, &a)) {
+      size_t i = 0;
+      while (ports[i] != a.peer.port)
+        i++;
+      assert_int_equal(a.kind, i < LISTENING ? MY_ANSWER_VERIFIED : MY_ANSWER_ICMP);
+      assert_int_equal(a.reason, i < LISTENING ? MY_REASON_SYN_ACK : MY_REASON_CONN_REFUSED);
+      assert_true(a.rtt_ns >= 0);
+      *(i < LISTENING ? &open : &refused) += 1;
+    }
+    my_scan_get_counts(scan, &c);
+    my_scan_close(scan);
+    assert_int_equal(open, LISTENING);
+    assert_int_equal(refused, CLOSED);
+    assert_int_equal(c.verified, LISTENING);
+    assert_int_equal(c.errors, CLOSED);
+    assert_int_equal(c.sent, ALL);
+  }
+  for (size_t i = 0; i < ALL; i++)
+    close(fds[i]);
+  tear_down(&s);
+}
+
 /* The parts of a scan together ask everybody, nobody twice; and one that begins in the middle asks
  * the rest. */
 static void test_shards_and_begin(void **state)
@@ -454,7 +505,7 @@ static outcome simulate(const far_side *f, double rate, int64_t duration_ns)
   outcome o = {0};
   uint64_t first = 0, last = 0;
   int64_t served = 0, start = 1000 * MS;
-  scan_pace_init(&p, rate, start);
+  scan_pace_init(&p, rate, false, start);
   for (int64_t now = start; now < start + duration_ns; now += MS / 100) {
     int64_t wait;
     size_t n = scan_pace_allow(&p, now, 32, 0, &wait);
@@ -508,10 +559,15 @@ static void test_pace(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kinds),  cmocka_unit_test(test_from_another_port),
-      cmocka_unit_test(test_closed), cmocka_unit_test(test_shards_and_begin),
-      cmocka_unit_test(test_stop),   cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_queue),  cmocka_unit_test(test_pace),
+      cmocka_unit_test(test_kinds),
+      cmocka_unit_test(test_from_another_port),
+      cmocka_unit_test(test_closed),
+      cmocka_unit_test(test_tcp),
+      cmocka_unit_test(test_shards_and_begin),
+      cmocka_unit_test(test_stop),
+      cmocka_unit_test(test_refused),
+      cmocka_unit_test(test_queue),
+      cmocka_unit_test(test_pace),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@ local out = require "host.out"
 local report = require "host.report"
 local session = require "host.session"
 local signatures = require "host.signatures"
+local sweeping = require "host.sweeping"
 local targets = require "host.targets"
 
 local command = { name = "identify", summary = "Say what is behind each port" }
@@ -14,6 +15,8 @@ local command = { name = "identify", summary = "Say what is behind each port" }
 command.description = [[
 Asks each port what it is, over TCP and UDP, and names what is proven. A service is named only where its
 answers leave no doubt; weaker ideas are shown as a guess, with a question mark.
+
+More than 300 ports of one transport are swept first: only those that are open, or may be, are asked.
 
 A UDP port gets one datagram of each protocol that Mynah knows, the likeliest first, 8 ms apart; what stayed silent is
 repeated after that. Never more than --max-probes to one port, and it ends with the first answer that is certain.]]
@@ -73,8 +76,12 @@ function command.show(list, opts)
     if done < #list then progress() end
   end
   local ok, problem = pcall(session.run, { rate = opts.rate }, function(l)
+    local db = opts.db or signatures.load()
+    local left = sweeping.run(l, list, {
+      db = db, rate = opts.rate, timeout = opts.timeout, public_ip = opts.public_ip,
+    }, on_result)
     identify.run(l, {
-      targets = list, signatures = opts.db or signatures.load(), patience = opts.patience or 30,
+      targets = left, signatures = db, patience = opts.patience or 30,
       timeout = opts.timeout or 3, public_ip = opts.public_ip, on_result = on_result, rate = opts.rate,
       max_probes = opts.max_probes, tls = host.tls,
     })

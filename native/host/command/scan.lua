@@ -140,7 +140,7 @@ function command.run(args)
     db = db, set = set, name = read_probe(db, args.probe), seed = args.seed, shard = shards[1], shards = shards[2],
     rate = args.rate or 1000, attempts = 1 + (args.retries or 1), timeout = args.timeout, raw = args.raw,
     interface = args.interface, source = args.source, source_port = args.source_port, public_ip = args.public_ip,
-    naming = not args.verify_only,
+    naming = not args.verify_only, quiet = not args.json and (args.verbose or 0) == 0,
   }
   if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
   out.note(scanning.plan(config))
