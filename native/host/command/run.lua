@@ -33,6 +33,7 @@ function command.define(parser)
   parser:option("--script-args", "Arguments of scripts: NAME=VALUE,..."):argname("ARGS"):count("*")
   parser:option("--script-args-file", "The same from a file"):argname("FILE")
   parser:option("--datadir", "Look for scripts and libraries of Nmap here first"):argname("FOLDER")
+  parser:flag("--without-nmap", "Use nothing of an installed Nmap: our scripts, our small nselib")
   parser:option("-oX --xml", "Write XML of Nmap's form to a file as well; -: instead, to standard output"):argname("FILE")
   parser:flag("--json", "One JSON object a line for each result, on standard output")
   options.add_family(parser)
@@ -118,7 +119,8 @@ function command.run(args)
   if args.json and args.xml == "-" then fail.input("--json and -oX -: only one of them can be on standard output") end
   local list = read_targets(args, table.remove(args.words))
   local run, message = require "host.nse.run".new({
-    scripts = split_scripts(args.words), datadir = args.datadir, arguments = read_arguments(args),
+    scripts = split_scripts(args.words), datadir = args.datadir, alone = args.without_nmap,
+    arguments = read_arguments(args),
     verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3, version_intensity = 7,
     family = options.family(args) or "inet", given = args.given, at_once = args.at_once,
     memory = args.script_memory * MEGABYTE, busy = args.script_busy, script_timeout = args.script_timeout,

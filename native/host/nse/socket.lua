@@ -171,6 +171,7 @@ end
 
 -- Wait for "r" or "w". @return true; nil, "TIMEOUT"
 local function wait(s, mode)
+  if s.timeout == 0 then return nil, "TIMEOUT" end
   local seconds = s.timeout > 0 and s.timeout / 1000 or nil
   if s.busy then error("socket is waited on by another thread of this script", 0) end
   s.busy = true
@@ -287,10 +288,9 @@ end
 
 local function receive(s)
   local bytes, status
-  if s.timeout == 0 then -- too late at once, but the others get their turn: scripts call this again and again
-    s.shared.scheduler:sleep(0)
-    status = "TIMEOUT"
-  elseif s.tls then
+  -- No time to wait, but the others get their turn: scripts call this again and again.
+  if s.timeout == 0 then s.shared.scheduler:sleep(0) end
+  if s.tls then
     bytes, status = receive_tls(s)
   else
     bytes, status = receive_plain(s)
