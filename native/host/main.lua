@@ -63,7 +63,7 @@ local function build()
 end
 
 -- argparse reads "-sU" as "-s U", "-oX" as "-o X" and "-p -100" as two options; Nmap's users write all of them.
-local LONG = { ["-oX"] = "--xml", ["-iL"] = "--targets-from" }
+local LONG = { ["-oX"] = "--xml", ["-iL"] = "--input" }
 
 local function translate(words)
   local list, raw = {}, false
@@ -71,8 +71,6 @@ local function translate(words)
     raw = raw or word == "--"
     if raw then
       list[#list + 1] = word
-    elseif word == "-iL" then
-      list[#list + 1] = "--input"
     elseif words[i - 1] == "-p" and word:match("^%-%d*$") then
       list[#list] = "-p" .. word
     else

@@ -175,10 +175,41 @@ describe("mynah run", function()
       :format(id_of(path)), p.out)
   end)
 
+  it("says what scripts are for", function()
+    local p = run { "run", "--script-help", "banner,mynah-ftp" }
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find("\nbanner\nCategories: discovery safe\n  A simple banner grabber", 1, true), p.out)
+    assert.truthy(p.out:find("\nmynah-ftp\nCategories: ", 1, true), p.out)
+  end)
+
+  it("shows what scripts send and receive", function()
+    local port, close = support.tcp_server(function(client) client:write "hello\n" end)
+    local path = action [[local s = nmap.new_socket() s:connect(host, port) s:send 'hey'
+      local _, d = s:receive() s:close() return d]]
+    local p = run { "run", "--script-trace", path, "127.0.0.1", "-p", tostring(port), "--given" }
+    close()
+    local place = "127.0.0.1:" .. port .. " | "
+    for _, row in ipairs { { ">", "CONNECT" }, { ">", "hey" }, { "<", "hello" }, { ">", "CLOSE" } } do
+      assert.truthy(p.err:find(row[1] .. " " .. place .. row[2] .. "\n", 1, true), p.err)
+    end
+  end)
+
+  it("reads targets from a file", function()
+    local path = action "return host.ip .. ' ' .. port.number"
+    local list = support.file("127.0.0.1:9 # one\n\n127.0.0.2:10 127.0.0.1:11\n", ".txt")
+    local p = run { "run", path, "-iL", list, "--given" }
+    assert.equal(0, p.status, p.err)
+    for _, place in ipairs { "127.0.0.1 9", "127.0.0.1 11", "127.0.0.2 10" } do
+      assert.truthy(p.out:find("|_" .. id_of(path) .. ": " .. place .. "\n", 1, true), p.out)
+    end
+  end)
+
   -- { words, what is said }
   local MISTAKES = {
     { { "no-such-script", "127.0.0.1", "-p", "9" }, 'script "no-such-script": no script, category, file or folder' },
     { { "banner", "127.0.0.1" }, "no port" },
+    { { "127.0.0.1:9" }, "expected SCRIPT... TARGET" },
+    { { "banner", "-iL", "/nowhere" }, "/nowhere: No such file" },
     { { "banner", "127.0.0.1", "-p", "9", "--json", "-oX", "-" }, "only one of them" },
     { { "banner", "127.0.0.1", "-p", "9", "--script-args", "a={b" }, 'script arguments "a={b"' },
     { { "banner", "127.0.0.1", "-p", "9", "--script-args-file", "/nowhere" }, "/nowhere: No such file" },

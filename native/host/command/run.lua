@@ -4,6 +4,7 @@ local arguments = require "host.nse.arguments"
 local fail = require "host.fail"
 local files = require "host.nse.files"
 local options = require "host.options"
+local out = require "host.out"
 local targets = require "host.targets"
 
 local command = { name = "run", summary = "Run NSE scripts, ours or Nmap's, without Nmap" }
@@ -22,10 +23,13 @@ Examples:
 Exit status: 0 done; 1 a script could not be loaded; 2 usage or input error; 3 could not run.]]
 
 local MEGABYTE = 1 << 20
+local SOCKETS = 8000 -- open at once: main.c asks for some more descriptors
 
 function command.define(parser)
   parser:argument("words", "Scripts as --script of Nmap takes them, then the target: HOST:PORT, or HOST with -p")
-    :argname("SCRIPT... TARGET"):args("2+")
+    :argname("SCRIPT... TARGET"):args("1+")
+  parser:option("-i --input", "Targets from a file, - for standard input; -iL as in Nmap; every word is a script then")
+    :argname("FILE")
   parser:option("-p --ports", "Ports as in Nmap: 80,U:53,T:1000-2000"):argname("PORTS")
   parser:flag("-sU --udp", "Ports without T: or U: are of UDP")
   parser:flag("-sT --tcp", "Ports without T: or U: are of TCP (the default)")
@@ -39,17 +43,19 @@ function command.define(parser)
   options.add_family(parser)
   parser:flag("-v --verbose", "More of what scripts say; twice: still more"):count("*")
   parser:flag("-d --debug", "What scripts and the engine do, and where scripts failed"):count("*")
+  parser:flag("--script-help", "Say what the scripts are for; every word is a script then")
+  parser:flag("--script-trace", "Show on standard error what scripts send and receive")
   parser:option("--script-timeout", "End a script after so long (default: never)")
     :argname("SECONDS"):convert(options.seconds("--script-timeout"))
-  parser:option("--script-busy", "End a script that computes for so long without waiting (default: 10)")
+  parser:option("--script-busy", "End a script that computes for so long without waiting")
     :argname("SECONDS"):convert(options.seconds("--script-busy")):default("10")
-  parser:option("--script-memory", "Megabytes that one script may have (default: 256)")
+  parser:option("--script-memory", "Megabytes that one script may have")
     :argname("N"):convert(options.integer("--script-memory", 1, 1000000)):default("256")
-  parser:option("--script-sockets", "Sockets that one script may have open (default: 200)")
+  parser:option("--script-sockets", "Sockets that one script may have open")
     :argname("N"):convert(options.integer("--script-sockets", 1, 100000)):default("200")
-  parser:option("--per-port", "Threads of scripts that are connected to one port at the same time (default: 20)")
+  parser:option("--per-port", "Threads of scripts that are connected to one port at the same time")
     :argname("N"):convert(options.integer("--per-port", 1, 100000)):default("20")
-  parser:option("--at-once", "Scripts that run at the same time (default: 1000)")
+  parser:option("--at-once", "Scripts that run at the same time")
     :argname("N"):convert(options.integer("--at-once", 1, 1000000)):default("1000")
 end
 
@@ -68,8 +74,22 @@ local function read_arguments(args)
   return result
 end
 
-local function read_targets(args, word)
-  local list, message = targets.expand({ word }, {
+local function words_of_file(name)
+  local text, message
+  if name == "-" then text = io.read "a" else text, message = files.read(name) end
+  if not text then fail.input("%s", message) end
+  local words = {}
+  for line in text:gmatch "[^\r\n]+" do
+    for word in line:gsub("#.*", ""):gmatch "%S+" do words[#words + 1] = word end
+  end
+  return words
+end
+
+-- The targets; what is left of args.words are scripts.
+local function read_targets(args)
+  local words = args.input and words_of_file(args.input) or { table.remove(args.words) }
+  if #args.words == 0 then fail.input("run: expected SCRIPT... TARGET; try `mynah run --help`") end
+  local list, message = targets.expand(words, {
     ports = args.ports, tcp = args.tcp or not args.udp, udp = args.udp or (args.ports or ""):find "[Uu]:" ~= nil,
     resolve = options.resolver(options.family(args)),
   })
@@ -114,20 +134,39 @@ local function split_scripts(words)
   return scripts
 end
 
+-- A script as Nmap's --script-help shows it.
+local function show_help(run)
+  for _, s in ipairs(run.scripts) do
+    out.line(("\n%s\nCategories: %s"):format(s.id, table.concat(s.categories, " ")))
+    for line in (s.description:gsub("%s+$", "") .. "\n"):gmatch "([^\n]*)\n" do
+      out.line((("  " .. line):gsub("%s+$", "")))
+    end
+  end
+end
+
+local function new_run(args)
+  local run, message = require "host.nse.run".new {
+    scripts = split_scripts(args.words), datadir = args.datadir, alone = args.without_nmap,
+    arguments = read_arguments(args), verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3,
+    version_intensity = 7, family = options.family(args) or "inet", given = args.given, at_once = args.at_once,
+    memory = args.script_memory * MEGABYTE, busy = args.script_busy, script_timeout = args.script_timeout, sockets = SOCKETS,
+    sockets_per_script = args.script_sockets, threads_per_port = args.per_port, on_interrupt = fail.interrupted,
+    trace = args.script_trace and require "host.nse.tracing".print or nil,
+  }
+  if not run then fail.input("%s", message) end
+  return run
+end
+
 function command.run(args)
   local words = "mynah run " .. table.concat(args.words, " ")
   if args.json and args.xml == "-" then fail.input("--json and -oX -: only one of them can be on standard output") end
-  local list = read_targets(args, table.remove(args.words))
-  local run, message = require "host.nse.run".new({
-    scripts = split_scripts(args.words), datadir = args.datadir, alone = args.without_nmap,
-    arguments = read_arguments(args),
-    verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3, version_intensity = 7,
-    family = options.family(args) or "inet", given = args.given, at_once = args.at_once,
-    memory = args.script_memory * MEGABYTE, busy = args.script_busy, script_timeout = args.script_timeout,
-    sockets = 8000, sockets_per_script = args.script_sockets, threads_per_port = args.per_port,
-    on_interrupt = fail.interrupted,
-  })
-  if not run then fail.input("%s", message) end
+  if args.script_help then
+    local run = new_run(args)
+    show_help(run)
+    return run.broken > 0 and fail.NEGATIVE or 0
+  end
+  local list = read_targets(args)
+  local run = new_run(args)
   return run:go(list, writer_of(args, words)) > 0 and fail.NEGATIVE or 0
 end
 

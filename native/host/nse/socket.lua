@@ -182,8 +182,8 @@ local function wait(s, mode)
   return true
 end
 
-local function trace(s, direction, bytes)
-  if s.shared.trace then s.shared.trace(s, direction, bytes) end
+local function trace(s, event, bytes)
+  if s.shared.trace then s.shared.trace(s, event, bytes) end
 end
 
 -- All bytes to the kernel; of none, a datagram all the same. @return true; nil, status
@@ -295,7 +295,7 @@ local function receive(s)
   else
     bytes, status = receive_plain(s)
   end
-  if bytes then trace(s, "<", bytes) end
+  if bytes then trace(s, "receive", bytes) end
   return bytes, status
 end
 
@@ -367,7 +367,7 @@ end
 function Methods.send(socket, bytes)
   local s = open_state(socket)
   bytes = check_text(2, bytes)
-  trace(s, ">", bytes)
+  trace(s, "send", bytes)
   if not s.tls then return send_raw(s, bytes) end
   if not s.tls:write(bytes) then return nil, "ERROR" end
   return flush(s)
@@ -388,6 +388,7 @@ local function connect(s, kind, ip, port)
   take_turn(s, kind .. ip .. " " .. port)
   local file = bound and s.file or open(s, kind, ip)
   if not file then return nil, "ERROR" end
+  s.peer = { ip = ip, port = port }
   local ok, why = file:connect(ip, port)
   if not ok and why == "again" then
     local ready, status = wait(s, "w")
@@ -395,7 +396,6 @@ local function connect(s, kind, ip, port)
     ok = file:outcome()
   end
   if not ok then return nil, "ERROR" end
-  s.peer = { ip = ip, port = port }
   return true
 end
 
@@ -415,7 +415,7 @@ function Methods.connect(socket, target, port, protocol)
   if not ip then return false, message end
   local ok, status = connect(s, kind, ip, number)
   if ok and protocol == "ssl" then ok, status = start_tls(s, name) end
-  if s.shared.trace then s.shared.trace(s, ok and "connect" or status) end
+  trace(s, ok and "connect" or status)
   if ok then return true end
   return nil, status
 end
@@ -438,7 +438,7 @@ function Methods.sendto(socket, target, port, bytes)
   if not ip then return false, message end
   if not s.file and not open(s, "udp", ip) then return nil, "ERROR" end
   s.peer = { ip = ip, port = number }
-  trace(s, ">", bytes)
+  trace(s, "send", bytes)
   local n, why = s.file:sendto(bytes, ip, number)
   if not n and why == "again" then
     local ok, status = wait(s, "w")
@@ -497,6 +497,7 @@ end
 function Methods.close(socket)
   local s = state_of(socket)
   if not s.file then return false, "socket already closed" end
+  trace(s, "close")
   drop(s)
   return true
 end
