@@ -12,6 +12,9 @@ local udp = require "mynah.udp"
 local identify = {}
 
 local PARALLEL = 200 -- ports at once; a TCP port takes up to six connections
+-- TCP ports that begin at once: servers on one machine are made slow by being asked in the same moment, all of them.
+local YOUNG_PORTS = 16
+local YOUNG = 0.2 -- seconds for which a port counts as such, unless it is done before
 local CERTAIN = 0.9
 local TURN = 0.005 -- seconds between two looks at whether another port may begin
 
@@ -86,7 +89,8 @@ end
 -- @param loop of mynah.loop
 -- @param opts table: `targets` array of { ip, port, transport, name }, `on_result` function (result, target), called as each is
 -- settled; `parallel` ports at once (200); `rate` datagrams a second that the engine sends (1000); the rest as for
--- identify.port. A UDP port begins once those before it leave room within the rate.
+-- identify.port. A UDP port begins once those before it leave room within the rate, a TCP port once most of those before it are
+-- done or no longer young.
 -- @return array of results in the order of the targets; or nil and "interrupt"
 -- @raise what a check or on_result raised
 function identify.run(loop, opts)
@@ -96,19 +100,28 @@ function identify.run(loop, opts)
   local results, next_index = {}, 0
   local shared = opts.pace or pace.new { rate = opts.rate, descriptors = core.descriptors and core.descriptors() }
   local settings = setmetatable({ signatures = sigs, pace = shared }, { __index = opts })
-  local gate = loop:lock()
-  local function wait_for_turn(target)
-    if target.transport ~= "udp" then return end
-    gate:take()
-    while shared:is_busy(t:now()) do t:sleep(TURN) end
-    gate:release() -- and this one sends before the next looks
+  local gates, begun = { udp = loop:lock(), tcp = loop:lock() }, {}
+  local function is_busy(transport)
+    if transport == "udp" then return shared:is_busy(t:now()) end
+    local young = 0
+    for _, at in pairs(begun) do
+      if t:now() < at + YOUNG then young = young + 1 end
+    end
+    return young >= YOUNG_PORTS
+  end
+  local function wait_for_turn(i, transport)
+    gates[transport]:take()
+    while is_busy(transport) do t:sleep(TURN) end
+    begun[i] = transport == "tcp" and t:now() or nil
+    gates[transport]:release() -- and this one sends before the next looks
   end
   local function worker()
     while next_index < #opts.targets do
       next_index = next_index + 1
       local i = next_index
-      wait_for_turn(opts.targets[i])
+      wait_for_turn(i, opts.targets[i].transport)
       results[i] = identify.port(t, opts.targets[i], settings)
+      begun[i] = nil
       if opts.on_result then opts.on_result(results[i], opts.targets[i]) end
     end
   end
