@@ -29,20 +29,23 @@ typedef struct my_scan_config {
   uint64_t seed;            /* of the order */
   my_nonce_key key;
   uint64_t shard, shards; /* this one of so many, from 0; 0 shards: 1 */
-  uint64_t begin;         /* how many of the shard's places were asked before (to resume) */
-  double rate;            /* datagrams a second; 0: as fast as both sides bear */
-  bool adapts;            /* as fast as both sides bear, but not above the rate */
-  unsigned attempts;      /* to the silent, the first among them; 0: 2 */
-  int64_t timeout_ns;     /* the longest wait for answers behind a pass; 0: 3 s */
-  bool raw;               /* whole frames, with CAP_NET_RAW; else sockets */
-  const char *interface;  /* NULL: as routing says */
-  my_endpoint source;     /* family 0: as routing says; port 0: any free ones */
-  my_endpoint public_;    /* our address as the Internet sees it; family 0: not said */
-  bool drop_privileges;   /* raw: once all is open, this thread and those of the scan lose all
-                           * capabilities */
-  bool others;            /* give replies that do not verify, too */
-  bool quiet;             /* do not give errors: they are only counted */
-  bool deaf;              /* raw: do not listen at all (a measurement of sending) */
+  uint64_t begin;         /* how many of the shard's places were asked before, in that pass (to
+                           * resume: settled and settled_pass) */
+  unsigned pass;
+  bool held;             /* send nothing before my_scan_start */
+  double rate;           /* datagrams a second; 0: as fast as both sides bear */
+  bool adapts;           /* as fast as both sides bear, but not above the rate */
+  unsigned attempts;     /* to the silent, the first among them; 0: 2 */
+  int64_t timeout_ns;    /* the longest wait for answers behind a pass; 0: 3 s */
+  bool raw;              /* whole frames, with CAP_NET_RAW; else sockets */
+  const char *interface; /* NULL: as routing says */
+  my_endpoint source;    /* family 0: as routing says; port 0: any free ones */
+  my_endpoint public_;   /* our address as the Internet sees it; family 0: not said */
+  bool drop_privileges;  /* raw: once all is open, this thread and those of the scan lose all
+                          * capabilities */
+  bool others;           /* give replies that do not verify, too */
+  bool quiet;            /* do not give errors: they are only counted */
+  bool deaf;             /* raw: do not listen at all (a measurement of sending) */
 } my_scan_config;
 
 /* Open sockets, find the way (and, raw, the next hop's hardware address), begin. On failure *out is
@@ -95,13 +98,18 @@ typedef struct my_scan_counts {
   uint64_t stalls;      /* times that the link's queue was full */
   int64_t elapsed_ns;   /* from the first datagram to the last answer, or until now */
   int64_t sending_ns;   /* of it, until the first pass was sent */
-  uint64_t settled;     /* places of the shard whose answers are in, from the first on: begin there
-                         * to resume */
-  unsigned pass;        /* from 0: the attempt that is under way */
-  bool over;            /* nothing is sent any more, and the last answers were waited for */
-  int error;            /* errno of what ended the scan before its time, or 0 */
+  uint64_t settled;     /* places of the shard whose answers are in, from the first on, in that
+                         * pass: begin there to resume */
+  unsigned settled_pass;
+  unsigned pass; /* from 0: the attempt that is under way */
+  bool over;     /* nothing is sent any more, and the last answers were waited for */
+  int error;     /* errno of what ended the scan before its time, or 0 */
 } my_scan_counts;
 void my_scan_get_counts(const my_scan *s, my_scan_counts *out);
+
+/* Of a scan that is held: that target is not to be asked (it answered before). Then begin. */
+void my_scan_skip(my_scan *s, const my_endpoint *target);
+void my_scan_start(my_scan *s);
 
 /* Send nothing more; what is on its way is still waited for. */
 void my_scan_stop(my_scan *s);

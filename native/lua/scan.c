@@ -40,6 +40,8 @@ static void read_config(lua_State *L, my_scan_config *c)
   c->shard = count_field(L, "shard");
   c->shards = count_field(L, "shards");
   c->begin = count_field(L, "begin");
+  c->pass = (unsigned)count_field(L, "pass");
+  c->held = opt_boolean_field(L, 1, "held");
   c->attempts = (unsigned)count_field(L, "attempts");
   c->rate = opt_number_field(L, 1, "rate", 0);
   c->timeout_ns = ns_from_seconds(opt_number_field(L, 1, "timeout", 0));
@@ -134,6 +136,26 @@ static int l_fd(lua_State *L)
   return 1;
 }
 
+/* scan:skip(address, port): of a scan that is held */
+static int l_skip(lua_State *L)
+{
+  my_scan *s = check_scan(L);
+  my_endpoint e;
+  lua_Integer port = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, port >= 1 && port <= 65535, 3, "a port from 1 to 65535 expected");
+  luaL_argcheck(L, my_endpoint_parse(&e, check_text(L, 2), (uint16_t)port) == MY_OK, 2,
+                "a numeric address expected");
+  e.scope = 0;
+  my_scan_skip(s, &e);
+  return 0;
+}
+
+static int l_start(lua_State *L)
+{
+  my_scan_start(check_scan(L));
+  return 0;
+}
+
 static int l_stop(lua_State *L)
 {
   my_scan_stop(check_scan(L));
@@ -149,11 +171,22 @@ static int l_counts(lua_State *L)
     const char *name;
     uint64_t value;
   } counts[] = {
-      {"targets", c.targets},       {"asked", c.asked},         {"sent", c.sent},
-      {"received", c.received},     {"verified", c.verified},   {"duplicates", c.duplicates},
-      {"unverified", c.unverified}, {"strangers", c.strangers}, {"errors", c.errors},
-      {"other_icmp", c.other_icmp}, {"dropped", c.dropped},     {"send_errors", c.send_errors},
-      {"stalls", c.stalls},         {"settled", c.settled},     {"pass", c.pass},
+      {"targets", c.targets},
+      {"asked", c.asked},
+      {"sent", c.sent},
+      {"received", c.received},
+      {"verified", c.verified},
+      {"duplicates", c.duplicates},
+      {"unverified", c.unverified},
+      {"strangers", c.strangers},
+      {"errors", c.errors},
+      {"other_icmp", c.other_icmp},
+      {"dropped", c.dropped},
+      {"send_errors", c.send_errors},
+      {"stalls", c.stalls},
+      {"settled", c.settled},
+      {"pass", c.pass},
+      {"settled_pass", c.settled_pass},
   };
   lua_createtable(L, 0, 20);
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -168,7 +201,8 @@ static int l_counts(lua_State *L)
 void my_lua_open_scan(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-      {"next", l_next}, {"fd", l_fd}, {"stop", l_stop}, {"counts", l_counts}, {NULL, NULL},
+      {"next", l_next}, {"fd", l_fd},         {"skip", l_skip}, {"start", l_start},
+      {"stop", l_stop}, {"counts", l_counts}, {NULL, NULL},
   };
   new_class(L, class_name, methods, l_close);
   lua_pushcfunction(L, l_new);

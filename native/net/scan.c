@@ -21,6 +21,7 @@ enum {
   TIMES = 1 << 19, /* sendings whose time is kept */
   MARKS = 64,      /* snapshots of how far the sending is */
   HEAR_MS = 20,
+  PASS_SHIFT = 60,
   ATTEMPT_BITS = 3
 };
 
@@ -32,7 +33,7 @@ typedef struct sending {
 
 typedef struct mark {
   int64_t ns;
-  uint64_t n;
+  uint64_t at;
 } mark;
 
 typedef _Atomic uint64_t counter;
@@ -52,7 +53,7 @@ struct my_scan {
   _Atomic uint64_t block;
   pthread_t sender, listener;
   bool sending, listening;
-  atomic_bool stop, closing, sent_all, over;
+  atomic_bool held, stop, closing, sent_all, over;
   _Atomic int error;
   int bell;
   counter asked, sent, received, verified, duplicates, unverified, strangers, errors, other_icmp,
@@ -141,18 +142,32 @@ static void note_sending(my_scan *s, const uint64_t *places, size_t n, unsigned 
   atomic_store_explicit(&s->last_sent_ns, mono_ns, memory_order_relaxed);
 }
 
-/* Everything before the place that was reached a whole timeout ago is settled. */
-static void note_progress(my_scan *s, uint64_t n, int64_t now)
+/* How far the sending is, in one word: the pass within its block of places, and the next place. */
+static uint64_t position(unsigned pass, uint64_t n)
 {
-  mark *latest = &s->marks[(s->mark_at + MARKS - 1) % MARKS];
+  return (uint64_t)pass << PASS_SHIFT | n;
+}
+
+/* Everything before the place that was reached a whole timeout ago is settled. */
+static void note_progress(my_scan *s, unsigned pass, uint64_t n)
+{
+  int64_t now = my_clock_ns();
+  const mark *best = NULL, *latest = &s->marks[(s->mark_at + MARKS - 1) % MARKS];
   if (now - latest->ns < s->config.timeout_ns / (MARKS / 2)) return;
-  s->marks[s->mark_at] = (mark){now, n};
+  s->marks[s->mark_at] = (mark){now, position(pass, n)};
   s->mark_at = (s->mark_at + 1) % MARKS;
   for (unsigned i = 0; i < MARKS; i++) {
     const mark *m = &s->marks[i];
-    if (m->ns && now - m->ns >= s->config.timeout_ns && m->n > read_count(&s->settled))
-      atomic_store_explicit(&s->settled, m->n, memory_order_relaxed);
+    if (m->ns && now - m->ns >= s->config.timeout_ns && (!best || m->ns > best->ns)) best = m;
   }
+  if (best) atomic_store_explicit(&s->settled, best->at, memory_order_relaxed);
+}
+
+/* A pass is over, and its answers were waited for. */
+static void settle(my_scan *s, unsigned pass, uint64_t n)
+{
+  memset(s->marks, 0, sizeof s->marks);
+  atomic_store_explicit(&s->settled, position(pass, n), memory_order_relaxed);
 }
 
 static int port_order(const void *a, const void *b)
@@ -296,7 +311,7 @@ static bool send_some(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt)
   size_t most = wait_turn(s, batch_size(s)), have = 0;
   if (most == 0) return false;
   while (have < most && *n < end) {
-    if (attempt == 0 || !is_heard_of(s, *n)) {
+    if ((attempt == 0 && !s->config.held) || !is_heard_of(s, *n)) {
       places[have] = *n;
       have += compose(s, *n, attempt, &list[have], s->room[have]);
     }
@@ -325,19 +340,21 @@ static void wait_for_answers(my_scan *s, uint64_t targets)
   }
 }
 
-/* A block of places: all of them, then the silent ones. */
-static bool send_block(my_scan *s, uint64_t from, uint64_t begin, uint64_t end)
+/* A block of places, from that pass and place on: all of them, then the silent ones. */
+static bool send_block(my_scan *s, unsigned pass, uint64_t begin, uint64_t end)
 {
-  for (unsigned attempt = 0; attempt < s->cookie.attempts; attempt++) {
+  uint64_t from = begin / MY_SCAN_BLOCK * MY_SCAN_BLOCK;
+  for (unsigned attempt = pass; attempt < s->cookie.attempts; attempt++) {
     atomic_store_explicit(&s->pass, attempt, memory_order_relaxed);
     bool go = true;
-    for (uint64_t n = attempt ? from : begin; n < end && go;) {
+    for (uint64_t n = attempt == pass ? begin : from; n < end && go;) {
       go = send_some(s, &n, end, attempt);
-      if (s->cookie.attempts == 1) note_progress(s, n, my_clock_ns());
+      note_progress(s, attempt, n);
     }
     if (s->pass_ended_ns == 0) s->pass_ended_ns = my_clock_ns();
     wait_for_answers(s, end - from);
     if (!go || stopped(s)) return false;
+    settle(s, attempt + 1, from);
   }
   return true;
 }
@@ -348,14 +365,16 @@ static void *sender_main(void *arg)
   prctl(PR_SET_NAME, "mynah-send");
   prctl(PR_SET_TIMERSLACK, 1000); /* ns: pauses are short */
   uint64_t n = s->config.begin;
-  bool go = true;
-  while (n < s->places && go) {
-    uint64_t block = n / MY_SCAN_BLOCK, from = block * MY_SCAN_BLOCK, end = from + MY_SCAN_BLOCK;
+  unsigned pass = s->config.pass;
+  while (atomic_load_explicit(&s->held, memory_order_relaxed) && !stopped(s))
+    sleep_ns(MS);
+  for (bool go = true; n < s->places && go; pass = 0) {
+    uint64_t block = n / MY_SCAN_BLOCK, end = (block + 1) * MY_SCAN_BLOCK;
     if (end > s->places) end = s->places;
     if (block != read_count(&s->block)) begin_block(s, block);
-    go = send_block(s, from, n, end);
+    go = send_block(s, pass, n, end);
     n = end;
-    if (go) atomic_store_explicit(&s->settled, end, memory_order_relaxed);
+    if (go) settle(s, 0, end);
   }
   atomic_store_explicit(&s->over, true, memory_order_release);
   ring_bell(s);
@@ -574,6 +593,8 @@ static int check(const my_scan_config *c, my_where *where)
     why = "there is nothing to ask";
   else if (c->shard >= c->shards)
     why = "no such shard";
+  else if (c->pass >= c->attempts || my_ranges_items(c->targets) > position(1, 0) - 1)
+    why = "no such place to go on at";
   if (why) snprintf(where->text, sizeof where->text, "%s", why);
   return why ? MY_ERANGE : MY_OK;
 }
@@ -631,7 +652,8 @@ static int open_scan(my_scan *s, my_where *where)
   s->cookie = (my_cookie){s->config.key, s->config.sig, s->config.attempts, s->path->port_first,
                           s->path->port_count};
   atomic_store(&s->block, s->config.begin / MY_SCAN_BLOCK);
-  atomic_store(&s->settled, s->config.begin);
+  atomic_store(&s->settled, position(s->config.pass, s->config.begin));
+  atomic_store(&s->held, s->config.held);
   scan_pace_init(&s->pace, s->config.rate, s->config.adapts, my_clock_ns());
   rc = start_thread(&s->listener, listener_main, s, &s->listening);
   return rc == MY_OK ? start_thread(&s->sender, sender_main, s, &s->sending) : rc;
@@ -698,6 +720,17 @@ int my_scan_fd(const my_scan *s)
   return s->bell;
 }
 
+void my_scan_skip(my_scan *s, const my_endpoint *target)
+{
+  uint64_t n;
+  if (place_of(s, target, &n)) note_heard(s, n);
+}
+
+void my_scan_start(my_scan *s)
+{
+  atomic_store(&s->held, false);
+}
+
 void my_scan_stop(my_scan *s)
 {
   atomic_store(&s->stop, true);
@@ -722,7 +755,8 @@ void my_scan_get_counts(const my_scan *s, my_scan_counts *out)
       .dropped = read_count(&s->dropped),
       .send_errors = read_count(&s->send_errors),
       .stalls = read_count(&s->stalls),
-      .settled = read_count(&s->settled),
+      .settled = read_count(&s->settled) & (position(1, 0) - 1),
+      .settled_pass = (unsigned)(read_count(&s->settled) >> PASS_SHIFT),
       .pass = atomic_load(&s->pass),
       .over = over,
       .error = atomic_load(&s->error),
