@@ -5,7 +5,7 @@ local fail = require "host.fail"
 local host = require "mynah_host"
 local out = require "host.out"
 
-local COMMANDS = { "identify", "scan", "replay", "learn", "demo", "sig", "nmap", "run" }
+local COMMANDS = { "identify", "scan", "report", "merge", "replay", "learn", "demo", "sig", "nmap", "run" }
 
 local EPILOG = [[
 Examples:

@@ -10,7 +10,8 @@ local text = require "mynah.text"
 
 local report = {}
 
-local KEYS = {
+--- The keys of a result, in their order.
+report.KEYS = {
   "ip", "port", "transport", "state", "reason", "service", "product", "version", "extra", "tls", "confidence", "guess",
   "fresh_bits", "identity_bits", "probe", "rtt_ms", "elapsed_ms", "sent", "received", "reply_port", "reply_hex",
   "evidence", "timestamp",
@@ -18,7 +19,7 @@ local KEYS = {
 
 --- One result as one line of JSON.
 function report.json(result)
-  return json.object(KEYS, result)
+  return json.object(report.KEYS, result)
 end
 
 local function name_of(result)
@@ -122,10 +123,10 @@ function report.table(list, verbose)
 end
 
 --- Results one after the other, as they come.
--- @param opts table: `json`; `verbose`: what is not open is shown, too, and the evidence
+-- @param opts table: `json` (with the keys of `fields`, or all); `verbose`: what is not open is shown, too, and the evidence
 -- @return an object with add(result)
 function report.stream(opts)
-  if opts.json then return { add = function(r) out.line(report.json(r)) end } end
+  if opts.json then return { add = function(r) out.line(json.object(opts.fields or report.KEYS, r)) end } end
   local view, verbose = {}, opts.verbose or 0
   function view.add(r)
     if r.state ~= "open" and verbose == 0 then return end

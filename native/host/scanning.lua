@@ -15,6 +15,7 @@ local scanning = {}
 
 local WORKERS = 500      -- targets that are asked on at once
 local WAITING = 10000    -- that wait for it at the most: then no further answer is fetched
+local KEEP = 0.25        -- seconds between two times that progress is kept
 local LOOK = 0.02        -- seconds between two looks at the answers
 local FURTHER = 20       -- datagrams to a target that is asked on, at the most
 local FASTEST = 20000    -- datagrams a second of the second stage
@@ -121,7 +122,13 @@ end
 
 function Stage:give(result)
   if result.service then self.named = self.named + 1 end
+  self.outputs.add(result)
   self.on_result(result)
+end
+
+function Stage:ask_later(answer, found)
+  self.last = self.last + 1
+  self.waiting[self.last] = { answer = answer, found = found }
 end
 
 -- An answer of stage 1.
@@ -131,8 +138,8 @@ function Stage:take(answer)
   if not self.config.naming then return self:give(result_of(answer, self.verified)) end
   local found, more = self:judge(answer)
   if not more then return self:give(result_of(answer, found)) end
-  self.last = self.last + 1
-  self.waiting[self.last] = { answer = answer, found = found }
+  self.outputs.found(result_of(answer, found))
+  self:ask_later(answer, found)
 end
 
 -- Ask one target on. What stage 1 found stands where that brings nothing.
@@ -166,15 +173,29 @@ function Stage:start(t)
   end
 end
 
+function Stage:drain(scan)
+  local answer = self:pending() < WAITING and scan:next()
+  while answer do
+    self:take(answer)
+    answer = self:pending() < WAITING and scan:next()
+  end
+end
+
+-- How far it is, beside the results until here.
+function Stage:keep(counts)
+  local now = core.now()
+  if now < self.kept_at + KEEP and not counts.over then return end
+  self.kept_at = now
+  self.outputs.progress { settled = counts.settled, settled_pass = counts.settled_pass, asked = counts.asked, sent = counts.sent }
+end
+
 -- Fetch answers until there are no more to come.
 function Stage:feed(t, scan)
   repeat
-    local over = scan:counts().over -- before the last look: nothing comes after it
-    local answer = self:pending() < WAITING and scan:next()
-    while answer do
-      self:take(answer)
-      answer = self:pending() < WAITING and scan:next()
-    end
+    local counts = scan:counts() -- before the look: what is settled then has come by its end
+    local over = counts.over
+    self:drain(scan)
+    if self:pending() < WAITING then self:keep(counts) end
     self:start(t)
     if self.problem then error(self.problem, 0) end
     self.progress(scan:counts(), self:pending() + self.working)
@@ -196,21 +217,35 @@ local function open(config)
     seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
     rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,
     interface = config.interface, source = config.source, source_port = config.source_port,
-    public_ip = config.public_ip, drop_privileges = true, quiet = config.quiet,
+    public_ip = config.public_ip, drop_privileges = true, quiet = config.quiet, begin = config.begin, pass = config.pass,
+    held = config.resumed ~= nil,
   }
   if not scan then fail.run("cannot scan: %s", message) end
   return scan
 end
 
+-- Results of before: they are not asked again, but for those that wait to be asked on.
+local function go_on(self, scan, results)
+  for _, r in ipairs(results) do
+    scan:skip(r.ip, r.port)
+    if r.pending == 1 then
+      self:ask_later({ ip = r.ip, port = r.port, kind = "verified", reason = r.reason, data = "", time = core.unix(),
+        rtt = r.rtt_ms and r.rtt_ms / 1000, from_port = r.reply_port }, r)
+    end
+  end
+  scan:start()
+end
+
 --- Scan.
 -- @param config table: `db`, `set` (of host.ranges), `name` of the signature, `rate` (0: as fast as both sides bear),
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
--- `naming` false: only verify; `quiet`: errors are only counted
+-- `naming` false: only verify; `quiet`: errors are only counted; `begin`, `pass`, `key` and `resumed` (results) to go on
 -- @param on_result function, called with each result as identify has them
--- @param on_progress function of a line of text
+-- @param files of host.outputs
+-- @param on_progress function of a line of text, and counts
 -- @return counts as mynah_core has them, and `named`; and what ended it before its time, or nil
 -- @raise exit status 3 where it could not begin
-function scanning.run(config, on_result, on_progress)
+function scanning.run(config, files, on_result, on_progress)
   local scan = open(config)
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
@@ -220,14 +255,18 @@ function scanning.run(config, on_result, on_progress)
   }
   local self = setmetatable({
     config = config, info = config.db:info(config.name), settings = settings, on_result = on_result,
-    verified = { probe = config.name }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
-    progress = function(c, pending) on_progress(shown(c, total, pending)) end,
+    outputs = files, kept_at = 0, verified = { probe = config.name }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
+    progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
   }, Stage)
+  if config.resumed then go_on(self, scan, config.resumed) end
   local ok, problem = pcall(session.run, { rate = rate }, function(l)
     local t = transport.new { loop = l }
     return l:run(function() self:feed(t, scan) end)
   end)
   local counts = scan:counts()
+  if not ok then self:drain(scan) end
+  self.kept_at = -KEEP
+  self:keep(counts)
   counts.named = self.named
   scan:close()
   return counts, not ok and problem or nil

@@ -4,6 +4,8 @@
 local core = require "mynah_core"
 local fail = require "host.fail"
 local host = require "mynah_host"
+local openssl = require "mynah_openssl"
+local text = require "mynah.text"
 
 local signatures = {}
 
@@ -26,16 +28,27 @@ end
 function signatures.read(path)
   local file, message = io.open(path, "rb")
   if not file then fail.input("%s", message) end
-  local text, why = file:read("a")
+  local bytes, why = file:read("a")
   file:close()
-  if not text then fail.input("%s: %s", path, why or "cannot be read") end
-  return text
+  if not bytes then fail.input("%s: %s", path, why or "cannot be read") end
+  return bytes
 end
 
 --- Where signatures come from when none are named.
 function signatures.default()
   local path = os.getenv("MYNAH_SIGNATURES")
   return path and path ~= "" and path or host.share .. "/signatures"
+end
+
+--- What all files below the paths say, as one number: the same text gives the same one.
+-- @return hex
+function signatures.digest(paths)
+  if not paths or #paths == 0 then paths = { signatures.default() } end
+  local parts = {}
+  for _, path in ipairs(paths) do
+    for _, file in ipairs(signatures.files(path)) do parts[#parts + 1] = signatures.read(file) end
+  end
+  return text.to_hex(openssl.digest("sha256", table.concat(parts, "\0")))
 end
 
 --- A database of everything below the paths.

@@ -59,7 +59,7 @@ describe("scan, before it sends,", function()
     { "--list -p 9 9.255.255.255-10.0.0.0 --no-blocklist", 0, "9.255.255.255:9\n10.0.0.0:9\n" },
     { "--dry-run --probe dns -p 53 127.0.0.0/16", 0,
       "65,536 targets (65,536 addresses); domain datagram of 32 bytes to each" },
-    { "--dry-run --probe domain -p 53,5353 127.0.0.0/16 --shard 2/3 --rate 50 --retries 0", 0, "43,691 targets "
+    { "--dry-run --probe domain -p 53,5353 127.0.0.0/16 --shard 2/3 --seed 5 --rate 50 --retries 0", 0, "43,691 targets "
       .. "(65,536 addresses); domain datagram of 32 bytes to each; at most 50 a second: 15 min for all; part 2 of 3" },
     { "--dry-run --probe dns -p 53 8.0.0.0/8 --exclude 8.8.8.8", 0, "1 address excluded" },
     { "--dry-run --probe dns -p 53 8.0.0.0/8", 2,
@@ -74,6 +74,13 @@ describe("scan, before it sends,", function()
     { "--probe dns -p 53 240.0.0.1", 2, "nothing is left to ask: 1 addresses are excluded" },
     { "--probe dns -p 99999 127.0.0.1", 2, 'port "99999"' },
     { "--probe dns -p 53 127.0.0.1 --shard 4/3", 2, '--shard "4/3": expected I/N with I from 1 to N' },
+    { "--probe dns -p 53 127.0.0.0/24 --shard 1/3", 2, "--shard: the parts of a scan need the same --seed N" },
+    { "--probe dns -p 53 127.0.0.1 --shard auto", 2, "--shard auto: neither Slurm, Kubernetes nor GNU parallel says which" },
+    { "--probe dns -p 53 127.0.0.1 -o x.txt", 2, '-o "x.txt": expected a name that ends in .jsonl, .csv, .xml, .gnmap or .db' },
+    { "--probe dns -p 53 127.0.0.1 -o /nonexistent/x.csv", 3, "cannot write: /nonexistent/x.csv" },
+    { "--probe dns -p 53 127.0.0.1 --fields ip,colour", 2, '--fields "colour"' },
+    { "--probe dns -p 53 127.0.0.1 --filter colour=red", 2, '--filter "colour=red"' },
+    { "--resume /nonexistent/x.db", 2, "/nonexistent/x.db" },
     { "--probe dns -p 53 127.0.0.1 --rate fast", 2, '--rate "fast"' },
     { "--probe dns -p 53 127.0.0.1 -e nosuchlink0", 3, "nosuchlink0" },
     { "--probe dns -p 53 127.0.0.1 -S 192.0.2.77", 3, "192.0.2.77" },

@@ -1,13 +1,19 @@
 --- mynah scan: one datagram to each of very many targets; what answers is verified, then named.
 
+local cjson = require "cjson"
 local core = require "mynah_core"
 local fail = require "host.fail"
 local options = require "host.options"
+local host = require "mynah_host"
+local json = require "host.json"
 local out = require "host.out"
+local outputs = require "host.outputs"
 local ranges = require "host.ranges"
 local report = require "host.report"
 local scanning = require "host.scanning"
 local signatures = require "host.signatures"
+local store = require "host.store"
+local text = require "mynah.text"
 
 local command = { name = "scan", summary = "Ask very many UDP targets, and name what answers" }
 
@@ -35,10 +41,28 @@ local function rate(word)
   return options.rate("--rate")(word)
 end
 
+-- The number of this job, from 1, and of how many, as those who start many say it: Slurm's arrays, Kubernetes' indexed jobs
+-- (whose count must be written), GNU parallel.
+local function job()
+  local function number(name) return math.tointeger(tonumber(os.getenv(name) or "")) end
+  local task, least = number "SLURM_ARRAY_TASK_ID", number "SLURM_ARRAY_TASK_MIN" or 1
+  if task then return task - least + 1, number "SLURM_ARRAY_TASK_COUNT" end
+  local index = number "JOB_COMPLETION_INDEX"
+  if index then return index + 1, nil end
+  return number "PARALLEL_SEQ", nil
+end
+
 local function shard(word)
-  local i, n = word:match("^(%d+)/(%d+)$")
-  i, n = tonumber(i), tonumber(n)
-  if i and i >= 1 and i <= n and n <= 1000000 then return { i - 1, n } end
+  local i, n = word:match("^(%w+)/(%d+)$")
+  if word == "auto" then i = "auto" end
+  i, n = tonumber(i) or i, tonumber(n)
+  if i == "auto" then
+    local index, count = job()
+    i, n = index, n or count
+    if not i then return nil, ('--shard %s: neither Slurm, Kubernetes nor GNU parallel says which'):format(word) end
+    if not n then return nil, '--shard auto: how many parts are there? write auto/N' end
+  end
+  if math.type(i) and n and i >= 1 and i <= n and n <= 1000000 then return { i - 1, n } end
   return nil, ('--shard "%s": expected I/N with I from 1 to N'):format(word)
 end
 
@@ -64,7 +88,8 @@ function command.define(parser)
     :argname("PORT"):convert(options.integer("--source-port", 1, 65535))
   parser:option("--seed", "The order of the targets: the same number gives the same one")
     :argname("N"):convert(options.integer("--seed", 0, 999999999999999))
-  parser:option("--shard", "Ask the I-th of N parts, which together are the whole; all with the same --seed")
+  parser:option("--shard", "Ask the I-th of N parts, which together are the whole; all with the same --seed; auto or auto/N: as "
+    .. "Slurm, Kubernetes or GNU parallel number this job")
     :argname("I/N"):convert(shard)
   parser:option("--public-ip", "Our address as the Internet sees it, where we are behind NAT")
     :argname("IPV4"):convert(options.ipv4("--public-ip"))
@@ -74,6 +99,14 @@ function command.define(parser)
   parser:flag("--verify-only", "Only verify answers; do not ask on until they are named")
   parser:flag("--list", "Print the targets, and send nothing")
   parser:flag("--dry-run", "Say what would be sent, and send nothing")
+  parser:option("-o --output", "Write results to this file, chosen by its suffix: .jsonl .csv .xml .gnmap .db (repeatable)")
+    :argname("FILE"):count("*")
+  parser:option("--fields", "The keys of --json that are written, in this order (.jsonl, .csv and --json)"):argname("KEYS")
+    :convert(outputs.fields)
+  parser:option("--filter", "Only results of which this holds: KEY=VALUE, KEY!=VALUE, KEY~PART, with commas"):argname("TESTS")
+    :convert(outputs.filter)
+  parser:option("--resume", "Go on with the scan that this .db file keeps, with its own settings"):argname("FILE")
+  parser:option("--status-file", "Keep how far the scan is in this file, as JSON"):argname("FILE")
   parser:flag("--yes", ("Ask more than %d addresses without anything excluded"):format(WIDE))
   parser:flag("--json", "One JSON object a line on standard output")
   parser:flag("-v --verbose", "Show errors that came back, and the evidence"):count("*")
@@ -129,26 +162,119 @@ local function print_list(set)
   return 0
 end
 
+-- What a scan is, as a store keeps it: the rest of the options only say how it is shown.
+local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "no_blocklist", "rate", "retries", "timeout",
+  "raw", "interface", "source", "source_port", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only", "yes" }
+
+local function keep_settings(kept, args, config)
+  local settings = {}
+  for _, name in ipairs(KEPT) do settings[name] = args[name] end
+  for name, value in pairs {
+    settings = cjson.encode(settings), signatures = signatures.digest(args.sig), items = config.set.items,
+    key = text.to_hex(config.key), seed = config.seed, started = text.timestamp(core.unix()), version = host.version,
+  } do kept:set(name, value) end
+  kept:progress { settled = 0, settled_pass = 0 }
+end
+
+-- The settings of a scan that is to be gone on with; a clear refusal where it would be another one.
+local function read_settings(path, args)
+  if #args.target > 0 or args.ports or args.probe or #args.input > 0 then
+    fail.input("--resume %s: the scan has its own targets, ports and probe", path)
+  end
+  local kept = store.open(path)
+  for name, value in pairs(cjson.decode(kept:get "settings")) do args[name] = value end
+  if kept:get "signatures" ~= signatures.digest(args.sig) then
+    fail.input("--resume %s: the signatures have changed since: what is named now could not stand beside what was", path)
+  end
+  return kept
+end
+
+local function resume_config(kept, config)
+  if kept:get "items" ~= config.set.items then
+    fail.input("--resume %s: there were %d targets, now there are %d: names or files say something else", kept.path,
+      kept:get "items", config.set.items)
+  end
+  config.key, config.seed = text.from_hex(kept:get "key"), kept:get "seed"
+  config.begin, config.pass = kept:get "settled", kept:get "settled_pass"
+  config.resumed = kept:results()
+  if config.pass >= config.attempts then config.pass = config.attempts - 1 end
+end
+
+local STATUS = { "targets", "asked", "sent", "verified", "errors", "duplicates", "dropped", "pass", "elapsed", "over",
+  "timestamp" }
+
+local function status_writer(path)
+  if not path then return function() end end
+  local latest = 0
+  return function(c)
+    if core.now() < latest + 1 and not c.over then return end
+    latest = core.now()
+    local file, message = io.open(path .. ".new", "w")
+    if not file then fail.run("cannot write %s", message) end
+    file:write(json.object(STATUS, setmetatable({ timestamp = text.timestamp(core.unix()) }, { __index = c })), "\n")
+    file:close()
+    os.rename(path .. ".new", path)
+  end
+end
+
+local function words_of(args)
+  local words = { "mynah scan --probe", args.probe, args.ports and "-p " .. args.ports or nil }
+  return table.concat(words, " ") .. " " .. table.concat(args.target, " ")
+end
+
+-- Parts of two orders would overlap: all must be given the same one.
+local function seed_of(args)
+  local of_array = math.tointeger(tonumber(os.getenv "SLURM_ARRAY_JOB_ID" or ""))
+  if args.seed then return args.seed end
+  if args.shard and args.shard[2] > 1 then
+    return of_array or fail.input "--shard: the parts of a scan need the same --seed N"
+  end
+  return string.unpack("<I6", core.random(6))
+end
+
+local function make_config(args, db, set)
+  local shards = args.shard or { 0, 1 }
+  return {
+    db = db, set = set, name = read_probe(db, args.probe), seed = seed_of(args),
+    key = core.random(16), shard = shards[1], shards = shards[2], rate = args.rate or 1000, attempts = 1 + (args.retries or 1),
+    timeout = args.timeout, raw = args.raw, interface = args.interface, source = args.source, source_port = args.source_port,
+    public_ip = args.public_ip, naming = not args.verify_only,
+    quiet = not args.json and (args.verbose or 0) == 0 and #args.output == 0 and not args.resume,
+  }
+end
+
 function command.run(args)
+  local kept = args.resume and read_settings(args.resume, args)
+  if kept and kept:get "finished" == 1 then
+    out.note(("%s: this scan is finished"):format(args.resume))
+    return 0
+  end
   local db = signatures.load(args.sig)
   local set = read_targets(args)
   if args.list then return print_list(set) end
   if not args.probe then fail.input("--probe: which service's datagram shall be sent? for example --probe dns") end
-  refuse_wide(args, set)
-  local shards = args.shard or { 0, 1 }
-  local config = {
-    db = db, set = set, name = read_probe(db, args.probe), seed = args.seed, shard = shards[1], shards = shards[2],
-    rate = args.rate or 1000, attempts = 1 + (args.retries or 1), timeout = args.timeout, raw = args.raw,
-    interface = args.interface, source = args.source, source_port = args.source_port, public_ip = args.public_ip,
-    naming = not args.verify_only, quiet = not args.json and (args.verbose or 0) == 0,
-  }
   if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
+  refuse_wide(args, set)
+  local config = make_config(args, db, set)
+  if kept then resume_config(kept, config) end
   out.note(scanning.plan(config))
   if args.dry_run then return 0 end
-  local view = report.stream { json = args.json, verbose = args.verbose }
-  local counts, problem = scanning.run(config, view.add, out.progress)
+  local files = outputs.open(args.output, {
+    words = words_of(args), fields = args.fields or report.KEYS, filter = args.filter, store = kept,
+  })
+  if files.store and not kept then keep_settings(files.store, args, config) end
+  local view = report.stream { json = args.json, verbose = args.verbose, fields = args.fields }
+  local status = status_writer(args.status_file)
+  local function show(r)
+    if not args.filter or args.filter(r) then view.add(r) end
+  end
+  local counts, problem = scanning.run(config, files, show, function(line, c)
+    out.progress(line)
+    status(c)
+  end)
+  files.finish(not problem and not counts.error)
   out.clear()
-  if counts then out.note(scanning.summary(counts)) end
+  out.note(scanning.summary(counts))
   if problem then error(problem, 0) end
   if counts.error then fail.run("not to the end: %s", counts.error) end
   return 0

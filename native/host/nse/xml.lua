@@ -26,6 +26,8 @@ local function element(name, list, inner)
   return ("<%s%s/>"):format(name, attributes(list))
 end
 
+xml.escape, xml.attributes, xml.element = escape, attributes, element
+
 local function scripts(results)
   table.sort(results, function(a, b) return a.id < b.id end)
   local parts = {}

@@ -1,0 +1,120 @@
+--- Scans kept in a SQLite file, to be gone on with, merged and reported.
+--
+-- setting(name, value): what was scanned and how far it is, one row each; result(ip, port, transport, …): the keys of
+-- `--json`, `evidence` as JSON, one row for each target that answered; pending = 1: verified, and not asked on yet.
+-- @module host.store
+
+local cjson = require "cjson"
+local fail = require "host.fail"
+local host = require "mynah_host"
+local json = require "host.json"
+local report = require "host.report"
+
+local store = {}
+
+local SCHEMA = [[
+create table setting (name text primary key, value) without rowid;
+create table result (
+  ip text, port integer, transport text, state text, reason text, service text, product text, version text, extra text,
+  tls integer, confidence real, guess text, fresh_bits real, identity_bits real, probe text, rtt_ms real, elapsed_ms real,
+  sent integer, received integer, reply_port integer, reply_hex text, evidence text, timestamp text, pending integer,
+  primary key (ip, port, transport)) without rowid;
+pragma user_version = 1;]]
+
+local Store = {}
+Store.__index = Store
+
+local function must(path, ok, message)
+  if not ok then fail.run("%s: %s", path, message) end
+  return ok
+end
+
+local function columns()
+  local marks = {}
+  for i in ipairs(report.KEYS) do marks[i] = "?" end
+  return table.concat(report.KEYS, ", ") .. ", pending", table.concat(marks, ", ") .. ", ?"
+end
+
+local function wrap(path, db)
+  local names, marks = columns()
+  local insert = must(path, db:prepare(("insert or replace into result (%s) values (%s)"):format(names, marks)))
+  local set = must(path, db:prepare "insert or replace into setting (name, value) values (?, ?)")
+  must(path, db:exec "pragma journal_mode = wal; pragma synchronous = normal; begin")
+  return setmetatable({ path = path, db = db, insert = insert, setter = set }, Store)
+end
+
+--- A new file. One that is there is not touched.
+-- @raise exit statuses 2 and 3
+function store.create(path)
+  local there = io.open(path, "rb")
+  if there then
+    there:close()
+    fail.input('-o "%s": it is there already; `--resume %s` goes on with it', path, path)
+  end
+  local db = must(path, host.sqlite(path))
+  must(path, db:exec(SCHEMA))
+  return wrap(path, db)
+end
+
+--- A file of an earlier scan.
+-- @param mode nil, or "read"
+-- @raise exit status 2 where it is none
+function store.open(path, mode)
+  local there, message = io.open(path, "rb")
+  if not there then fail.input("%s", message) end
+  there:close()
+  local db = must(path, host.sqlite(path, mode))
+  local asked = db:prepare "select count(*) as n from setting"
+  if not asked or not asked:run() then fail.input("%s: not a file that `mynah scan -o` wrote", path) end
+  if mode then return setmetatable({ path = path, db = db }, Store) end
+  return wrap(path, db)
+end
+
+--- A result, kept with the next progress. `pending`: to be asked on.
+function Store:add(r, pending)
+  local row = {}
+  for i, key in ipairs(report.KEYS) do
+    row[i] = r[key]
+    if key == "evidence" then row[i] = json.encode(r.evidence or {}) end
+  end
+  row[#report.KEYS + 1] = pending and 1 or 0
+  must(self.path, self.insert:run(table.unpack(row, 1, #report.KEYS + 1)))
+end
+
+function Store:set(name, value) must(self.path, self.setter:run(name, value)) end
+
+--- One setting; nil where there is none.
+function Store:get(name)
+  local row = must(self.path, must(self.path, self.db:prepare "select value from setting where name = ?"):run(name))[1]
+  return row and row.value
+end
+
+--- Keep how far the scan is, and all results until here, at once or not at all.
+function Store:progress(t)
+  for name, value in pairs(t) do self:set(name, value) end
+  must(self.path, self.db:exec "commit; begin")
+end
+
+--- Results, in the order of addresses as text; `evidence` is an array again.
+-- @param pending true: only those that wait to be asked on
+function Store:results(pending)
+  local sql = "select * from result" .. (pending and " where pending = 1" or "") .. " order by ip, port, transport"
+  local list = must(self.path, must(self.path, self.db:prepare(sql)):run())
+  for _, r in ipairs(list) do
+    r.tls, r.evidence = r.tls == 1, cjson.decode(r.evidence or "[]")
+  end
+  return list
+end
+
+--- @param whole the scan came to its end
+function Store:close(whole)
+  if self.insert then
+    if whole then self:set("finished", 1) end
+    must(self.path, self.db:exec "commit")
+    self.insert:close()
+    self.setter:close()
+  end
+  self.db:close()
+end
+
+return store

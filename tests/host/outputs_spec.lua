@@ -1,0 +1,214 @@
+-- What mynah scan keeps: files of every form, scans that are killed and gone on with, parts that are joined, reports.
+local here = debug.getinfo(1, "S").source:match("^@(.*)/") or "."
+local support = dofile(here .. "/support.lua")
+local cjson = require "cjson"
+local uv = require "luv"
+local run = support.run
+
+local DTD = "/usr/share/nmap/nmap.dtd"
+local KILLS = os.getenv "MYNAH_LONG" and 50 or 6
+
+local function turned(bytes)
+  return bytes:sub(1, 2) .. string.char(bytes:byte(3) | 0x80, bytes:byte(4) | 0x80) .. bytes:sub(5)
+end
+
+-- Servers at 127.9.0.1 to 127.9.0.N that answer DNS so that it verifies.
+local function serve(count)
+  local sockets, port, asked = {}, nil, {}
+  for n = 1, count do
+    local socket = uv.new_udp()
+    assert(socket:bind("127.9.0." .. n, port or 0))
+    port = port or socket:getsockname().port
+    socket:recv_start(function(_, bytes, from)
+      if not bytes or not from then return end
+      asked[n] = (asked[n] or 0) + 1
+      socket:send(turned(bytes), from.ip, from.port, function() end)
+    end)
+    sockets[n] = socket
+  end
+  return port, asked, function()
+    for _, socket in ipairs(sockets) do socket:close() end
+    uv.run "nowait"
+  end
+end
+
+local folder
+local function path(name) return folder .. "/" .. name end
+
+local function read(name)
+  local file = assert(io.open(path(name), "rb"))
+  local bytes = file:read "a"
+  file:close()
+  return bytes
+end
+
+local function lines_of(name)
+  local list = {}
+  for line in read(name):gmatch "([^\r\n]+)\r?\n" do list[#list + 1] = line end
+  return list
+end
+
+-- "127.9.0.1 open" of each result in a store, sorted.
+local function results_of(name)
+  local list = {}
+  for _, line in ipairs(run("report --json " .. path(name)).lines) do
+    local r = cjson.decode(line)
+    list[#list + 1] = r.ip .. " " .. r.state
+  end
+  table.sort(list)
+  return list
+end
+
+describe("scan -o", function()
+  before_each(function() folder = assert(uv.fs_mkdtemp "/tmp/mynah-outputs-XXXXXX") end)
+  after_each(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+
+  it("writes every form at once, each complete", function()
+    local port, _, close = serve(20)
+    local words = ("scan --verify-only --probe dns -p %d 127.9.0.1-127.9.0.30"):format(port)
+    for _, suffix in ipairs { "jsonl", "csv", "xml", "gnmap", "db" } do words = words .. " -o " .. path("a." .. suffix) end
+    local p = run(words .. " --status-file " .. path "status")
+    close()
+    assert.equal(0, p.status, p.err)
+    assert.equal(30, #lines_of "a.jsonl")
+    for _, line in ipairs(lines_of "a.jsonl") do assert.equal(port, cjson.decode(line).port) end
+    local csv = lines_of "a.csv"
+    assert.equal(31, #csv)
+    assert.truthy(csv[1]:find "^ip,port,transport,state,reason,service,")
+    local gnmap = lines_of "a.gnmap"
+    assert.equal(31, #gnmap)
+    assert.truthy(gnmap[2]:find(("^Host: 127%%.9%%.0%%.%%d+ %%(%%)\tPorts: %d/%%a+/udp//.*//.*/$"):format(port)), gnmap[2])
+    assert.equal(30, #results_of "a.db")
+    local status = cjson.decode(read "status")
+    assert.same({ 30, 20, 10, true }, { status.targets, status.verified, status.errors, status.over })
+    if not io.open(DTD) then return pending("no nmap.dtd here") end
+    local lint = support.program("/usr/bin/env", { "xmllint", "--noout", "--dtdvalid", DTD, path "a.xml" })
+    assert.equal(0, lint.status, lint.err)
+    assert.equal(30, select(2, read("a.xml"):gsub("<host>", "")))
+  end)
+
+  it("writes XML that ndiff holds against a run of nmap", function()
+    local port, _, close = serve(1)
+    run(("scan --verify-only --probe dns -p %d 127.9.0.1 -o %s"):format(port, path "ours.xml"))
+    close()
+    local args = { "nmap", "-n", "-sT", "-Pn", "-p", "1", "127.9.0.1", "-oX", path "nmaps.xml" }
+    assert.equal(0, support.program("/usr/bin/env", args).status)
+    local p = support.program("/usr/bin/env", { "ndiff", path "nmaps.xml", path "ours.xml" })
+    assert.equal(1, p.status, p.err) -- they differ, and it could read both
+    assert.truthy(p.out:find(("+%d/udp open"):format(port), 1, true), p.out)
+  end)
+
+  it("keeps the fields and the results that are asked for", function()
+    local port, _, close = serve(4)
+    local words = "scan --json --verify-only --probe dns -p %d 127.9.0.1-127.9.0.9 --fields ip,state --filter %s -o %s"
+    local p = run(words:format(port, "state=open,ip!=127.9.0.2", path "few.csv"))
+    close()
+    table.sort(p.lines)
+    assert.same({ '{"ip":"127.9.0.1","state":"open"}', '{"ip":"127.9.0.3","state":"open"}', '{"ip":"127.9.0.4","state":"open"}' },
+      p.lines)
+    assert.equal(4, #lines_of "few.csv")
+    assert.equal("ip,state", lines_of("few.csv")[1])
+  end)
+
+  it("never writes over a scan, and does not read what is none", function()
+    local port, _, close = serve(1)
+    local words = ("scan --verify-only --probe dns -p %d 127.9.0.1 -o %s"):format(port, path "a.db")
+    assert.equal(0, run(words).status)
+    local again = run(words)
+    close()
+    assert.equal(2, again.status)
+    assert.truthy(again.err:find("it is there already", 1, true))
+    local finished = run("scan --resume " .. path "a.db")
+    assert.equal(0, finished.status)
+    assert.truthy(finished.err:find("this scan is finished", 1, true))
+    local none = support.file("no database\n", ".db")
+    assert.equal(2, run("report " .. none).status)
+    support.remove()
+  end)
+end)
+
+describe("a scan that was killed", function()
+  before_each(function() folder = assert(uv.fs_mkdtemp "/tmp/mynah-outputs-XXXXXX") end)
+  after_each(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+
+  local function start(port, more)
+    local args = { "scan", "--verify-only", "--probe", "dns", "-p", tostring(port), "127.9.0.1-127.9.0.120", "--rate", "400",
+      "--retries", "0", "--timeout", "0.3", "-o", path "k.db", "-o", path "k.xml", "-o", path "k.jsonl" }
+    return support.spawn(support.mynah, more or args)
+  end
+
+  it(("finds the same when it goes on, %d times over"):format(KILLS), function()
+    local port, asked, close = serve(60)
+    local expected = {}
+    for n = 1, 120 do expected[n] = ("127.9.0.%d %s"):format(n, n <= 60 and "open" or "closed") end
+    table.sort(expected)
+    for kill = 1, KILLS do
+      for n = 1, 60 do asked[n] = nil end
+      os.execute(("rm -f '%s'/k.*"):format(folder))
+      local p = start(port)
+      support.poll(function() return p.status or (io.open(path "k.db") and true) end)
+      support.sleep(0.02 + 0.5 * kill / KILLS)
+      p.kill "sigkill"
+      support.wait(p.over, 10)
+      if p.status == 0 and p.signal == 0 then break end -- it was over before
+      local left = results_of "k.db"
+      for _, line in ipairs(lines_of "k.jsonl") do assert.equal("table", type(cjson.decode(line))) end
+      local lint = support.program("/usr/bin/env", { "xmllint", "--noout", path "k.xml" })
+      assert.equal(0, lint.status, lint.err)
+      local resumed = run("scan --resume " .. path "k.db")
+      assert.equal(0, resumed.status, resumed.err)
+      assert.same(expected, results_of "k.db", ("killed with %d results"):format(#left))
+    end
+    close()
+  end)
+
+  it("is refused where the signatures are others, or the words", function()
+    local port, _, close = serve(2)
+    local p = start(port)
+    support.poll(function() return p.status or (io.open(path "k.db") and true) end)
+    support.sleep(0.1)
+    p.kill "sigkill"
+    support.wait(p.over, 10)
+    close()
+    local other = support.file('service s\nsig dns\n send id?8\n @0:8 = $id\n', ".sig")
+    local env = { MYNAH_SIGNATURES = other }
+    local refused = run("scan --resume " .. path "k.db", { env = env })
+    assert.equal(2, refused.status)
+    assert.truthy(refused.err:find("the signatures have changed since", 1, true), refused.err)
+    local words = run("scan --resume " .. path "k.db" .. " -p 53 127.0.0.1")
+    assert.equal(2, words.status)
+    support.remove()
+  end)
+end)
+
+describe("parts of a scan", function()
+  before_each(function() folder = assert(uv.fs_mkdtemp "/tmp/mynah-outputs-XXXXXX") end)
+  after_each(function() os.execute(("rm -rf '%s'"):format(folder)) end)
+
+  it("numbered by Slurm, Kubernetes or by hand, are together the whole, and merge says so", function()
+    local port, asked, close = serve(30)
+    local JOBS = {
+      { "auto", { SLURM_ARRAY_TASK_ID = "7", SLURM_ARRAY_TASK_MIN = "7", SLURM_ARRAY_TASK_COUNT = "3" } },
+      { "auto/3", { JOB_COMPLETION_INDEX = "1" } },
+      { "auto/3", { PARALLEL_SEQ = "3" } },
+    }
+    for i, job in ipairs(JOBS) do
+      local p = run(("scan --verify-only --probe dns -p %d 127.9.0.1-127.9.0.30 --seed 9 --shard %s -o %s"):format(port, job[1],
+        path("part" .. i .. ".db")), { env = job[2] })
+      assert.equal(0, p.status, p.err)
+    end
+    close()
+    for n = 1, 30 do assert.equal(1, asked[n]) end
+    local p = run(("merge %s %s %s %s"):format(path "whole.db", path "part1.db", path "part2.db", path "part3.db"))
+    assert.equal(0, p.status, p.err)
+    assert.equal(30, #results_of "whole.db")
+    local page = run(("report --html %s %s"):format(path "whole.html", path "whole.db"))
+    assert.equal(0, page.status, page.err)
+    local html = read "whole.html"
+    assert.equal(30, select(2, html:gsub("<td>127%.9%.0%.%d+</td>", "")))
+    assert.falsy(html:find "https?://" or html:find "src=" or html:find "<script")
+    local summary = run("report " .. path "whole.db")
+    assert.truthy(summary.out:find("30 results of 30 targets", 1, true), summary.out)
+    assert.truthy(summary.out:find("      30  open", 1, true), summary.out)
+  end)
+end)
