@@ -37,7 +37,10 @@ local function makers()
 end
 
 local list, count = makers(), 0
-assert(#list > 0, "no probe of " .. service)
+if #list == 0 then
+  io.stderr:write("no probe of ", service, "\n")
+  os.exit(1)
+end
 
 -- One request; true if it was answered.
 local function ask(t, make, n)
