@@ -99,11 +99,12 @@ function Maker:ports(text)
   if not list then return nil, message end
   local numbers, seen = {}, {}
   for _, range in ipairs(list) do
-    for port = range[1], range.only == "tcp" and 0 or range[2] do
+    local asked = range.only == nil or range.only == self.transport
+    for port = range[1], asked and range[2] or 0 do
       if not seen[port] then numbers[#numbers + 1], seen[port] = port, true end
     end
   end
-  if #numbers == 0 then return nil, ('ports "%s": none of UDP'):format(text) end
+  if #numbers == 0 then return nil, ('ports "%s": none for the transport asked'):format(text) end
   self.sets[text] = self.whole:ports(numbers)
   return self.sets[text]
 end
@@ -192,11 +193,12 @@ function Maker:seal(blocklist)
 end
 
 --- Begin.
--- @param options table: `ports` text of -p or nil, `resolve` as for host.targets
+-- @param options table: `ports` text of -p or nil, `transport` "tcp" or "udp", `resolve` as for host.targets
 -- @return an object with add, exclude, file and seal
 function ranges.new(options)
   return setmetatable({
     whole = assert(core.ranges()), sets = {}, words = {}, spec = options.ports, resolve = options.resolve,
+    transport = options.transport,
   }, Maker)
 end
 

@@ -40,10 +40,12 @@ end
 --- What a scan will send, as one line.
 -- @param config as for run
 function scanning.plan(config)
-  local info, count = config.db:info(config.name), share_of(config)
+  local info, count = config.name and config.db:info(config.name), share_of(config)
+  local what = info and ("%s datagram of %d bytes to each"):format(info.service, info.probe_len)
+    or config.raw and "one SYN to each" or "one connection to each"
   local parts = {
     told(count, "target", "targets") .. " (" .. told(config.set.addresses, "address", "addresses") .. ")",
-    ("%s datagram of %d bytes to each"):format(info.service, info.probe_len),
+    what,
   }
   if config.attempts > 1 then parts[#parts + 1] = ("the silent get %d more"):format(config.attempts - 1) end
   if config.rate > 0 then
@@ -76,17 +78,19 @@ end
 local function milliseconds(seconds) return seconds and math.floor(seconds * 1e6 + 0.5) / 1000 or nil end
 
 -- A result in the shape of mynah.identify, of what stage 1 knows.
+local CLOSED = { ["port-unreach"] = true, ["conn-refused"] = true }
+
 local function result_of(answer, found)
   found = found or {}
   local closed = answer.kind == "icmp"
-  local state = closed and (answer.reason == "port-unreach" and "closed" or "filtered") or "open"
+  local state = closed and (CLOSED[answer.reason] and "closed" or "filtered") or "open"
   return {
-    ip = answer.ip, port = answer.port, transport = "udp", state = state, reason = answer.reason, service = found.service,
-    product = found.product, version = found.version, extra = found.extra, cpe = found.cpe, tls = false,
+    ip = answer.ip, port = answer.port, transport = found.transport or "udp", state = state,
+    reason = answer.reason, service = found.service, product = found.product, version = found.version, extra = found.extra, cpe = found.cpe, tls = false,
     confidence = found.confidence or 0, guess = found.guess, fresh_bits = found.fresh_bits,
     identity_bits = found.identity_bits, probe = found.probe, rtt_ms = milliseconds(answer.rtt), elapsed_ms = nil,
     sent = found.sent, received = #answer.data, reply_port = answer.from_port,
-    reply_hex = not closed and text.to_hex(answer.data) or nil, evidence = found.evidence or {},
+    reply_hex = #answer.data > 0 and text.to_hex(answer.data) or nil, evidence = found.evidence or {},
     timestamp = text.timestamp(answer.time),
   }
 end
@@ -134,9 +138,10 @@ end
 -- An answer of stage 1.
 function Stage:take(answer)
   if answer.kind == "other" then return end
-  if answer.kind == "icmp" then return self:give(result_of(answer)) end
+  if answer.kind == "icmp" then return self:give(result_of(answer, self.refused)) end
   if not self.config.naming then return self:give(result_of(answer, self.verified)) end
-  local found, more = self:judge(answer)
+  local found, more = self.verified, true
+  if not self.config.tcp then found, more = self:judge(answer) end
   if not more then return self:give(result_of(answer, found)) end
   self.outputs.found(result_of(answer, found))
   self:ask_later(answer, found)
@@ -144,9 +149,11 @@ end
 
 -- Ask one target on. What stage 1 found stands where that brings nothing.
 function Stage:ask_on(t, item)
-  local answer = item.answer
-  local target = { ip = answer.ip, port = answer.port, transport = "udp", name = answer.ip, only = self.config.name }
+  local answer, tcp = item.answer, self.config.tcp
+  local target = { ip = answer.ip, port = answer.port, transport = tcp and "tcp" or "udp", name = answer.ip,
+    only = self.config.name, open = tcp }
   local asked = identify.port(t, target, self.settings)
+  if tcp then return self:give(asked) end
   local result = result_of(answer, (asked.service or asked.guess) and asked or item.found)
   self:give(result)
 end
@@ -217,7 +224,8 @@ local function open(config)
     seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
     rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,
     interface = config.interface, source = config.source, source_port = config.source_port,
-    public_ip = config.public_ip, drop_privileges = true, quiet = config.quiet, begin = config.begin, pass = config.pass,
+    tcp = config.tcp, public_ip = config.public_ip, drop_privileges = true,
+    quiet = config.quiet, begin = config.begin, pass = config.pass,
     held = config.resumed ~= nil,
   }
   if not scan then fail.run("cannot scan: %s", message) end
@@ -237,7 +245,8 @@ local function go_on(self, scan, results)
 end
 
 --- Scan.
--- @param config table: `db`, `set` (of host.ranges), `name` of the signature, `rate` (0: as fast as both sides bear),
+-- @param config table: `db`, `set` (of host.ranges), `name` of the signature (UDP) or `tcp` true, `patience` (TCP),
+-- `rate` (0: as fast as both sides bear),
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
 -- `naming` false: only verify; `quiet`: errors are only counted; `begin`, `pass`, `key` and `resumed` (results) to go on
 -- @param on_result function, called with each result as identify has them
@@ -250,12 +259,14 @@ function scanning.run(config, files, on_result, on_progress)
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
   local total, settings = share_of(config), {
-    signatures = signatures.new(config.db), max_probes = FURTHER, timeout = 1, public_ip = config.public_ip,
+    signatures = signatures.new(config.db), max_probes = FURTHER, timeout = config.tcp and config.timeout or 1,
+    patience = config.patience, tls = host.tls, public_ip = config.public_ip,
     pace = pace.new { rate = rate, descriptors = core.descriptors() },
   }
   local self = setmetatable({
-    config = config, info = config.db:info(config.name), settings = settings, on_result = on_result,
-    outputs = files, kept_at = 0, verified = { probe = config.name }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
+    config = config, info = config.name and config.db:info(config.name), settings = settings, on_result = on_result,
+    outputs = files, kept_at = 0, verified = { probe = config.name, transport = config.tcp and "tcp" or "udp" },
+    refused = { transport = config.tcp and "tcp" or "udp" }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
     progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
   }, Stage)
   if config.resumed then go_on(self, scan, config.resumed) end

@@ -67,6 +67,9 @@ describe("scan, before it sends,", function()
     { "--probe dns -p 53", 2, "no target" },
     { "--probe dns 127.0.0.1", 2, '"127.0.0.1": no port; write HOST:PORT or add -p PORTS' },
     { "-p 53 127.0.0.1", 2, "--probe: which service's datagram shall be sent?" },
+    { "-sT --probe dns -p 53 127.0.0.1", 2, "one at a time" },
+    { "-sT --dry-run -p T:80,U:53,443 127.0.0.1", 0, "2 targets (1 address); one connection to each" },
+    { "-sT --raw --dry-run -p 80 127.0.0.1", 0, "one SYN to each" },
     { "--probe nosuch -p 53 127.0.0.1", 2, '--probe "nosuch": no signature or service of this name' },
     { "--probe dns-tcp -p 53 127.0.0.1", 2, '--probe "dns-tcp": it sends no datagram' },
     { "--probe dns -p 53 10.0.0.0/33", 2, '"10.0.0.0/33": a prefix of 0 to 32 bits expected' },
@@ -164,6 +167,28 @@ describe("scan finds", function()
       assert.equal("skype", named[1].service)
       assert.truthy(named[1].confidence >= 0.9)
       assert.equal(1, summary(p).named)
+    end)
+  end
+
+  for _, path in ipairs(PATHS) do
+    it("what listens on TCP, and names it, " .. (path == "" and "by connecting" or "by SYN"), function()
+      if path ~= "" and not IS_ROOT then return pending("whole frames need root") end
+      local nodes = support.serve()
+      local ports = { nodes.skype.port, nodes.ftp.port, nodes.http.port }
+      local p = run(("scan -sT --json -p %s,1-200 127.0.0.1 --patience 5 %s"):format(table.concat(ports, ","), path))
+      nodes.stop()
+      assert.equal(0, p.status, p.err)
+      local found, refused = {}, 0
+      for _, row in ipairs(rows_of(p)) do
+        assert.equal("tcp", row.transport)
+        if row.state == "open" then found[row.port] = row.service else refused = refused + 1 end
+        if row.state ~= "open" then assert.equal("closed conn-refused", row.state .. " " .. row.reason) end
+      end
+      assert.equal("skype", found[nodes.skype.port])
+      assert.equal("ftp", found[nodes.ftp.port])
+      assert.equal("http", found[nodes.http.port])
+      assert.truthy(refused > 100)
+      assert.equal(203, summary(p).sent)
     end)
   end
 

@@ -15,10 +15,11 @@ local signatures = require "host.signatures"
 local store = require "host.store"
 local text = require "mynah.text"
 
-local command = { name = "scan", summary = "Ask very many UDP targets, and name what answers" }
+local command = { name = "scan", summary = "Ask very many targets one thing, and name what answers" }
 
 command.description = [[
-Sends one datagram to each target, in random order and without keeping anything of it: a reply is known by what it owes to the
+Sends one datagram (--probe), or asks for one TCP connection (-sT), to each target, in random order and without keeping
+anything of it: a reply is known by what it owes to the
 datagram that went to its sender. What answers so is asked on until it is named; the silent are asked --retries times more.
 
 Before it sends, it says what; reserved address ranges are left out, but for networks of one's own that are named.]]
@@ -29,6 +30,7 @@ Targets: 192.0.2.7  10.0.0.0/8  10.0-3.1,7.*  10.0.0.1-10.0.3.9  name  192.0.2.7
 Examples:
   mynah scan --probe dns -p 53 10.0.0.0/16             who answers DNS in this network
   mynah scan --probe skype -p 10000-50000 192.0.2.7    a node hidden among 40,000 ports
+  mynah scan -sT -p 21,80,443 10.0.0.0/16 -o scan.db   which TCP ports are open, and what they are
   mynah scan --probe ntp -p 123 -iL targets.txt --json one JSON object a line for each answer
   mynah scan --probe dns -p 53 10.0.0.0/8 --dry-run    say what would be sent, and send nothing
 
@@ -68,8 +70,11 @@ end
 
 function command.define(parser)
   parser:argument("target", "What to ask; see below"):args("*")
-  parser:option("-p --ports", "UDP ports as in Nmap: 53,1000-2000"):argname("PORTS")
-  parser:option("--probe", "The service or signature whose datagram is sent"):argname("NAME")
+  parser:option("-p --ports", "Ports as in Nmap: 53,1000-2000"):argname("PORTS")
+  parser:option("--probe", "UDP: the service or signature whose datagram is sent"):argname("NAME")
+  parser:flag("-sT --tcp", "TCP instead: by connecting, or by SYN with --raw")
+  parser:option("--patience", "TCP: wait so long for a silent server to speak (default: 30)")
+    :argname("SECONDS"):convert(options.seconds("--patience"))
   parser:option("-i --input", "Targets from a file, - for standard input; -iL as in Nmap (repeatable)")
     :argname("FILE"):count("*")
   parser:option("--exclude", "Leave these out (repeatable)"):argname("TARGET"):count("*")
@@ -114,7 +119,9 @@ end
 
 -- The targets of all arguments and files.
 local function read_targets(args)
-  local maker = ranges.new { ports = args.ports, resolve = options.resolver(options.family(args)) }
+  local maker = ranges.new {
+    ports = args.ports, transport = args.tcp and "tcp" or "udp", resolve = options.resolver(options.family(args)),
+  }
   local function must(ok, message)
     if not ok then fail.input("%s", message) end
   end
@@ -164,7 +171,8 @@ end
 
 -- What a scan is, as a store keeps it: the rest of the options only say how it is shown.
 local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "no_blocklist", "rate", "retries", "timeout",
-  "raw", "interface", "source", "source_port", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only", "yes" }
+  "raw", "interface", "source", "source_port", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only",
+  "yes" }
 
 local function keep_settings(kept, args, config)
   local settings = {}
@@ -178,7 +186,7 @@ end
 
 -- The settings of a scan that is to be gone on with; a clear refusal where it would be another one.
 local function read_settings(path, args)
-  if #args.target > 0 or args.ports or args.probe or #args.input > 0 then
+  if #args.target > 0 or args.ports or args.probe or args.tcp or #args.input > 0 then
     fail.input("--resume %s: the scan has its own targets, ports and probe", path)
   end
   local kept = store.open(path)
@@ -218,7 +226,7 @@ local function status_writer(path)
 end
 
 local function words_of(args)
-  local words = { "mynah scan --probe", args.probe, args.ports and "-p " .. args.ports or nil }
+  local words = { "mynah scan", args.tcp and "-sT" or "--probe " .. args.probe, args.ports and "-p " .. args.ports or nil }
   return table.concat(words, " ") .. " " .. table.concat(args.target, " ")
 end
 
@@ -235,7 +243,8 @@ end
 local function make_config(args, db, set)
   local shards = args.shard or { 0, 1 }
   return {
-    db = db, set = set, name = read_probe(db, args.probe), seed = seed_of(args),
+    db = db, set = set, name = args.probe and read_probe(db, args.probe), seed = seed_of(args),
+    tcp = args.tcp, patience = args.patience,
     key = core.random(16), shard = shards[1], shards = shards[2], rate = args.rate or 1000, attempts = 1 + (args.retries or 1),
     timeout = args.timeout, raw = args.raw, interface = args.interface, source = args.source, source_port = args.source_port,
     public_ip = args.public_ip, naming = not args.verify_only,
@@ -252,7 +261,11 @@ function command.run(args)
   local db = signatures.load(args.sig)
   local set = read_targets(args)
   if args.list then return print_list(set) end
-  if not args.probe then fail.input("--probe: which service's datagram shall be sent? for example --probe dns") end
+  if not args.probe and not args.tcp then
+    fail.input("--probe: which service's datagram shall be sent? for example --probe dns; or -sT")
+  elseif args.probe and args.tcp then
+    fail.input("--probe sends datagrams, -sT asks over TCP: one at a time")
+  end
   if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
   refuse_wide(args, set)
   local config = make_config(args, db, set)
