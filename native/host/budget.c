@@ -1,9 +1,12 @@
 /* budget.c - see budget.h; the table `limits` of the module mynah_host. */
+#include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 
@@ -22,16 +25,22 @@ typedef struct owner {
 
 struct my_budget {
   owner *owners;
-  size_t count, room, scan; /* scan: where the search for a free one goes on */
-  size_t current;           /* who allocates now */
-  double deadline;          /* of the current owner, by the monotonic clock; 0: none */
-  double slice;             /* seconds that it was given */
+  size_t count, room, scan;    /* scan: where the search for a free one goes on */
+  size_t current;              /* who allocates now */
+  double deadline;             /* of the current owner, in processor time; 0: none */
+  double slice;                /* seconds that it was given */
+  lua_State *volatile running; /* the coroutine that runs now; NULL: the program itself */
 };
 
 enum {
-  STEPS = 100000, /* VM instructions between two looks at the clock */
-  LOOKS = 16      /* places that are looked at before a new one is made */
+  TICK_MS = 50, /* of processor time between two looks at the clock */
+  LOOKS = 16    /* places that are looked at before a new one is made */
 };
+
+/* A hook that always counted would cost a third of a script's speed. Instead a timer of this
+ * thread's processor time looks now and then, and sets one where it must; Lua allows that of a
+ * signal handler, and a handler gets no argument. */
+static my_budget *watched;
 
 my_budget *my_budget_new(void)
 {
@@ -49,6 +58,7 @@ my_budget *my_budget_new(void)
 void my_budget_free(my_budget *l)
 {
   if (!l) return;
+  if (watched == l) watched = NULL;
   free(l->owners);
   free(l);
 }
@@ -81,33 +91,70 @@ static my_budget *budget_of(lua_State *L)
   return ud;
 }
 
+/* Processor time of this thread: others that keep the machine busy do not count. */
 static double now(void)
 {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+static bool is_over(const my_budget *l)
+{
+  return l->current != 0 && l->deadline != 0 && now() >= l->deadline;
+}
+
 /* A script may catch this error and go on; then the next instruction raises it again. */
-static void on_steps(lua_State *L, lua_Debug *ar)
+static void on_step(lua_State *L, lua_Debug *ar)
 {
   (void)ar;
   my_budget *l = budget_of(L);
-  if (l->current == 0 || l->deadline == 0 || now() < l->deadline) return;
-  lua_sethook(L, on_steps, LUA_MASKCOUNT, 1);
+  if (!is_over(l)) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
   luaL_where(L, 0);
   lua_pushfstring(L, "ran for %f seconds without waiting", l->slice);
   lua_concat(L, 2);
   lua_error(L);
 }
 
-/* limits.watch(): from now on new coroutines look at the clock */
+static void on_tick(int number)
+{
+  (void)number;
+  int kept = errno;
+  if (watched && watched->running && is_over(watched))
+    lua_sethook(watched->running, on_step, LUA_MASKCOUNT, 1);
+  errno = kept;
+}
+
+static int start_timer(void)
+{
+  struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGVTALRM};
+  event._sigev_un._tid = gettid();
+  struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
+  struct itimerspec ticks = {.it_interval = tick, .it_value = tick};
+  timer_t timer;
+  if (sigaction(SIGVTALRM, &action, NULL) < 0) return -1;
+  if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) < 0) return -1;
+  return timer_settime(timer, 0, &ticks, NULL);
+}
+
+/* limits.watch(): from now on who runs for too long is interrupted. Once a program. */
 static int l_watch(lua_State *L)
 {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_State *main = lua_tothread(L, -1);
-  lua_sethook(L, on_steps, LUA_MASKCOUNT, STEPS);
-  lua_sethook(main, on_steps, LUA_MASKCOUNT, STEPS);
+  watched = budget_of(L);
+  return start_timer() < 0 ? luaL_error(L, "cannot set a timer: %s", strerror(errno)) : 0;
+}
+
+/* limits.run(coroutine): it is the one that runs now, for the owner that was entered. Where the
+ * time is over already, none of the owner's coroutines gets further. */
+static int l_run(lua_State *L)
+{
+  my_budget *l = budget_of(L);
+  l->running = lua_tothread(L, 1);
+  if (l->running && is_over(l)) lua_sethook(l->running, on_step, LUA_MASKCOUNT, 1);
   return 0;
 }
 
@@ -159,12 +206,14 @@ static int l_used(lua_State *L)
   return 1;
 }
 
-/* limits.enter(owner, seconds) -> who it was before: what runs now is this owner's, for so long */
+/* limits.enter(owner, seconds, coroutine) -> who it was before: what runs now is this owner's, for
+ * so long */
 static int l_enter(lua_State *L)
 {
   my_budget *l = budget_of(L);
   size_t before = l->current;
   double seconds = luaL_optnumber(L, 2, 0);
+  l->running = lua_tothread(L, 3);
   l->current = check_owner(L, 1);
   l->slice = seconds;
   l->deadline = seconds > 0 ? now() + seconds : 0;
@@ -174,9 +223,9 @@ static int l_enter(lua_State *L)
 
 void my_add_budget(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"watch", l_watch},     {"owner", l_owner},
-                                       {"release", l_release}, {"used", l_used},
-                                       {"enter", l_enter},     {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"watch", l_watch}, {"run", l_run},     {"owner", l_owner}, {"release", l_release},
+      {"used", l_used},   {"enter", l_enter}, {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "limits");
 }

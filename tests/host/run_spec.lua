@@ -115,11 +115,13 @@ describe("mynah run", function()
     assert.truthy(p.out:find("Post-scan script results:\n|_" .. id_of(post) .. ": preruleportrulepostrule\n", 1, true), p.out)
   end)
 
-  -- Ten broken scripts: { what it is, the whole script or an action's body, what is said of it }.
+  -- Broken scripts: { what it is, the whole script or an action's body, what is said of it }.
   local BROKEN = {
     { "syntax", script "function function", ":4: <name> expected near 'function'" },
     { "an undeclared global", action("return nowhere", ONCE), ":5: variable 'nowhere' is not declared" },
     { "an endless loop", action("while true do pcall(function() while true do end end) end", ONCE), "without waiting" },
+    { "an endless loop in coroutines, each caught", action([[while true do pcall(coroutine.wrap(function()
+      while true do pcall(function() while true do end end) end end)) end]], ONCE), "without waiting" },
     { "a memory hog", action("local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", ONCE), "not enough memory" },
     { "an error in a rule", action("", HEAD .. "function portrule() return nil + 1 end\n"), ":3: attempt to perform arithmetic" },
     { "closing twice", action("local s = nmap.new_socket() s:close() s:close() s:send 'x'", ONCE), "socket must be connected" },
@@ -136,7 +138,7 @@ describe("mynah run", function()
     local words, ports = { "run", good }, {}
     for _, row in ipairs(BROKEN) do words[#words + 1] = row[2] end
     for i = 1, 100 do ports[i] = tostring(20000 + i) end
-    for _, word in ipairs { "127.0.0.1", "-p", table.concat(ports, ","), "--given", "--script-busy", "0.2",
+    for _, word in ipairs { "127.0.0.1", "-p", table.concat(ports, ","), "--given", "--script-busy", "0.6",
       "--script-memory", "4", "--script-sockets", "50", "--at-once", "40" } do words[#words + 1] = word end
     local p = run(words, { seconds = 120 })
     assert.equal(1, p.status, p.err) -- one could not even be loaded

@@ -16,12 +16,24 @@ local WAIT = {}
 local raw = {}
 for name, fn in pairs(coroutine) do raw[name] = fn end
 
+local function after_step(resumer, ...)
+  host.limits.run(resumer)
+  return ...
+end
+
+-- Resume, and say which coroutine runs meanwhile.
+local function step(co, ...)
+  local resumer = raw.running()
+  host.limits.run(co)
+  return after_step(resumer, raw.resume(co, ...))
+end
+
 local function hand_on(co, ok, first, ...)
-  if ok and rawequal(first, WAIT) then return hand_on(co, raw.resume(co, raw.yield(WAIT))) end
+  if ok and rawequal(first, WAIT) then return hand_on(co, step(co, raw.yield(WAIT))) end
   return ok, first, ...
 end
 
-local function resume(co, ...) return hand_on(co, raw.resume(co, ...)) end
+local function resume(co, ...) return hand_on(co, step(co, ...)) end
 
 local function result_of(ok, first, ...)
   if ok then return first, ... end
@@ -145,7 +157,7 @@ local function run(self, thread)
   local values = thread.args or thread.values
   thread.args, thread.values = nil, nil
   self.current = thread
-  host.limits.enter(thread.owner, self.options.busy)
+  host.limits.enter(thread.owner, self.options.busy or 0, thread.co)
   if values then
     after_resume(self, thread, raw.resume(thread.co, table.unpack(values, 1, values.n)))
   else
