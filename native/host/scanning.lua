@@ -86,7 +86,8 @@ local function result_of(answer, found)
   local state = closed and (CLOSED[answer.reason] and "closed" or "filtered") or "open"
   return {
     ip = answer.ip, port = answer.port, transport = found.transport or "udp", state = state,
-    reason = answer.reason, service = found.service, product = found.product, version = found.version, extra = found.extra, cpe = found.cpe, tls = false,
+    reason = answer.reason, service = found.service, product = found.product, version = found.version, extra = found.extra,
+    cpe = found.cpe, tls = false,
     confidence = found.confidence or 0, guess = found.guess, fresh_bits = found.fresh_bits,
     identity_bits = found.identity_bits, probe = found.probe, rtt_ms = milliseconds(answer.rtt), elapsed_ms = nil,
     sent = found.sent, received = #answer.data, reply_port = answer.from_port,

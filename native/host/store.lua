@@ -35,25 +35,33 @@ local function columns()
   return table.concat(report.KEYS, ", ") .. ", pending", table.concat(marks, ", ") .. ", ?"
 end
 
-local function wrap(path, db)
+-- `schema`: of a file that is made; then it and all until the first progress come into being at once, or not at all.
+local function wrap(path, db, schema)
+  must(path, db:exec "pragma journal_mode = wal; pragma synchronous = normal; begin")
+  if schema then must(path, db:exec(schema)) end
   local names, marks = columns()
   local insert = must(path, db:prepare(("insert or replace into result (%s) values (%s)"):format(names, marks)))
   local set = must(path, db:prepare "insert or replace into setting (name, value) values (?, ?)")
-  must(path, db:exec "pragma journal_mode = wal; pragma synchronous = normal; begin")
   return setmetatable({ path = path, db = db, insert = insert, setter = set }, Store)
+end
+
+-- Nothing at all, or what a scan left that was ended before it began.
+local function is_empty(path)
+  local there = io.open(path, "rb")
+  if not there then return true end
+  there:close()
+  local db = host.sqlite(path, "read")
+  local asked = db and db:prepare "select count(*) as n from sqlite_master"
+  local rows = asked and asked:run()
+  if db then db:close() end
+  return rows ~= nil and rows[1] ~= nil and rows[1].n == 0
 end
 
 --- A new file. One that is there is not touched.
 -- @raise exit statuses 2 and 3
 function store.create(path)
-  local there = io.open(path, "rb")
-  if there then
-    there:close()
-    fail.input('-o "%s": it is there already; `--resume %s` goes on with it', path, path)
-  end
-  local db = must(path, host.sqlite(path))
-  must(path, db:exec(SCHEMA))
-  return wrap(path, db)
+  if not is_empty(path) then fail.input('-o "%s": it is there already; `--resume %s` goes on with it', path, path) end
+  return wrap(path, must(path, host.sqlite(path)), SCHEMA)
 end
 
 --- A file of an earlier scan.

@@ -133,8 +133,13 @@ describe("a scan that was killed", function()
 
   local function start(port, more)
     local args = { "scan", "--verify-only", "--probe", "dns", "-p", tostring(port), "127.9.0.1-127.9.0.120", "--rate", "400",
-      "--retries", "0", "--timeout", "0.3", "-o", path "k.db", "-o", path "k.xml", "-o", path "k.jsonl" }
+      "--retries", "0", "--timeout", "0.3", "-o", path "k.xml", "-o", path "k.jsonl", "-o", path "k.db" }
     return support.spawn(support.mynah, more or args)
+  end
+
+  -- Until its settings are kept: what is killed before has not begun.
+  local function wait_begun(p)
+    support.poll(function() return p.status or run("report " .. path "k.db").status == 0 end)
   end
 
   it(("finds the same when it goes on, %d times over"):format(KILLS), function()
@@ -146,8 +151,8 @@ describe("a scan that was killed", function()
       for n = 1, 60 do asked[n] = nil end
       os.execute(("rm -f '%s'/k.*"):format(folder))
       local p = start(port)
-      support.poll(function() return p.status or (io.open(path "k.db") and true) end)
-      support.sleep(0.02 + 0.5 * kill / KILLS)
+      wait_begun(p)
+      support.sleep(0.5 * (kill - 1) / KILLS)
       p.kill "sigkill"
       support.wait(p.over, 10)
       if p.status == 0 and p.signal == 0 then break end -- it was over before
@@ -165,8 +170,7 @@ describe("a scan that was killed", function()
   it("is refused where the signatures are others, or the words", function()
     local port, _, close = serve(2)
     local p = start(port)
-    support.poll(function() return p.status or (io.open(path "k.db") and true) end)
-    support.sleep(0.1)
+    wait_begun(p)
     p.kill "sigkill"
     support.wait(p.over, 10)
     close()
