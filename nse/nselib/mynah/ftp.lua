@@ -60,9 +60,10 @@ end
 -- @param t transport
 -- @param conn connection
 -- @param buffer bytes that came already
+-- @param patience seconds that the answer to a command is waited for at the most (10)
 -- @return dialogue, whose field `log` is an array of {verb or nil, reply}
-function ftp.dialogue(t, conn, buffer)
-  local d = { buffer = buffer or "", log = {} }
+function ftp.dialogue(t, conn, buffer, patience)
+  local d, command_wait = { buffer = buffer or "", log = {} }, math.min(COMMAND_WAIT, patience or COMMAND_WAIT)
 
   -- One reply. `quiet` seconds without a byte end a reply that is not well closed. With `is_enough`: a list of features that
   -- drips is waited for, until what there is of it is enough.
@@ -133,7 +134,7 @@ function ftp.dialogue(t, conn, buffer)
       d.status = "reset"
       return nil, "reset"
     end
-    local deadline = t:now() + COMMAND_WAIT
+    local deadline = t:now() + command_wait
     for _ = 1, 4 do
       local reply, why = read(deadline, 3, is_enough)
       if not reply then return nil, why end

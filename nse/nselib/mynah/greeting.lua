@@ -51,7 +51,7 @@ local function ask_on(c, conn, d, reply)
 end
 
 local function hear_number(c, conn, bytes, deadline)
-  local d = ftp.dialogue(c.t, conn, bytes)
+  local d = ftp.dialogue(c.t, conn, bytes, c.patience)
   local reply = d.greeting(deadline)
   if reply then return ask_on(c, conn, d, reply) end
   local rest = d.buffer == "" and bytes or d.buffer
@@ -104,7 +104,7 @@ end
 function greeting.hear_late(c, conn, bytes)
   local reply = ftp.parse_reply(bytes)
   if not reply then return nil end
-  return ask_on(c, conn, ftp.dialogue(c.t, conn, ""), reply)
+  return ask_on(c, conn, ftp.dialogue(c.t, conn, "", c.patience), reply)
 end
 
 return greeting

@@ -101,19 +101,19 @@ function identify.run(loop, opts)
   local shared = opts.pace or pace.new { rate = opts.rate, descriptors = core.descriptors and core.descriptors() }
   local settings = setmetatable({ signatures = sigs, pace = shared }, { __index = opts })
   local gates, begun = { udp = loop:lock(), tcp = loop:lock() }, {}
-  local function is_busy(transport)
-    if transport == "udp" then return shared:is_busy(t:now()) end
+  local function is_busy(over)
+    if over == "udp" then return shared:is_busy(t:now()) end
     local young = 0
     for _, at in pairs(begun) do
       if t:now() < at + YOUNG then young = young + 1 end
     end
     return young >= YOUNG_PORTS
   end
-  local function wait_for_turn(i, transport)
-    gates[transport]:take()
-    while is_busy(transport) do t:sleep(TURN) end
-    begun[i] = transport == "tcp" and t:now() or nil
-    gates[transport]:release() -- and this one sends before the next looks
+  local function wait_for_turn(i, over)
+    gates[over]:take()
+    while is_busy(over) do t:sleep(TURN) end
+    begun[i] = over == "tcp" and t:now() or nil
+    gates[over]:release() -- and this one sends before the next looks
   end
   local function worker()
     while next_index < #opts.targets do

@@ -19,6 +19,7 @@ local tcp = {}
 local LISTEN_FIRST = 0.05 -- seconds, and two round trips: who speaks first has done so by then
 local STAGGER = { 0.3, 0.3, 0.3, 1, 1.5 } -- seconds of silence after which the next question goes out beside the last
 local SECOND_WAIT = 2     -- seconds for the answer to a question that only checks another answer
+local LATER_WAIT = 3      -- seconds at least for the answer to any question, where there is patience
 local HEARD_WAIT = 5      -- seconds for the answer of a peer that is known to speak
 local OPEN_PAUSES = { 0.2, 0.5, 1 } -- seconds between attempts at a port that is known to be open
 local ALONE_PAUSE = 0.2   -- seconds that a server for one client needs to see the other gone
@@ -83,7 +84,9 @@ local function patience_for(c, q, conn)
     -- A server that took its time for the first answer takes it for the others.
     return math.min(c.patience, math.max(SECOND_WAIT, 8 * (conn.rtt or 0), 3 * c.slowest))
   end
-  return (c.heard or c.busy) and math.min(c.patience, HEARD_WAIT) or c.patience
+  if c.heard or c.busy then return math.min(c.patience, HEARD_WAIT) end
+  -- A server that is silent to the first question is waited for; the later ones need not begin their patience anew.
+  return math.min(c.patience, math.max(LATER_WAIT, c.began + c.patience - c.t:now()))
 end
 
 -- What was sent came back whole: does something else, on the same connection?
@@ -227,7 +230,7 @@ end
 
 local function ask_signature(c, key, group)
   local talk = { want = "fresh" }
-  local names, name, wait = group.names, group.name, HEARD_WAIT
+  local names, name, wait = group.names, group.name, math.min(HEARD_WAIT, c.patience)
   local control, found
   c.facts[key] = { bytes = "", sent = "", failed = "silent", status = "timeout" }
   for _ = 1, 6 do
@@ -283,7 +286,7 @@ local function listen(c)
   local conn = c.listener
   if not conn then return nil end
   local began = c.t:now()
-  local deadline = began + c.patience
+  local deadline = math.max(c.began + c.patience, began + math.min(c.patience, LATER_WAIT))
   local bytes, status = conn:receive(deadline)
   if c.over then return nil end
   if bytes == "" then
@@ -515,6 +518,7 @@ local function not_open(why, reason)
 end
 
 local function run(c)
+  c.began = c.t:now()
   return c.t:race {
     function() return listen(c) end,
     function()
