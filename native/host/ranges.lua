@@ -2,6 +2,7 @@
 -- @module host.ranges
 
 local core = require "mynah_core"
+local inputs = require "host.inputs"
 local reserved = require "host.reserved"
 local targets = require "host.targets"
 
@@ -141,7 +142,7 @@ function Maker:exclude(word)
   return true
 end
 
---- Take words from a file, one or more a line; what follows # is for people.
+--- Take words from a file, as host.inputs reads it.
 -- @param path "-": standard input
 -- @param method "add" or "exclude"
 -- @return true; or nil and a message with file and line
@@ -149,19 +150,10 @@ function Maker:file(path, method)
   local file, problem = io.stdin, nil
   if path ~= "-" then file, problem = io.open(path, "r") end
   if not file then return nil, problem end
-  local number = 0
-  for line in file:lines() do
-    number = number + 1
-    for word in line:gsub("#.*", ""):gmatch("%S+") do
-      local ok, why = self[method](self, word)
-      if not ok then
-        if path ~= "-" then file:close() end
-        return nil, ("%s:%d: %s"):format(path == "-" and "standard input" or path, number, why)
-      end
-    end
-  end
+  local ok, message = inputs.read(file, self.transport, function(word) return self[method](self, word) end)
   if path ~= "-" then file:close() end
-  return true
+  if ok then return true end
+  return nil, ("%s:%s"):format(path == "-" and "standard input" or path, message)
 end
 
 local function within(r, range)

@@ -215,6 +215,7 @@ end
 local function shown(c, total, pending)
   local rate = c.elapsed > 0 and c.sent / c.elapsed or 0
   local line = ("%d of %d asked, %.0f a second, %d verified"):format(c.asked, total, rate, c.verified)
+  if c.pass == 0 and rate > 0 and c.asked < total then line = line .. ", " .. span((total - c.asked) / rate) .. " left" end
   if c.pass > 0 then line = line .. (", the silent again (%d)"):format(c.pass) end
   return pending > 0 and line .. (", %d are asked on"):format(pending) or line
 end

@@ -189,6 +189,29 @@ describe("parts of a scan", function()
   before_each(function() folder = assert(uv.fs_mkdtemp "/tmp/mynah-outputs-XXXXXX") end)
   after_each(function() os.execute(("rm -rf '%s'"):format(folder)) end)
 
+  it("under GNU parallel, one of them killed and retried, are what a single run finds", function()
+    local port, _, close = serve(30)
+    local words = ("--verify-only --probe dns -p %d 127.9.0.1-127.9.0.60 --seed 3 --timeout 0.5"):format(port)
+    assert.equal(0, run(("scan %s -o %s"):format(words, path "single.db")).status)
+    -- The second part kills itself while it scans, the first time; what it left is gone on with.
+    local job = support.file(([[
+part=%s/part-$1.db
+if [ -e "$part" ]; then exec "$MYNAH" scan --resume "$part"; fi
+if [ "$1" = 2 ]; then
+  "$MYNAH" scan %s --rate 20 --shard 2/3 -o "$part" & sleep 0.5; kill -9 $!; exit 1
+fi
+exec "$MYNAH" scan %s --shard "$1/3" -o "$part"
+]]):format(folder, words, words), ".sh")
+    local p = support.shell(("seq 3 | parallel --will-cite --jobs 3 --retries 3 sh %s {}"):format(job))
+    close()
+    support.remove()
+    assert.equal(0, p.status, p.err)
+    local merged = run(("merge %s %s %s %s"):format(path "whole.db", path "part-1.db", path "part-2.db", path "part-3.db"))
+    assert.equal(0, merged.status, merged.err)
+    assert.same(results_of "single.db", results_of "whole.db")
+    assert.equal(60, #results_of "whole.db")
+  end)
+
   it("numbered by Slurm, Kubernetes or by hand, are together the whole, and merge says so", function()
     local port, asked, close = serve(30)
     local JOBS = {

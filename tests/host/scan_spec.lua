@@ -112,6 +112,52 @@ describe("scan, before it sends,", function()
   end)
 end)
 
+describe("scan reads", function()
+  local XML = [[<?xml version="1.0"?>
+<nmaprun scanner="nmap"><host><status state="up"/><address addr="10.0.0.1" addrtype="ipv4"/><address addr="02:00:00:00:00:01"
+ addrtype="mac"/><ports><port protocol="udp" portid="53"><state state="open" reason="x"/></port>
+<port protocol="tcp" portid="80"><state state="open" reason="x"/></port>
+<port protocol="udp" portid="54"><state state="closed" reason="x"/></port></ports></host>
+<host><address addr="fd00::2" addrtype="ipv6"/>
+<ports><port protocol="udp" portid="7"><state state="open|filtered"/></port></ports>
+</host></nmaprun>
+]]
+  -- What wrote it, its text, the targets of UDP in it (-p 9 where it names no port).
+  local ROWS = {
+    { "XML of nmap", XML, "10.0.0.1:53\n[fd00::2]:7\n" },
+    { "grepable of nmap", "# Nmap 7.93 scan\nHost: 10.0.0.1 ()\tStatus: Up\nHost: 10.0.0.1 ()\tPorts: 53/open/udp//domain///, "
+      .. "80/open/tcp//http///, 54/closed/udp/////\tIgnored State: closed (1)\n", "10.0.0.1:53\n" },
+    { "list of masscan", "#masscan\nopen tcp 80 10.0.0.1 1390380064\nopen udp 53 10.0.0.2 1390380064\n# end\n",
+      "10.0.0.2:53\n" },
+    { "JSON of masscan", '[\n{   "ip": "10.0.0.1",  '
+      .. ' "timestamp": "1", "ports": [ {"port": 53, "proto": "udp", "status": "open"}, '
+      .. '{"port": 80, "proto": "tcp", "status": "open"} ] },\n{ "ip": "10.0.0.2", "ports": [ {"port": 5, "proto": "udp", '
+      .. '"status": "open"} ] }\n]\n', "10.0.0.1:53\n10.0.0.2:5\n" },
+    { "CSV of zmap", "saddr\n10.0.0.1\n10.0.0.2\n", "10.0.0.1:9\n10.0.0.2:9\n" },
+    { "CSV of zmap with ports", "classification,saddr,sport\nudp,10.0.0.1,53\n", "10.0.0.1:53\n" },
+    { "lines of ours", '{"ip":"10.0.0.1","port":53,"transport":"udp","state":"open"}\n{"ip":"10.0.0.2","port":53,'
+      .. '"transport":"udp","state":"closed"}\n{"ip":"10.0.0.3","port":53,"transport":"tcp","state":"open"}\n', "10.0.0.1:53\n" },
+    { "CSV of ours", "ip,port,transport,state\r\n10.0.0.1,53,udp,open\r\n10.0.0.2,53,udp,closed\r\n", "10.0.0.1:53\n" },
+    { "lines of naabu", "10.0.0.1:53\n[fd00::1]:53\n", "10.0.0.1:53\n[fd00::1]:53\n" },
+  }
+  for _, row in ipairs(ROWS) do
+    it(row[1], function()
+      local p = run("scan --list -p 9 -iL " .. support.file(row[2]))
+      support.remove()
+      assert.equal(0, p.status, p.err)
+      assert.equal(row[3], p.out)
+    end)
+  end
+
+  it("and says where one is wrong", function()
+    local path = support.file('{"ip":"10.0.0.1","port":53}\n{"ip":"10.0.0.300","port":53}\n')
+    local p = run("scan --list -iL " .. path)
+    support.remove()
+    assert.equal(2, p.status)
+    assert.truthy(p.err:find(path .. ":2: ", 1, true), p.err)
+  end)
+end)
+
 describe("scan finds", function()
   local PATHS = { "", "--raw" }
 

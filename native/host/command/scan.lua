@@ -191,6 +191,7 @@ local function read_settings(path, args)
   end
   local kept = store.open(path)
   for name, value in pairs(cjson.decode(kept:get "settings")) do args[name] = value end
+  args.seed = kept:get "seed"
   if kept:get "signatures" ~= signatures.digest(args.sig) then
     fail.input("--resume %s: the signatures have changed since: what is named now could not stand beside what was", path)
   end
@@ -202,7 +203,7 @@ local function resume_config(kept, config)
     fail.input("--resume %s: there were %d targets, now there are %d: names or files say something else", kept.path,
       kept:get "items", config.set.items)
   end
-  config.key, config.seed = text.from_hex(kept:get "key"), kept:get "seed"
+  config.key = text.from_hex(kept:get "key")
   config.begin, config.pass = kept:get "settled", kept:get "settled_pass"
   config.resumed = kept:results()
   if config.pass >= config.attempts then config.pass = config.attempts - 1 end
