@@ -364,6 +364,26 @@ peers.tcp = {
     local answer = c.on_data
     function c:on_data(bytes) if bytes:find "HTTP/" then self:close() else answer(self, bytes) end end
   end, { service = false, signed = "memcached" } },
+  -- How they hang up on a page's request says what to ask first within six connections.
+  { "mqtt: resets on what is no CONNECT", function(c)
+    function c:on_data(bytes)
+      if bytes:byte() == 0x10 then self:write("\x20\2\0\0\xd0\0") else self:reset() end
+    end
+  end, { service = false, signed = "mqtt" } },
+  { "ldap: takes PROXY for a length and waits, closes on the rest", function(c)
+    function c:on_data(bytes)
+      if bytes:byte() == 0x30 then
+        self:write("\x30\x0f" .. bytes:sub(3, 8) .. "\x65\7\10\1\x32\4\0\4\0")
+      elseif not bytes:find "^PROXY" then
+        self:close()
+      end
+    end
+  end, { service = false, signed = "ldap" }, slow = true },
+  { "socks5: closes on who greets otherwise", function(c)
+    function c:on_data(bytes)
+      if bytes:byte() == 5 then self:write("\5\0") else self:close() end
+    end
+  end, { service = "socks5", within = 10 } },
   { "http: keeps the connection open", once(function(b)
     if is_request(b) then return "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello", true end
   end), { service = "http" } },
