@@ -1,6 +1,7 @@
 --- The mynah program: one table of commands; parses, runs one, returns the exit status.
 
 local argparse = require "argparse"
+local config = require "host.config"
 local fail = require "host.fail"
 local host = require "mynah_host"
 local out = require "host.out"
@@ -101,6 +102,7 @@ local function parse(words)
   local first = by_name[words[1]]
   local for_us = #words == 2 and (words[2] == "--help" or words[2] == "-h")
   if first and first.raw and not for_us then return first, { arguments = table.move(words, 2, #words, 1, {}) } end
+  if words[1] == "scan" then words = config.expand(words) end
   words = translate(words)
   local ok, parsed, message = pcall(parser.pparse, parser, words)
   if asked then return nil, asked() end

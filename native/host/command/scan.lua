@@ -1,6 +1,7 @@
 --- mynah scan: one datagram to each of very many targets; what answers is verified, then named.
 
 local cjson = require "cjson"
+local config = require "host.config"
 local core = require "mynah_core"
 local fail = require "host.fail"
 local options = require "host.options"
@@ -110,6 +111,9 @@ function command.define(parser)
     :convert(outputs.fields)
   parser:option("--filter", "Only results of which this holds: KEY=VALUE, KEY!=VALUE, KEY~PART, with commas"):argname("TESTS")
     :convert(outputs.filter)
+  parser:option("--config", "Take options from this file: their names without dashes, NAME = VALUE or the NAME of a flag a line")
+    :argname("FILE")
+  parser:flag("--print-config", "Print the options as such a file has them, and send nothing")
   parser:option("--resume", "Go on with the scan that this .db file keeps, with its own settings"):argname("FILE")
   parser:option("--status-file", "Keep how far the scan is in this file, as JSON"):argname("FILE")
   parser:flag("--yes", ("Ask more than %d addresses without anything excluded"):format(WIDE))
@@ -174,12 +178,24 @@ local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "
   "raw", "interface", "source", "source_port", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only",
   "yes" }
 
-local function keep_settings(kept, args, config)
+-- The options as a file for --config.
+local function config_text(args)
+  local names = table.move(KEPT, 1, #KEPT, 1, {})
+  table.move({ "seed", "output", "status_file", "json" }, 1, 4, #names + 1, names)
+  return config.text(names, args, {
+    rate = function(n) return n == 0 and "max" or ("%g"):format(n) end,
+    shard = function(s) return ("%d/%d"):format(s[1] + 1, s[2]) end,
+    timeout = function(n) return ("%g"):format(n) end,
+    patience = function(n) return ("%g"):format(n) end,
+  })
+end
+
+local function keep_settings(kept, args, scan)
   local settings = {}
   for _, name in ipairs(KEPT) do settings[name] = args[name] end
   for name, value in pairs {
-    settings = cjson.encode(settings), signatures = signatures.digest(args.sig), items = config.set.items,
-    key = text.to_hex(config.key), seed = config.seed, started = text.timestamp(core.unix()), version = host.version,
+    settings = cjson.encode(settings), signatures = signatures.digest(args.sig), items = scan.set.items,
+    key = text.to_hex(scan.key), seed = scan.seed, started = text.timestamp(core.unix()), version = host.version,
   } do kept:set(name, value) end
   kept:progress { settled = 0, settled_pass = 0 }
 end
@@ -198,15 +214,15 @@ local function read_settings(path, args)
   return kept
 end
 
-local function resume_config(kept, config)
-  if kept:get "items" ~= config.set.items then
+local function resume_config(kept, scan)
+  if kept:get "items" ~= scan.set.items then
     fail.input("--resume %s: there were %d targets, now there are %d: names or files say something else", kept.path,
-      kept:get "items", config.set.items)
+      kept:get "items", scan.set.items)
   end
-  config.key = text.from_hex(kept:get "key")
-  config.begin, config.pass = kept:get "settled", kept:get "settled_pass"
-  config.resumed = kept:results()
-  if config.pass >= config.attempts then config.pass = config.attempts - 1 end
+  scan.key = text.from_hex(kept:get "key")
+  scan.begin, scan.pass = kept:get "settled", kept:get "settled_pass"
+  scan.resumed = kept:results()
+  if scan.pass >= scan.attempts then scan.pass = scan.attempts - 1 end
 end
 
 local STATUS = { "targets", "asked", "sent", "verified", "errors", "duplicates", "dropped", "pass", "elapsed", "over",
@@ -254,6 +270,10 @@ local function make_config(args, db, set)
 end
 
 function command.run(args)
+  if args.print_config then
+    out.line(config_text(args))
+    return 0
+  end
   local kept = args.resume and read_settings(args.resume, args)
   if kept and kept:get "finished" == 1 then
     out.note(("%s: this scan is finished"):format(args.resume))
@@ -269,20 +289,20 @@ function command.run(args)
   end
   if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
   refuse_wide(args, set)
-  local config = make_config(args, db, set)
-  if kept then resume_config(kept, config) end
-  out.note(scanning.plan(config))
+  local scan = make_config(args, db, set)
+  if kept then resume_config(kept, scan) end
+  out.note(scanning.plan(scan))
   if args.dry_run then return 0 end
   local files = outputs.open(args.output, {
     words = words_of(args), fields = args.fields or report.KEYS, filter = args.filter, store = kept,
   })
-  if files.store and not kept then keep_settings(files.store, args, config) end
+  if files.store and not kept then keep_settings(files.store, args, scan) end
   local view = report.stream { json = args.json, verbose = args.verbose, fields = args.fields }
   local status = status_writer(args.status_file)
   local function show(r)
     if not args.filter or args.filter(r) then view.add(r) end
   end
-  local counts, problem = scanning.run(config, files, show, function(line, c)
+  local counts, problem = scanning.run(scan, files, show, function(line, c)
     out.progress(line)
     status(c)
   end)
