@@ -62,13 +62,18 @@ local function hold(run, key, service, story)
   return port, output
 end
 
+-- Nmap's own sockets speak TLS to these, in mynah as in mynah-identify.
+local WITHIN_TLS = { "nginx-tls", "proftpd-tls", "stunnel-ssh" }
+
 describe("nmap names real servers as mynah identify does:", function()
   local process, servers, run = nil, {}, {}
 
   setup(function()
     assert(fetched, "no daemons; run tests/daemons/fetch " .. support.build .. "/daemons")
     local rows
-    process, rows = support.serve { here .. "../daemons/daemons.lua", fetched }
+    local args = { here .. "../daemons/daemons.lua", fetched }
+    for _, list in ipairs { daemons.names, WITHIN_TLS } do table.move(list, 1, #list, #args + 1, args) end
+    process, rows = support.serve(args)
     for _, row in ipairs(rows) do
       servers[row.name] = servers[row.name] or row
       servers[row.name].transports = servers[row.name].transports or {}
@@ -87,6 +92,13 @@ describe("nmap names real servers as mynah identify does:", function()
     if process then process:stop(20) end
     support.clean()
   end)
+
+  for _, name in ipairs(WITHIN_TLS) do
+    it(name, function()
+      local _, output = hold(run.tcp, "tcp " .. servers[name].port, servers[name].service, name)
+      assert(output.tls, name .. " is within TLS, and that is not said")
+    end)
+  end
 
   for _, name in ipairs(daemons.names) do
     it(name, function()

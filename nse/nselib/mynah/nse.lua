@@ -121,7 +121,7 @@ function Engine:tcp(target)
   self.conns[conn.id] = conn
   set_timeout(conn.socket, target.timeout)
   local began = core.now()
-  local ok, why = conn.socket:connect(target.host, target.port, "tcp")
+  local ok, why = conn.socket:connect(target.host, target.port, target.tls and "ssl" or "tcp")
   if not ok then
     push(self, conn, not_connected(why))
     return conn.id
@@ -224,7 +224,10 @@ function nse.run(config, fn)
   local engine, message = nse.engine(config)
   if not engine then return nil, message end
   local l = loop.new { engine = engine, wait = function(_, seconds) engine:wait(seconds) end }
-  local results = table.pack(pcall(l.run, l, fn, transport.new { loop = l, keep = config.keep, lookahead = AHEAD }))
+  local t = transport.new { loop = l, keep = config.keep, lookahead = AHEAD }
+  -- NSE's sockets speak TLS themselves.
+  function t.secured() return transport.new { loop = l, keep = config.keep, tls = true } end
+  local results = table.pack(pcall(l.run, l, fn, t))
   engine:close()
   if not results[1] then error(results[2], 0) end
   return table.unpack(results, 2, results.n)

@@ -584,7 +584,7 @@ end
 
 -- What is within TLS, by the connections that are left: the same questions again.
 local function look_inside(t, target, sigs, opts, outside, opened)
-  local over = secure.over(t, opts.tls, target.name)
+  local over = t.secured and t:secured() or secure.over(t, opts.tls, target.name)
   local within = look(over, target, sigs, setmetatable({ opened = opened, patience = opts.patience }, { __index = opts }), true)
   local result = within.service and within or outside
   result.tls, result.rtt = true, outside.rtt
@@ -609,14 +609,14 @@ end
 -- @param sigs set of mynah.signatures
 -- @param opts table: `timeout` seconds for a connect (3), `patience` seconds for a silent peer (30), `max_connections` (6),
 -- `public_ip`, `random` (function of n), `unix` (function), `open` (true where it is known to be), `tls` (function that
--- begins a session, as mynah_host.tls; nil: what is within TLS stays unknown)
+-- begins a session, as mynah_host.tls; nil: what is within TLS stays unknown, unless t:secured() gives a transport over TLS)
 -- @return table with state, reason, rtt (seconds), sent, received (bytes), evidence, and where known service, guess,
 -- confidence, product, version, extra, tls, probe, fresh_bits, identity_bits
 -- @raise what the transport raises
 function tcp.identify(t, target, sigs, opts)
   opts = setmetatable({ opened = 0 }, { __index = opts })
   local result, opened = look(t, target, sigs, opts, false)
-  if not (result.tls and opts.tls) then return result end
+  if not (result.tls and (opts.tls or t.secured)) then return result end
   return look_inside(t, target, sigs, opts, result, opened)
 end
 

@@ -41,11 +41,13 @@ local SHORT = {
 
 --- Make a transport.
 -- @param config table: `loop` (mynah.loop); `keep` bytes kept of one receive, default 65536; `lookahead` seconds by which
--- datagrams should be handed over early, where the loop wakes late (0)
+-- datagrams should be handed over early, where the loop wakes late (0); `tls` true where the engine itself puts TLS on every
+-- connection
 -- @return the transport
 function transport.new(config)
   local l = assert(config.loop, "transport.new wants a loop")
-  return setmetatable({ loop = l, engine = l.engine, keep = config.keep or KEEP_BYTES, lookahead = config.lookahead or 0 }, T)
+  return setmetatable({ loop = l, engine = l.engine, keep = config.keep or KEEP_BYTES, lookahead = config.lookahead or 0,
+    tls = config.tls }, T)
 end
 
 --- Now, in monotonic seconds.
@@ -61,7 +63,7 @@ function T:sleep(seconds) self.loop:sleep(seconds) end
 -- @return a connection; or nil, a reason ("refused", "timeout", "unreachable", "error: …") and nmap's word for it
 function T:connect(host, port, deadline)
   local timeout = math.max(0.001, deadline - self:now())
-  local id, message = self.engine:tcp { host = host, port = port, timeout = timeout }
+  local id, message = self.engine:tcp { host = host, port = port, timeout = timeout, tls = self.tls }
   if not id then return nil, "error: " .. tostring(message), "error" end
   local conn = setmetatable({
     t = self, loop = self.loop, engine = self.engine, id = id, channel = self.loop:channel(id),
