@@ -650,8 +650,8 @@ static void expect_child_exit(const char *how, int wanted)
 {
   pid_t child = fork();
   if (child == 0) {
-    /* Whoever exits in a signal handler may hold a lock of the sanitizer's allocator, which its look
-     * for leaks would wait for in vain. */
+    /* Whoever exits in a signal handler may hold a lock of the sanitizer's allocator, which its
+     * look for leaks would wait for in vain. */
     if (*how) setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
     execl("/proc/self/exe", "unit_pump", how, (char *)NULL);
     _exit(1);
