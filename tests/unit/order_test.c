@@ -79,6 +79,27 @@ static void test_huge_sizes(void **state)
   }
 }
 
+/* With --long all of 2^32 places are walked: their items have the sum, and the sum of squares, that
+ * all numbers below have. */
+static void test_whole_internet(void **state)
+{
+  (void)state;
+  const uint64_t size = UINT64_C(1) << 32;
+  my_order o;
+  uint64_t sum = 0, squares = 0, expected_sum = 0, expected_squares = 0;
+  if (!getenv("MYNAH_LONG")) {
+    print_message("  left to ./bootstrap test --long: it takes minutes\n");
+    return;
+  }
+  assert_int_equal(my_order_init(&o, size, 4711), MY_OK);
+  for (uint64_t place = 0; place < size; place++) {
+    uint64_t item = my_order_item(&o, place);
+    sum += item, squares += item * item;
+    expected_sum += place, expected_squares += place * place;
+  }
+  assert_true(sum == expected_sum && squares == expected_squares);
+}
+
 static void test_refused_sizes(void **state)
 {
   my_order o;
@@ -262,17 +283,12 @@ static void test_ports(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_small_sizes),
-      cmocka_unit_test(test_larger_sizes),
-      cmocka_unit_test(test_huge_sizes),
-      cmocka_unit_test(test_refused_sizes),
-      cmocka_unit_test(test_spread),
-      cmocka_unit_test(test_seeds_differ),
-      cmocka_unit_test(test_shards_partition),
-      cmocka_unit_test(test_siphash_vector),
-      cmocka_unit_test(test_every_part_counts),
-      cmocka_unit_test(test_million_pairs),
-      cmocka_unit_test(test_ports),
+      cmocka_unit_test(test_small_sizes),    cmocka_unit_test(test_larger_sizes),
+      cmocka_unit_test(test_huge_sizes),     cmocka_unit_test(test_whole_internet),
+      cmocka_unit_test(test_refused_sizes),  cmocka_unit_test(test_spread),
+      cmocka_unit_test(test_seeds_differ),   cmocka_unit_test(test_shards_partition),
+      cmocka_unit_test(test_siphash_vector), cmocka_unit_test(test_every_part_counts),
+      cmocka_unit_test(test_million_pairs),  cmocka_unit_test(test_ports),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -434,6 +434,50 @@ static void test_stop(void **state)
   tear_down(&s);
 }
 
+static long data_kib(void)
+{
+  char line[200];
+  long kib = -1;
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f && fgets(line, sizeof line, f))
+    sscanf(line, "VmData: %ld kB", &kib);
+  if (f) fclose(f);
+  return kib;
+}
+
+/* 2^32 targets, all of loopback at 256 ports, want no more room than some. Nothing is sent. */
+static void test_memory(void **state)
+{
+  (void)state;
+  uint16_t ports[256];
+  my_endpoint first, last;
+  setting s;
+  for (size_t i = 0; i < COUNT(ports); i++)
+    ports[i] = (uint16_t)(20000 + i);
+  set_up(&s, ports, COUNT(ports));
+  my_ranges_free(s.targets);
+  assert_int_equal(my_ranges_new(&s.targets), MY_OK);
+  my_endpoint_parse(&first, "127.0.0.0", 0);
+  my_endpoint_parse(&last, "127.255.255.255", 0);
+  int set = my_ranges_ports(s.targets, ports, COUNT(ports));
+  assert_int_equal(my_ranges_add(s.targets, &first, &last, set), MY_OK);
+  assert_int_equal(my_ranges_seal(s.targets), MY_OK);
+  assert_int_equal(my_ranges_items(s.targets), UINT64_C(1) << 32);
+  s.config.targets = s.targets;
+  s.config.held = true;
+  long before = data_kib();
+  my_scan *scan = open_scan(&s.config);
+  long grown = data_kib() - before;
+  print_message("  %ld MiB, the threads' stacks among them\n", grown / 1024);
+#ifndef __SANITIZE_ADDRESS__
+#ifndef __SANITIZE_THREAD__
+  assert_true(grown < 100 * 1024);
+#endif
+#endif
+  my_scan_close(scan);
+  tear_down(&s);
+}
+
 static void test_refused(void **state)
 {
   (void)state;
@@ -571,6 +615,7 @@ int main(void)
       cmocka_unit_test(test_tcp),
       cmocka_unit_test(test_shards_and_begin),
       cmocka_unit_test(test_stop),
+      cmocka_unit_test(test_memory),
       cmocka_unit_test(test_refused),
       cmocka_unit_test(test_queue),
       cmocka_unit_test(test_pace),
