@@ -1,9 +1,9 @@
 /* sqlite.c - stored results for Lua, on SQLite. */
 #include "host.h"
 
-#include <lauxlib.h>
 #include <sqlite3.h>
-#include <string.h>
+
+#include "lua_util.h"
 
 static const char db_class[] = "mynah.sqlite", statement_class[] = "mynah.sqlite.statement";
 
@@ -36,9 +36,7 @@ static int l_open(lua_State *L)
   const char *path = luaL_checkstring(L, 1);
   int flags =
       lua_isnoneornil(L, 2) ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-  database *d = lua_newuserdata(L, sizeof *d);
-  d->handle = NULL;
-  luaL_setmetatable(L, db_class);
+  database *d = new_owner(L, sizeof *d, db_class);
   if (sqlite3_open_v2(path, &d->handle, flags, NULL) != SQLITE_OK) return fail(L, d->handle);
   sqlite3_busy_timeout(d->handle, 5000);
   return 1;
@@ -66,9 +64,7 @@ static int l_prepare(lua_State *L)
 {
   sqlite3 *db = check_db(L);
   const char *sql = luaL_checkstring(L, 2);
-  statement *s = lua_newuserdata(L, sizeof *s);
-  s->handle = NULL;
-  luaL_setmetatable(L, statement_class);
+  statement *s = new_owner(L, sizeof *s, statement_class);
   if (sqlite3_prepare_v2(db, sql, -1, &s->handle, NULL) != SQLITE_OK) return fail(L, db);
   return 1;
 }
@@ -143,19 +139,6 @@ static int l_run(lua_State *L)
   }
   sqlite3_reset(s);
   return rc == SQLITE_DONE ? 1 : fail(L, sqlite3_db_handle(s));
-}
-
-static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction end)
-{
-  luaL_newmetatable(L, name);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_pushcfunction(L, end);
-  lua_setfield(L, -2, "close");
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, end);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
 }
 
 void my_add_sqlite(lua_State *L)

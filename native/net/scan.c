@@ -451,6 +451,19 @@ static void on_error(my_scan *s, const scan_heard *h)
   if (!s->config.quiet) give(s, &a);
 }
 
+/* An answer that verifies: given where it is the target's first. */
+static void give_verified(my_scan *s, uint64_t n, my_answer *a)
+{
+  time_answer(s, n, a);
+  if (!note_heard(s, n)) {
+    count(&s->duplicates, 1);
+    return;
+  }
+  count(&s->verified, 1);
+  atomic_store_explicit(&s->last_answer_ns, my_clock_ns(), memory_order_relaxed);
+  give(s, a);
+}
+
 /* A SYN was accepted. */
 static void on_accepted(my_scan *s, const scan_heard *h)
 {
@@ -467,14 +480,7 @@ static void on_accepted(my_scan *s, const scan_heard *h)
     return;
   }
   a.peer.scope = a.from.scope = 0;
-  time_answer(s, n, &a);
-  if (!note_heard(s, n)) {
-    count(&s->duplicates, 1);
-    return;
-  }
-  count(&s->verified, 1);
-  atomic_store_explicit(&s->last_answer_ns, my_clock_ns(), memory_order_relaxed);
-  give(s, &a);
+  give_verified(s, n, &a);
 }
 
 static void on_other(my_scan *s, my_answer *a, counter *kind)
@@ -535,14 +541,7 @@ static void on_reply(my_scan *s, const scan_heard *h)
     return;
   }
   a.peer = pair.peer;
-  time_answer(s, n, &a);
-  if (!note_heard(s, n)) {
-    count(&s->duplicates, 1);
-    return;
-  }
-  count(&s->verified, 1);
-  atomic_store_explicit(&s->last_answer_ns, my_clock_ns(), memory_order_relaxed);
-  give(s, &a);
+  give_verified(s, n, &a);
 }
 
 static void on_heard(void *arg, const scan_heard *h)

@@ -8,29 +8,7 @@ local run = support.run
 local DTD = "/usr/share/nmap/nmap.dtd"
 local KILLS = os.getenv "MYNAH_LONG" and 50 or 6
 
-local function turned(bytes)
-  return bytes:sub(1, 2) .. string.char(bytes:byte(3) | 0x80, bytes:byte(4) | 0x80) .. bytes:sub(5)
-end
-
--- Servers at 127.9.0.1 to 127.9.0.N that answer DNS so that it verifies.
-local function serve(count)
-  local sockets, port, asked = {}, nil, {}
-  for n = 1, count do
-    local socket = uv.new_udp()
-    assert(socket:bind("127.9.0." .. n, port or 0))
-    port = port or socket:getsockname().port
-    socket:recv_start(function(_, bytes, from)
-      if not bytes or not from then return end
-      asked[n] = (asked[n] or 0) + 1
-      socket:send(turned(bytes), from.ip, from.port, function() end)
-    end)
-    sockets[n] = socket
-  end
-  return port, asked, function()
-    for _, socket in ipairs(sockets) do socket:close() end
-    uv.run "nowait"
-  end
-end
+local function serve(count) return support.udp_servers("127.9.0", count) end
 
 local folder
 local function path(name) return folder .. "/" .. name end

@@ -7,30 +7,8 @@ local run = support.run
 
 local IS_ROOT = uv.getuid() == 0
 
--- An answer to a DNS question: nothing but its flags is turned.
-local function turned(bytes)
-  return bytes:sub(1, 2) .. string.char(bytes:byte(3) | 0x80, bytes:byte(4) | 0x80) .. bytes:sub(5)
-end
-
--- Servers at 127.7.0.N, all at one port. behave(n, bytes) gives an array of replies.
-local function serve(count, behave)
-  local sockets, port, asked = {}, nil, {}
-  for n = 1, count do
-    local socket = uv.new_udp()
-    assert(socket:bind("127.7.0." .. n, port or 0))
-    port = port or socket:getsockname().port
-    socket:recv_start(function(_, bytes, from)
-      if not bytes or not from then return end
-      asked[n] = (asked[n] or 0) + 1
-      for _, reply in ipairs(behave(n, bytes, asked[n])) do socket:send(reply, from.ip, from.port, function() end) end
-    end)
-    sockets[n] = socket
-  end
-  return port, asked, function()
-    for _, socket in ipairs(sockets) do socket:close() end
-    uv.run "nowait"
-  end
-end
+local turned = support.turned
+local function serve(count, behave) return support.udp_servers("127.7.0", count, behave) end
 
 local function rows_of(p)
   local rows = {}
@@ -300,7 +278,9 @@ describe("identify of very many ports", function()
       local rows, found = rows_of(p), {}
       assert.equal(6000, #rows)
       for _, r in ipairs(rows) do
-        if r.port == nodes.skype.port and r.service == "skype" then found[#found + 1] = ("%d %s %s"):format(r.port, r.transport, r.state) end
+        if r.port == nodes.skype.port and r.service == "skype" then
+          found[#found + 1] = ("%d %s %s"):format(r.port, r.transport, r.state)
+        end
         assert.truthy(r.state == "closed" or r.state == "open" or r.state == "open|filtered", r.state)
         if r.state == "closed" then assert.equal(r.transport == "tcp" and "conn-refused" or "port-unreach", r.reason) end
       end

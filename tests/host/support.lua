@@ -161,6 +161,34 @@ function support.tcp_server(on_connection)
   end
 end
 
+--- An answer to a DNS question that verifies: nothing but its flags is turned.
+function support.turned(bytes)
+  return bytes:sub(1, 2) .. string.char(bytes:byte(3) | 0x80, bytes:byte(4) | 0x80) .. bytes:sub(5)
+end
+
+--- UDP servers of the test's own at PREFIX.1 to PREFIX.COUNT, all at one port.
+-- @param behave function (n, bytes, times asked) giving an array of replies; without it each gives support.turned
+-- @return port; an array that counts how often each was asked; a function that closes them
+function support.udp_servers(prefix, count, behave)
+  behave = behave or function(_, bytes) return { support.turned(bytes) } end
+  local sockets, port, asked = {}, nil, {}
+  for n = 1, count do
+    local socket = uv.new_udp()
+    assert(socket:bind(prefix .. "." .. n, port or 0))
+    port = port or socket:getsockname().port
+    socket:recv_start(function(_, bytes, from)
+      if not bytes or not from then return end
+      asked[n] = (asked[n] or 0) + 1
+      for _, reply in ipairs(behave(n, bytes, asked[n])) do socket:send(reply, from.ip, from.port, function() end) end
+    end)
+    sockets[n] = socket
+  end
+  return port, asked, function()
+    for _, socket in ipairs(sockets) do socket:close() end
+    uv.run "nowait"
+  end
+end
+
 --- Send a datagram, gather what comes back for `seconds`.
 function support.ask_udp(port, bytes, seconds, host)
   local socket, replies = uv.new_udp(), {}
