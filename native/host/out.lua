@@ -35,13 +35,25 @@ local function clear()
   end
 end
 
+local function must(ok, message)
+  if not ok then fail.run("cannot write to standard output: %s", message) end
+end
+
+--- One line (or several) on standard output, that may wait for the next flush.
+-- @raise exit status 3 where standard output takes nothing more
+function out.add(text)
+  clear()
+  must(io.stdout:write(text, "\n"))
+end
+
+--- What waits goes out.
+function out.flush() must(io.stdout:flush()) end
+
 --- One line (or several) on standard output, gone out when this returns.
 -- @raise exit status 3 where standard output takes nothing more
 function out.line(text)
-  clear()
-  local ok, message = io.stdout:write(text, "\n")
-  if ok then ok, message = io.stdout:flush() end
-  if not ok then fail.run("cannot write to standard output: %s", message) end
+  out.add(text)
+  out.flush()
 end
 
 --- One line for the user on standard error. What a user typed may stand in it, so it is made printable.

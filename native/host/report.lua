@@ -124,16 +124,20 @@ end
 
 --- Results one after the other, as they come.
 -- @param opts table: `json` (with the keys of `fields`, or all); `verbose`: what is not open is shown, too, and the evidence
--- @return an object with add(result)
+-- @return an object with add(result) and flush(): until then lines may wait
 function report.stream(opts)
-  if opts.json then return { add = function(r) out.line(json.object(opts.fields or report.KEYS, r)) end } end
-  local view, verbose = {}, opts.verbose or 0
+  local view, verbose = { flush = out.flush }, opts.verbose or 0
+  if opts.json then
+    local keys = opts.fields or report.KEYS
+    function view.add(r) out.add(json.object(keys, r)) end
+    return view
+  end
   function view.add(r)
     if r.state ~= "open" and verbose == 0 then return end
     local service, style = service_of(r)
-    out.line((("%s  %s  %s  %s"):format(pad(name_of(r), 21), out.style(STATE_STYLE[r.state] or "yellow", pad(r.state, 8)),
+    out.add((("%s  %s  %s  %s"):format(pad(name_of(r), 21), out.style(STATE_STYLE[r.state] or "yellow", pad(r.state, 8)),
       out.style(style, pad(service, SERVICE_WIDTH)), fit(detail_of(r), 45)):gsub("%s+$", "")))
-    for _, line in ipairs(verbose > 0 and r.evidence or {}) do out.line("    " .. out.style("dim", text.shown(line, 500))) end
+    for _, line in ipairs(verbose > 0 and r.evidence or {}) do out.add("    " .. out.style("dim", text.shown(line, 500))) end
   end
   return view
 end

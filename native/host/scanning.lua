@@ -128,7 +128,7 @@ end
 function Stage:give(result)
   if result.service then self.named = self.named + 1 end
   self.outputs.add(result)
-  self.on_result(result)
+  self.view.add(result)
 end
 
 function Stage:ask_later(answer, found)
@@ -187,6 +187,7 @@ function Stage:drain(scan)
     self:take(answer)
     answer = self:pending() < WAITING and scan:next()
   end
+  self.view.flush()
 end
 
 -- How far it is, beside the results until here.
@@ -251,13 +252,14 @@ end
 -- `rate` (0: as fast as both sides bear),
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
 -- `naming` false: only verify; `quiet`: errors are only counted; `begin`, `pass`, `key` and `resumed` (results) to go on
--- @param on_result function, called with each result as identify has them
+-- @param view of host.report: add is called with each result as identify has them, flush soon after
 -- @param files of host.outputs
 -- @param on_progress function of a line of text, and counts
 -- @return counts as mynah_core has them, and `named`; and what ended it before its time, or nil
 -- @raise exit status 3 where it could not begin
-function scanning.run(config, files, on_result, on_progress)
+function scanning.run(config, files, view, on_progress)
   local scan = open(config)
+  collectgarbage("setpause", 400) -- rows come and go by the thousand
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
   local total, settings = share_of(config), {
@@ -266,7 +268,7 @@ function scanning.run(config, files, on_result, on_progress)
     pace = pace.new { rate = rate, descriptors = core.descriptors() },
   }
   local self = setmetatable({
-    config = config, info = config.name and config.db:info(config.name), settings = settings, on_result = on_result,
+    config = config, info = config.name and config.db:info(config.name), settings = settings, view = view,
     outputs = files, kept_at = 0, verified = { probe = config.name, transport = config.tcp and "tcp" or "udp" },
     refused = { transport = config.tcp and "tcp" or "udp" }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
     progress = function(c, pending) on_progress(shown(c, total, pending), c) end,

@@ -299,10 +299,11 @@ function command.run(args)
   if files.store and not kept then keep_settings(files.store, args, scan) end
   local view = report.stream { json = args.json, verbose = args.verbose, fields = args.fields }
   local status = status_writer(args.status_file)
-  local function show(r)
+  local shown = { flush = view.flush }
+  function shown.add(r)
     if not args.filter or args.filter(r) then view.add(r) end
   end
-  local counts, problem = scanning.run(scan, files, show, function(line, c)
+  local counts, problem = scanning.run(scan, files, shown, function(line, c)
     out.progress(line)
     status(c)
   end)
