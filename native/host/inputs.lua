@@ -12,10 +12,14 @@ local function word(ip, port)
   return (ip:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(ip, port)
 end
 
+-- Each gets the lines with their numbers, the transport that is asked, and give(word, number), which ends the reading where a
+-- word is wrong.
 local readers = {}
 
--- <host> … <address addr=…/> … <port protocol=… portid=…><state state="open"…
-function readers.xml(lines, transport, add)
+local function wrong(number, message) error({ ("%d: %s"):format(number, message) }, 0) end
+
+-- <host> ... <address addr=.../> ... <port protocol=... portid=...><state state="open"...
+function readers.xml(lines, transport, give)
   local ip, port
   for line, number in lines do
     for tag, attributes in line:gmatch "<(%a+)%s([^>]*)>" do
@@ -25,100 +29,84 @@ function readers.xml(lines, transport, add)
       elseif tag == "port" then
         port = value "protocol" == transport and tonumber(value "portid") or nil
       elseif tag == "state" and port and ip and (value "state" or ""):find "^open" then
-        local ok, message = add(word(ip, port), number)
-        if not ok then return nil, message end
+        give(word(ip, port), number)
       end
     end
   end
-  return true
 end
 
--- Host: 192.0.2.1 ()  Ports: 53/open/udp//domain///, …
-function readers.gnmap(lines, transport, add)
+-- Host: 192.0.2.1 ()  Ports: 53/open/udp//domain///, ...
+function readers.gnmap(lines, transport, give)
   for line, number in lines do
     local ip, ports = line:match "^Host: (%S+).-\tPorts: ([^\t]*)"
     for port, state, protocol in (ports or ""):gmatch "(%d+)/([^/]*)/([^/]*)/" do
-      if protocol == transport and state:find "^open" then
-        local ok, message = add(word(ip, tonumber(port)), number)
-        if not ok then return nil, message end
-      end
+      if protocol == transport and state:find "^open" then give(word(ip, tonumber(port)), number) end
     end
   end
-  return true
 end
 
 -- open tcp 80 192.0.2.1 1390380064
-function readers.list(lines, transport, add)
+function readers.list(lines, transport, give)
   for line, number in lines do
     local state, protocol, port, ip = line:match "^(%a+) (%a+) (%d+) (%S+)"
-    if state == "open" and protocol == transport then
-      local ok, message = add(word(ip, tonumber(port)), number)
-      if not ok then return nil, message end
-    end
+    if state == "open" and protocol == transport then give(word(ip, tonumber(port)), number) end
   end
-  return true
 end
 
-local function from_object(object, transport, give)
+-- Is it open, over the transport that is asked, as far as it says?
+local function counts(state, protocol, transport)
+  return (not state or state:find "^open" ~= nil) and (not protocol or protocol == transport)
+end
+
+local function give_object(object, transport, give, number)
   local ip = object.ip or object.saddr
-  if type(ip) ~= "string" then return true end
+  if type(ip) ~= "string" then wrong(number, "an object without ip or saddr") end
   if type(object.ports) ~= "table" then
-    local other = object.transport and object.transport ~= transport
-    if other or (object.state and not tostring(object.state):find "^open") then return true end
-    return give(ip, math.tointeger(tonumber(object.port or object.sport)))
+    if counts(object.state, object.transport, transport) then
+      give(word(ip, math.tointeger(tonumber(object.port or object.sport))), number)
+    end
+    return
   end
   for _, p in ipairs(object.ports) do
-    if p.proto == transport and p.status == "open" then
-      local ok, message = give(ip, p.port)
-      if not ok then return nil, message end
-    end
+    if counts(p.status, p.proto, transport) then give(word(ip, p.port), number) end
   end
-  return true
 end
 
--- One object a line, as masscan writes its array and others their lines.
-function readers.json(lines, transport, add)
+-- One object a line, as masscan writes its array and others their lines; old masscans end in {finished: 1}.
+function readers.json(lines, transport, give)
   for line, number in lines do
-    local text = line:match "^%s*[%[,]?%s*({.*})%s*,?%s*%]?%s*$"
-    if text then
+    local text = line:gsub("^[%s,%[]+", ""):gsub("[%s,%]]+$", "")
+    if text ~= "" and text ~= "{finished: 1}" then
       local ok, object = pcall(cjson.decode, text)
-      if not ok then return nil, ("%d: no JSON"):format(number) end
-      local good, message = from_object(object, transport, function(ip, port) return add(word(ip, port), number) end)
-      if not good then return nil, message end
+      if not ok or type(object) ~= "table" then wrong(number, "expected one whole JSON object on each line") end
+      give_object(object, transport, give, number)
     end
   end
-  return true
 end
 
--- A line of names, among them saddr or ip, and sport or port where there is one.
-function readers.csv(lines, _, add, header)
+-- A line of names, among them saddr or ip, and perhaps sport or port, state, transport.
+function readers.csv(lines, transport, give, header)
   local columns, count = {}, 0
   for name in (header .. ","):gmatch "([^,]*),%s*" do
     count = count + 1
     columns[name:lower():gsub('"', "")] = count
   end
-  local ip_at, port_at, state_at = columns.saddr or columns.ip, columns.sport or columns.port, columns.state
   for line, number in lines do
     local values = {}
     for value in (line .. ","):gmatch "([^,]*)," do values[#values + 1] = (value:gsub('"', "")) end
-    local ip = values[ip_at]
-    if ip and ip ~= "" and (not state_at or (values[state_at] or ""):find "^open") then
-      local ok, message = add(word(ip, port_at and math.tointeger(tonumber(values[port_at]))), number)
-      if not ok then return nil, message end
+    local function value(name) return columns[name] and values[columns[name]] end
+    local ip = value "saddr" or value "ip"
+    if ip and ip ~= "" and counts(value "state", value "transport", transport) then
+      give(word(ip, math.tointeger(tonumber(value "sport" or value "port"))), number)
     end
   end
-  return true
 end
 
 -- Words between spaces; what follows # is for people.
-function readers.plain(lines, _, add)
+function readers.plain(lines, _, give)
   for line, number in lines do
-    for each in line:gsub("#.*", ""):gmatch "%S+" do
-      local ok, message = add(each, number)
-      if not ok then return nil, message end
-    end
+    for each in line:gsub("#.*", ""):gmatch "%S+" do give(each, number) end
   end
-  return true
 end
 
 -- What the first line that says anything is.
@@ -157,11 +145,13 @@ function inputs.read(file, transport, add)
     number = number + 1
     return line and (line:gsub("\r$", "")), number
   end
-  return readers[kind](lines, transport, function(each, at)
-    local ok, message = add(each)
-    if ok then return true end
-    return nil, ("%d: %s"):format(at, message)
+  local ok, problem = pcall(readers[kind], lines, transport, function(each, at)
+    local good, message = add(each)
+    if not good then wrong(at, message) end
   end, first)
+  if ok then return true end
+  if type(problem) ~= "table" then error(problem, 0) end
+  return nil, problem[1]
 end
 
 return inputs
