@@ -44,6 +44,7 @@ bool my_ranges_find(const my_ranges *r, const my_endpoint *e, uint64_t *item);
 /* The pieces that it is made of, disjoint and ascending: how many, and the n-th. */
 typedef struct my_range {
   my_endpoint first, last;
+  uint64_t addresses; /* how many */
   const uint16_t *ports;
   size_t port_count;
 } my_range;

@@ -41,12 +41,14 @@ typedef struct my_scan_config {
   const char *interface; /* NULL: as routing says */
   my_endpoint source;    /* family 0: as routing says; port 0: any free ones */
   my_endpoint public_;   /* our address as the Internet sees it; family 0: not said */
-  bool drop_privileges;  /* raw: once all is open, this thread and those of the scan lose all
-                          * capabilities */
   bool others;           /* give replies that do not verify, too */
   bool quiet;            /* do not give errors: they are only counted */
   bool deaf;             /* raw: do not listen at all (a measurement of sending) */
 } my_scan_config;
+
+/* The calling thread loses all capabilities, for good: what needed them is open. The threads of a
+ * scan do so by themselves. */
+void my_scan_drop_privileges(void);
 
 /* Open sockets, find the way (and, raw, the next hop's hardware address), begin. On failure *out is
  * NULL and where->text says why: MY_ERANGE, MY_ENOENT (no route, no such interface), MY_ESYS,

@@ -383,6 +383,7 @@ void my_ranges_piece(const my_ranges *r, size_t n, my_range *out)
   const port_set *set = &r->sets[p->ports];
   endpoint_of(p->family, p->first, 0, &out->first);
   endpoint_of(p->family, p->last, 0, &out->last);
+  out->addresses = (uint64_t)(p->last - p->first) + 1;
   out->ports = set->ports;
   out->port_count = set->count;
 }

@@ -162,6 +162,14 @@ local function within(r, range)
   return core.in_prefix(r[1], range[1], range[2]) and core.in_prefix(last, range[1], range[2])
 end
 
+-- Does all of it lie in one network of one's own?
+local function is_own(r)
+  for _, range in ipairs(reserved) do
+    if range.own and within(r, range) then return true end
+  end
+  return false
+end
+
 -- Those who name a network of their own mean it.
 function Maker:exclude_reserved()
   for _, range in ipairs(reserved) do
@@ -176,12 +184,22 @@ end
 
 --- Finish.
 -- @param blocklist false: reserved ranges are asked, too
--- @return table: `whole` (sealed ranges of mynah_core), `items`, `addresses`, `excluded` (addresses); or nil and a message
+-- @return table: `whole` (sealed ranges of mynah_core), `items`, `addresses`, `excluded` (addresses), `others` (addresses that
+-- are not in a network of one's own); or nil and a message
 function Maker:seal(blocklist)
   if blocklist then self:exclude_reserved() end
   local items, count, excluded = self.whole:seal()
-  if not items then return nil, "the targets: " .. count end
-  return { whole = self.whole, items = items, addresses = count, excluded = excluded, has_excludes = self.excludes }
+  if not items then return nil, ("the targets: %s (at most 2^62 of them)"):format(count) end
+  local pieces, others = self.whole:pieces(), 0
+  for _, piece in ipairs(pieces) do
+    if not is_own { piece.first, piece.last } then others = others + piece.addresses end
+  end
+  if #pieces > 0 and core.family(pieces[1].first) ~= core.family(pieces[#pieces].first) then
+    return nil, ("%s and %s: IPv4 and IPv6 cannot be mixed; scan one after the other"):format(pieces[1].first,
+      pieces[#pieces].first)
+  end
+  return { whole = self.whole, items = items, addresses = count, excluded = excluded, others = others,
+    has_excludes = self.excludes }
 end
 
 --- Begin.

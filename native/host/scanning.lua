@@ -227,11 +227,12 @@ local function open(config)
     seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
     rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,
     interface = config.interface, source = config.source, source_port = config.source_port,
-    tcp = config.tcp, public_ip = config.public_ip, drop_privileges = true,
+    tcp = config.tcp, public_ip = config.public_ip,
     quiet = config.quiet, begin = config.begin, pass = config.pass,
     held = config.resumed ~= nil,
   }
   if not scan then fail.run("cannot scan: %s", message) end
+  if config.raw then core.drop_privileges() end
   return scan
 end
 

@@ -10,8 +10,10 @@ local transport = require "mynah.transport"
 
 local sweeping = {}
 
-local MANY = 300         -- ports of one transport from which on they are swept first
+local MANY = 300         -- ports of one transport and family from which on they are swept first
+local SILENT = 300       -- silent UDP ports that are asked by every probe, at the most
 local NEAR, FAR = 50000, 5000 -- packets a second at the most: in networks of one's own, and elsewhere
+local ATTEMPTS = 2
 local LOOK = 0.01        -- seconds between two looks at the answers
 
 local function is_near(ip)
@@ -38,72 +40,27 @@ end
 
 local function milliseconds(seconds) return seconds and math.floor(seconds * 1e6 + 0.5) / 1000 or nil end
 
--- A port of which nothing more is to be asked.
-local function settled(target, state, reason, answer)
+-- A port of which nothing more is to be asked: `size` bytes were sent so many times.
+local function settled(target, state, reason, answer, size)
+  local times = answer and answer.attempt + 1 or ATTEMPTS
   return {
     ip = target.ip, port = target.port, transport = target.transport, state = state, reason = reason, tls = false,
-    confidence = 0, rtt_ms = answer and milliseconds(answer.rtt) or nil, sent = 0, received = 0, evidence = {},
+    confidence = 0, rtt_ms = answer and milliseconds(answer.rtt) or nil, sent = size * times, received = 0, evidence = {},
     timestamp = text.timestamp(core.unix()),
   }
-end
-
--- Whole frames where we may and all lies behind one next hop, else sockets.
-local function open(config)
-  config.raw = host.is_root()
-  local scan, message = core.scan(config)
-  if not scan and config.raw then
-    config.raw = false
-    scan, message = core.scan(config)
-  end
-  return scan, message
-end
-
--- Sweep one transport by one question. on_answer(answer) is told of all; ends when the scan is over.
-local function sweep(t, config, on_answer)
-  local scan, message = open(config)
-  if not scan then return nil, message end
-  local ok, problem = pcall(function()
-    repeat
-      local over = scan:counts().over
-      local answer = scan:next()
-      while answer do
-        on_answer(answer)
-        answer = scan:next()
-      end
-      if not over then t:sleep(LOOK) end
-    until over
-  end)
-  scan:close()
-  if not ok then error(problem, 0) end
-  return true
 end
 
 local Sweep = {}
 Sweep.__index = Sweep
 
-function Sweep:config(whole, more)
+function Sweep:config(list, more)
+  local whole, places = gather(list)
   local config = {
     targets = whole, key = core.random(16), seed = string.unpack("<I6", core.random(6)), adapts = true, rate = self.rate,
-    timeout = math.min(self.opts.timeout or 3, 3), public_ip = self.opts.public_ip, attempts = 2,
+    timeout = math.min(self.opts.timeout or 3, 3), public_ip = self.opts.public_ip, attempts = ATTEMPTS,
   }
   for name, value in pairs(more) do config[name] = value end
-  return config
-end
-
-function Sweep:tcp(t, list)
-  local whole, places = gather(list)
-  local done, message = sweep(t, self:config(whole, { tcp = true }), function(answer)
-    local target = places[key(answer.ip, answer.port)]
-    places[key(answer.ip, answer.port)] = nil
-    if answer.kind == "verified" then
-      self.found[#self.found + 1] = { ip = target.ip, port = target.port, transport = "tcp", name = target.name, open = true }
-    else
-      self.on_result(settled(target, answer.reason == "conn-refused" and "closed" or "filtered", answer.reason, answer))
-    end
-  end)
-  if not done then return nil, message end
-  for _, target in pairs(places) do self.on_result(settled(target, "filtered", "no-response")) end
-  return true
+  return config, places
 end
 
 -- The signature that is likeliest where a port says nothing.
@@ -114,55 +71,142 @@ function Sweep:usual(list)
   return self.sigs:probes("udp", list[1].port)[1].name
 end
 
--- Each gets the likeliest datagram. What answers it, or is silent at a port that says what would be answered, is asked on.
-function Sweep:udp(t, list)
-  local whole, places = gather(list)
-  local config = self:config(whole, { signatures = self.db, name = self:usual(list), others = true })
-  local done, message = sweep(t, config, function(answer)
-    local place = key(answer.ip or answer.from, answer.port or answer.from_port)
-    local target = places[place]
-    if not target then return end
-    places[place] = nil
-    if answer.kind == "icmp" then
-      self.on_result(settled(target, answer.reason == "port-unreach" and "closed" or "filtered", answer.reason, answer))
-    else
-      self.found[#self.found + 1] = target
-    end
-  end)
-  if not done then return nil, message end
+-- Each transport's question, what becomes of an answer, and of silence. Both are given the job and the target.
+local KINDS = { tcp = {}, udp = {} }
+
+function KINDS.tcp.open(self, list)
+  local config, places = self:config(list, { tcp = true })
+  return config, places, ("%d TCP ports"):format(#list), 0
+end
+
+function KINDS.tcp.answered(self, target, answer)
+  if answer.kind == "verified" then
+    self.left[#self.left + 1] = { ip = target.ip, port = target.port, transport = "tcp", name = target.name, open = true }
+  else
+    self.on_result(settled(target, answer.reason == "conn-refused" and "closed" or "filtered", answer.reason, answer, 0))
+  end
+end
+
+function KINDS.tcp.silent(self, places)
+  for _, target in pairs(places) do self.on_result(settled(target, "filtered", "no-response", nil, 0)) end
+end
+
+function KINDS.udp.open(self, list)
+  local name = self:usual(list)
+  local info = self.db:info(name)
+  local config, places = self:config(list, { signatures = self.db, name = name, others = true })
+  return config, places, ("%d UDP ports by one %s datagram each"):format(#list, info.service), info.probe_len
+end
+
+-- Whatever answers is asked on, by all signatures.
+function KINDS.udp.answered(self, target, answer, size)
+  if answer.kind == "icmp" then
+    local closed = answer.reason == "port-unreach"
+    self.on_result(settled(target, closed and "closed" or "filtered", answer.reason, answer, size))
+  else
+    self.left[#self.left + 1] = target
+  end
+end
+
+-- Most services are silent to others' datagrams: so are, behind a filter, all ports. A few are asked by every probe, of many only
+-- those that say what would be answered; the rest says that it was asked once.
+function KINDS.udp.silent(self, places, size)
+  local count = 0
+  for _ in pairs(places) do count = count + 1 end
+  local all = count <= SILENT or self.opts.all_probes
   for _, target in pairs(places) do
-    if #self.db:named("udp", target.port) > 0 then
-      self.found[#self.found + 1] = target
+    if all or #self.db:named("udp", target.port) > 0 then
+      self.left[#self.left + 1] = target
     else
-      self.on_result(settled(target, "open|filtered", "no-response"))
+      local result = settled(target, "open|filtered", "no-response", nil, size)
+      result.evidence[1] = ("one of %d silent ports: asked by one probe alone; --all-probes asks by every one"):format(count)
+      self.on_result(result)
     end
   end
-  return true
+end
+
+-- Whole frames where we may and all lies behind one next hop, else sockets.
+local function open_scan(config)
+  config.raw = host.is_root()
+  local scan, message = core.scan(config)
+  if not scan and config.raw then
+    config.raw = false
+    scan, message = core.scan(config)
+  end
+  return scan, message
+end
+
+-- Begin to sweep a list: a job; or nil where that cannot be done, which is said.
+function Sweep:begin(kind, list)
+  local config, places, words, size = kind.open(self, list)
+  local scan, message = open_scan(config)
+  if not scan then
+    self.note(("cannot sweep %s: %s; they are asked one by one"):format(words, message))
+    return nil
+  end
+  self.note(("%s are swept first, at most %d a second"):format(words, self.rate))
+  return { kind = kind, scan = scan, places = places, size = size }
+end
+
+local function take(self, job, answer)
+  local place = key(answer.ip or answer.from, answer.port or answer.from_port)
+  local target = job.places[place]
+  if not target then return end
+  job.places[place] = nil
+  job.kind.answered(self, target, answer, job.size)
+end
+
+-- Until the scan of a job is over.
+function Sweep:follow(t, job)
+  repeat
+    local over = job.scan:counts().over
+    for answer in function() return job.scan:next() end do take(self, job, answer) end
+    if not over then t:sleep(LOOK) end
+  until over
+  job.kind.silent(self, job.places, job.size)
+end
+
+-- What is to be swept, by transport and family; all else is left as it is.
+local function split(list)
+  local parts, left, near = {}, {}, true
+  for _, target in ipairs(list) do
+    local name = ("%s %d"):format(target.transport, core.family(target.ip))
+    parts[name] = parts[name] or { transport = target.transport }
+    table.insert(parts[name], target)
+    near = near and is_near(target.ip)
+  end
+  for name, part in pairs(parts) do
+    if #part <= MANY then
+      table.move(part, 1, #part, #left + 1, left)
+      parts[name] = nil
+    end
+  end
+  return parts, left, near
 end
 
 --- Which of many ports are worth asking? The others' results are given at once.
 -- @param loop of mynah.loop
 -- @param list array of { ip, port, transport, name }
--- @param opts table: `db`, `rate` or nil, `timeout`, `public_ip`
+-- @param opts table: `db`, `rate` or nil, `timeout`, `public_ip`, `all_probes`; `note`, a function of a line of text
 -- @param on_result function, called with each result of a port that is closed or silent
 -- @return array of the targets that are left: all of a transport that has few of them
 function sweeping.run(loop, list, opts, on_result)
-  local parts, left = { tcp = {}, udp = {} }, {}
-  for _, target in ipairs(list) do table.insert(parts[target.transport], target) end
-  local near = true
-  for _, target in ipairs(list) do near = near and is_near(target.ip) end
+  local parts, left, near = split(list)
+  if not next(parts) then return left end
   local self = setmetatable({
-    db = opts.db, sigs = signatures.new(opts.db), opts = opts, found = left, on_result = on_result,
+    db = opts.db, sigs = signatures.new(opts.db), opts = opts, left = left, on_result = on_result, note = opts.note,
     rate = opts.rate or (near and NEAR or FAR),
   }, Sweep)
-  local t, tasks = transport.new { loop = loop }, {}
-  for name, part in pairs(parts) do
-    tasks[#tasks + 1] = function()
-      if #part > MANY and self[name](self, t, part) then return end
-      table.move(part, 1, #part, #left + 1, left)
-    end
+  local t, jobs, tasks = transport.new { loop = loop }, {}, {}
+  for _, part in pairs(parts) do
+    local job = self:begin(KINDS[part.transport], part)
+    if job then jobs[#jobs + 1] = job else table.move(part, 1, #part, #left + 1, left) end
   end
-  t:race(tasks)
+  core.drop_privileges() -- all that needed them is open
+  for i, job in ipairs(jobs) do tasks[i] = function() self:follow(t, job) end end
+  local ok, problem = pcall(t.race, t, tasks)
+  for _, job in ipairs(jobs) do job.scan:close() end
+  if not ok then error(problem, 0) end
   return left
 end
 

@@ -128,7 +128,7 @@ static int l_find(lua_State *L)
   return 1;
 }
 
-/* r:pieces() -> array of { first=, last=, ports= (how many) }, disjoint and ascending */
+/* r:pieces() -> array of { first=, last=, addresses=, ports= (how many of both) }, disjoint and ascending */
 static int l_pieces(lua_State *L)
 {
   ranges_ref *r = check_ranges(L, 1);
@@ -138,11 +138,12 @@ static int l_pieces(lua_State *L)
   for (size_t i = 0; i < count; i++) {
     my_range range;
     my_ranges_piece(r->ranges, i, &range);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     push_address(L, &range.first);
     lua_setfield(L, -2, "first");
     push_address(L, &range.last);
     lua_setfield(L, -2, "last");
+    set_integer(L, "addresses", (lua_Integer)range.addresses);
     set_integer(L, "ports", (lua_Integer)range.port_count);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }

@@ -49,7 +49,6 @@ static void read_config(lua_State *L, my_scan_config *c)
   c->adapts = opt_boolean_field(L, 1, "adapts");
   c->raw = opt_boolean_field(L, 1, "raw");
   c->tcp = opt_boolean_field(L, 1, "tcp");
-  c->drop_privileges = opt_boolean_field(L, 1, "drop_privileges");
   c->quiet = opt_boolean_field(L, 1, "quiet");
   c->others = opt_boolean_field(L, 1, "others");
   c->deaf = opt_boolean_field(L, 1, "deaf");
@@ -60,7 +59,7 @@ static void read_config(lua_State *L, my_scan_config *c)
 
 /* scan{ signatures=, name= (or tcp= true), targets= (sealed ranges), key= (16 bytes), seed=,
  * shard=, shards=, begin=, rate=, attempts=, timeout=, raw=, interface=, source=, source_port=,
- * public_ip=, drop_privileges=, others=, quiet=, deaf= } -> scan | nil, message */
+ * public_ip=, others=, quiet=, deaf= } -> scan | nil, message */
 static int l_new(lua_State *L)
 {
   my_scan_config config = {0};
@@ -198,6 +197,14 @@ static int l_counts(lua_State *L)
   return 1;
 }
 
+/* core.drop_privileges(): what needed them is open */
+static int l_drop_privileges(lua_State *L)
+{
+  (void)L;
+  my_scan_drop_privileges();
+  return 0;
+}
+
 void my_lua_open_scan(lua_State *L)
 {
   static const luaL_Reg methods[] = {
@@ -207,4 +214,6 @@ void my_lua_open_scan(lua_State *L)
   new_class(L, class_name, methods, l_close);
   lua_pushcfunction(L, l_new);
   lua_setfield(L, -2, "scan");
+  lua_pushcfunction(L, l_drop_privileges);
+  lua_setfield(L, -2, "drop_privileges");
 }

@@ -363,6 +363,7 @@ static void *sender_main(void *arg)
 {
   my_scan *s = arg;
   prctl(PR_SET_NAME, "mynah-send");
+  my_scan_drop_privileges();
   prctl(PR_SET_TIMERSLACK, 1000); /* ns: pauses are short */
   uint64_t n = s->config.begin;
   unsigned pass = s->config.pass;
@@ -560,6 +561,7 @@ static void *listener_main(void *arg)
 {
   my_scan *s = arg;
   prctl(PR_SET_NAME, "mynah-listen");
+  my_scan_drop_privileges();
   while (!atomic_load_explicit(&s->closing, memory_order_relaxed)) {
     uint64_t before = read_count(&s->received) + read_count(&s->errors);
     s->path->hear(s->path, HEAR_MS, on_heard, s);
@@ -581,6 +583,16 @@ static void fill_in(my_scan_config *c)
   if (c->timeout_ns <= 0) c->timeout_ns = 3000 * MS;
 }
 
+/* Frames and sockets are of one family; pieces are in order, IPv4 first. */
+static bool families_differ(const my_scan_config *c)
+{
+  my_range first, last;
+  my_ranges_piece(c->targets, 0, &first);
+  my_ranges_piece(c->targets, my_ranges_pieces(c->targets) - 1, &last);
+  return first.first.family != last.first.family ||
+         (c->source.family && c->source.family != first.first.family);
+}
+
 static int check(const my_scan_config *c, my_where *where)
 {
   my_sig_info info;
@@ -590,6 +602,8 @@ static int check(const my_scan_config *c, my_where *where)
     why = "the signature sends no datagram";
   else if (my_ranges_items(c->targets) == 0)
     why = "there is nothing to ask";
+  else if (families_differ(c))
+    why = "IPv4 and IPv6 cannot be mixed: scan one after the other";
   else if (c->shard >= c->shards)
     why = "no such shard";
   else if (c->pass >= c->attempts || my_ranges_items(c->targets) > position(1, 0) - 1)
@@ -610,8 +624,7 @@ static int make_room(my_scan *s)
   return rc == MY_OK ? my_scratch_new(&s->scratch) : rc;
 }
 
-/* What needed privilege is open: from here on neither thread has any. */
-static void drop_privileges(void)
+void my_scan_drop_privileges(void)
 {
   struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct none[2] = {{0}};
@@ -619,8 +632,7 @@ static void drop_privileges(void)
   syscall(SYS_capset, &head, none);
 }
 
-/* Signals are for whoever called us. A thread begins with the capabilities of the one that made it,
- * which has its own to lose. */
+/* Signals are for whoever called us. */
 static int start_thread(pthread_t *t, void *(*main)(void *), my_scan *s, bool *runs)
 {
   sigset_t all, before;
@@ -647,7 +659,6 @@ static int open_scan(my_scan *s, my_where *where)
        : s->config.tcp ? scan_connect_open(&s->path, &s->config, where)
                        : scan_socket_open(&s->path, &s->config, where);
   if (rc != MY_OK) return rc;
-  if (s->config.raw && s->config.drop_privileges) drop_privileges();
   s->cookie = (my_cookie){s->config.key, s->config.sig, s->config.attempts, s->path->port_first,
                           s->path->port_count};
   atomic_store(&s->block, s->config.begin / MY_SCAN_BLOCK);

@@ -45,7 +45,8 @@ end
 
 local function run(one)
   local args = { "crowd.lua", one.count }
-  local asked = { "-sU", "--rate", RATE, "-p", ("%d-%d"):format(one.kinds[1].first, one.kinds[1].first + one.count - 1) }
+  local asked = { "-sU", "--all-probes", "--rate", RATE, "-p",
+    ("%d-%d"):format(one.kinds[1].first, one.kinds[1].first + one.count - 1) }
   for _, kind in ipairs(one.kinds) do
     args[#args + 1] = kind.name
     asked[#asked + 1] = kind.host

@@ -25,12 +25,44 @@ local function summary(p)
   return counts
 end
 
+-- A network of two namespaces: ours, and one behind 10.66.0.2, through which 10.67.0.0/16 goes.
+local function with_network(body)
+  local name = ("mynah%d"):format(uv.os_getpid())
+  local function ip(words) return support.program("/bin/sh", { "-c", "ip " .. words }) end
+  local function must(words)
+    local p = ip(words)
+    assert.equal(0, p.status, words .. ": " .. p.err)
+  end
+  finally(function()
+    ip("netns del " .. name)
+    ip("netns del " .. name .. "b")
+  end)
+  must("netns add " .. name)
+  must("netns add " .. name .. "b")
+  must(("link add near netns %s type veth peer name far netns %sb"):format(name, name))
+  must(("-n %s addr add 10.66.0.1/24 dev near"):format(name))
+  must(("-n %s link set near up"):format(name))
+  must(("-n %sb link set far up"):format(name))
+  must(("-n %s route add 10.67.0.0/16 via 10.66.0.2"):format(name))
+  local function mynah(words)
+    local args = { "netns", "exec", name, support.mynah }
+    for word in words:gmatch "%S+" do args[#args + 1] = word end
+    return support.spawn("/sbin/ip", args)
+  end
+  body(mynah, function(words) must(("-n %s %s"):format(name, words)) end)
+end
+
+local function ended(p)
+  support.wait(p.over, 30)
+  return support.finish(p)
+end
+
 describe("scan, before it sends,", function()
   -- Words, exit status, what stands on standard error or (status 0, --list) on standard output.
   local ROWS = {
     { "--list -p 1-2 10.0.0-1.5", 0, "10.0.0.5:1\n10.0.0.5:2\n10.0.1.5:1\n10.0.1.5:2\n" },
     { "--list -p 7 10.0.0.0/30 --exclude 10.0.0.1-10.0.0.2", 0, "10.0.0.0:7\n10.0.0.3:7\n" },
-    { "--list 10.0.0.1:5 10.0.0.1:3 [fd00::1]:9", 0, "10.0.0.1:3\n10.0.0.1:5\n[fd00::1]:9\n" },
+    { "--list [fd00::1]:9 [fd00::1]:7", 0, "[fd00::1]:7\n[fd00::1]:9\n" },
     { "--list -p 9 fd00::/127", 0, "[fd00::]:9\n[fd00::1]:9\n" },
     { "--list -p 9 10.1.*.255 --exclude 10.1.0-254.0-255", 0, "10.1.255.255:9\n" },
     { "--list -p 9 9.255.255.255-10.0.0.0", 0, "9.255.255.255:9\n" }, -- 10/8 was not meant
@@ -41,7 +73,13 @@ describe("scan, before it sends,", function()
       .. "(65,536 addresses); domain datagram of 32 bytes to each; at most 50 a second: 15 min for all; part 2 of 3" },
     { "--dry-run --probe dns -p 53 8.0.0.0/8 --exclude 8.8.8.8", 0, "1 address excluded" },
     { "--dry-run --probe dns -p 53 8.0.0.0/8", 2,
-      "16777216 addresses, and nothing is excluded: name an --exclude-file, or say --yes" },
+      "16777216 addresses of others, and nothing is excluded: name an --exclude-file, or say --yes" },
+    { "--dry-run --no-blocklist --probe dns -p 53 0.0.0.0/0", 2, "4294967296 addresses of others" },
+    { "--dry-run --probe dns -p 53 2001::/64", 2, "at most 2^62 of them" },
+    { "--dry-run --probe dns -p 53 127.0.0.0/8 8.8.8.8", 0, "16,777,217 targets" }, -- one address of others
+    { "--probe dns -p 53 127.0.0.1 ::1", 2, "127.0.0.1 and ::1: IPv4 and IPv6 cannot be mixed; scan one after the other" },
+    { "--probe dns -p 53 ::1 -S 127.0.0.1", 3, "IPv4 and IPv6 cannot be mixed" },
+    { "--list 10.0.0.1:5 10.0.0.1:3 10.0.0.2:9", 0, "10.0.0.1:3\n10.0.0.1:5\n10.0.0.2:9\n" },
     { "--probe dns -p 53", 2, "no target" },
     { "--probe dns 127.0.0.1", 2, '"127.0.0.1": no port; write HOST:PORT or add -p PORTS' },
     { "-p 53 127.0.0.1", 2, "--probe: which service's datagram shall be sent?" },
@@ -117,13 +155,13 @@ describe("scan reads", function()
  addrtype="mac"/><ports><port protocol="udp" portid="53"><state state="open" reason="x"/></port>
 <port protocol="tcp" portid="80"><state state="open" reason="x"/></port>
 <port protocol="udp" portid="54"><state state="closed" reason="x"/></port></ports></host>
-<host><address addr="fd00::2" addrtype="ipv6"/>
+<host><address addr="10.0.0.2" addrtype="ipv4"/>
 <ports><port protocol="udp" portid="7"><state state="open|filtered"/></port></ports>
 </host></nmaprun>
 ]]
   -- What wrote it, its text, the targets of UDP in it (-p 9 where it names no port).
   local ROWS = {
-    { "XML of nmap", XML, "10.0.0.1:53\n[fd00::2]:7\n" },
+    { "XML of nmap", XML, "10.0.0.1:53\n10.0.0.2:7\n" },
     { "grepable of nmap", "# Nmap 7.93 scan\nHost: 10.0.0.1 ()\tStatus: Up\nHost: 10.0.0.1 ()\tPorts: 53/open/udp//domain///, "
       .. "80/open/tcp//http///, 54/closed/udp/////\tIgnored State: closed (1)\n", "10.0.0.1:53\n" },
     { "list of masscan", "#masscan\nopen tcp 80 10.0.0.1 1390380064\nopen udp 53 10.0.0.2 1390380064\n# end\n",
@@ -136,8 +174,13 @@ describe("scan reads", function()
     { "CSV of zmap with ports", "classification,saddr,sport\nudp,10.0.0.1,53\n", "10.0.0.1:53\n" },
     { "lines of ours", '{"ip":"10.0.0.1","port":53,"transport":"udp","state":"open"}\n{"ip":"10.0.0.2","port":53,'
       .. '"transport":"udp","state":"closed"}\n{"ip":"10.0.0.3","port":53,"transport":"tcp","state":"open"}\n', "10.0.0.1:53\n" },
-    { "CSV of ours", "ip,port,transport,state\r\n10.0.0.1,53,udp,open\r\n10.0.0.2,53,udp,closed\r\n", "10.0.0.1:53\n" },
-    { "lines of naabu", "10.0.0.1:53\n[fd00::1]:53\n", "10.0.0.1:53\n[fd00::1]:53\n" },
+    { "CSV of ours", "ip,port,transport,state\r\n10.0.0.1,53,udp,open\r\n10.0.0.2,53,udp,closed\r\n"
+      .. "10.0.0.3,53,tcp,open\r\n",
+      "10.0.0.1:53\n" },
+    { "JSON of old masscans", '[\n{"ip": "10.0.0.1", "ports": [{"port": 5, "proto": "udp", "status": "open"}]},\n'
+      .. '{finished: 1}\n]\n',
+      "10.0.0.1:5\n" },
+    { "lines of naabu", "[fd00::1]:53\n[fd00::2]:53\n", "[fd00::1]:53\n[fd00::2]:53\n" },
   }
   for _, row in ipairs(ROWS) do
     it(row[1], function()
@@ -151,9 +194,15 @@ describe("scan reads", function()
   it("and says where one is wrong", function()
     local path = support.file('{"ip":"10.0.0.1","port":53}\n{"ip":"10.0.0.300","port":53}\n')
     local p = run("scan --list -iL " .. path)
-    support.remove()
     assert.equal(2, p.status)
     assert.truthy(p.err:find(path .. ":2: ", 1, true), p.err)
+    local pretty = run("scan --list -iL " .. support.file('[\n{\n"ip":"10.0.0.1"}]\n'))
+    assert.equal(2, pretty.status)
+    assert.truthy(pretty.err:find(":2: expected one whole JSON object on each line", 1, true), pretty.err)
+    local other = run("scan --list -iL " .. support.file("#masscan\nopen tcp 80 10.0.0.1 1390380064\n"))
+    support.remove()
+    assert.equal(2, other.status)
+    assert.truthy(other.err:find("no target: no open UDP port in", 1, true), other.err)
   end)
 end)
 
@@ -290,6 +339,51 @@ describe("identify of very many ports", function()
   end
 end)
 
+describe("identify of very many UDP ports", function()
+  -- Silent to whoever does not ask as NTP clients do.
+  local function serve_ntp()
+    local socket = uv.new_udp()
+    assert(socket:bind("127.7.1.1", 0))
+    socket:recv_start(function(_, bytes, from)
+      if not bytes or not from or #bytes ~= 48 or bytes:byte(1) & 7 ~= 3 then return end
+      local now = string.pack(">I4I4", os.time() + 2208988800, 12345)
+      socket:send(string.char(0x24, 2, bytes:byte(3), 0xe9) .. ("\0\0\1\0"):rep(2) .. "\127\0\0\1" .. now
+        .. bytes:sub(41, 48) .. now .. now, from.ip, from.port, function() end)
+    end)
+    return socket:getsockname().port, socket
+  end
+
+  it("names one that the first datagram did not reach, and says what it does", function()
+    local port, socket = serve_ntp()
+    local p = run(("identify -sU --json -p %d-%d 127.7.1.1"):format(port - 200, port + 200))
+    socket:close()
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.err:find("401 UDP ports by one %S+ datagram each are swept first, at most 50000 a second"), p.err)
+    local named = {}
+    for _, row in ipairs(rows_of(p)) do
+      if row.service ~= cjson.null then named[#named + 1] = ("%d %s"):format(row.port, row.service) end
+      if row.state == "closed" then assert.truthy(row.sent > 0) end
+    end
+    assert.same({ port .. " ntp" }, named)
+  end)
+
+  -- Behind a filter all are silent.
+  it("asks many silent ones once, unless told to ask by every probe", function()
+    if not IS_ROOT then return pending("a network of its own needs root") end
+    with_network(function(mynah, ip)
+      ip "neigh add 10.66.0.2 lladdr 02:00:00:00:00:02 dev near"
+      local p = ended(mynah "identify -sU --json --timeout 0.3 -p 20000-20400 10.67.0.9")
+      local once = 0
+      for _, row in ipairs(rows_of(p)) do
+        if (row.evidence[1] or ""):find("asked by one probe alone; --all-probes asks by every one", 1, true) then
+          once = once + 1
+        end
+      end
+      assert.truthy(once > 380 and once <= 401, once .. " of 401 asked once: " .. p.err)
+    end)
+  end)
+end)
+
 describe("scan ends", function()
   it("at an interrupt with what it has, valid and counted", function()
     local port, _, close = serve(20, function(_, bytes) return { turned(bytes) } end)
@@ -340,43 +434,11 @@ describe("scan ends", function()
   end)
 end)
 
--- A network of two namespaces: ours, and one behind 10.66.0.2, through which 10.67.0.0/16 goes.
-local function with_network(body)
-  local name = ("mynah%d"):format(uv.os_getpid())
-  local function ip(words) return support.program("/bin/sh", { "-c", "ip " .. words }) end
-  local function must(words)
-    local p = ip(words)
-    assert.equal(0, p.status, words .. ": " .. p.err)
-  end
-  finally(function()
-    ip("netns del " .. name)
-    ip("netns del " .. name .. "b")
-  end)
-  must("netns add " .. name)
-  must("netns add " .. name .. "b")
-  must(("link add near netns %s type veth peer name far netns %sb"):format(name, name))
-  must(("-n %s addr add 10.66.0.1/24 dev near"):format(name))
-  must(("-n %s link set near up"):format(name))
-  must(("-n %sb link set far up"):format(name))
-  must(("-n %s route add 10.67.0.0/16 via 10.66.0.2"):format(name))
-  local function scan(words)
-    local args = { "netns", "exec", name, support.mynah, "scan" }
-    for word in words:gmatch "%S+" do args[#args + 1] = word end
-    return support.spawn("/sbin/ip", args)
-  end
-  body(scan, function(words) must(("-n %s %s"):format(name, words)) end)
-end
-
-local function ended(p)
-  support.wait(p.over, 30)
-  return support.finish(p)
-end
-
 describe("scan with whole frames says", function()
   local function each(name, body)
     it(name, function()
       if not IS_ROOT then return pending("a network of its own needs root") end
-      with_network(body)
+      with_network(function(mynah, ip) body(function(words) return mynah("scan " .. words) end, ip) end)
     end)
   end
 

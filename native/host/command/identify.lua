@@ -16,7 +16,8 @@ command.description = [[
 Asks each port what it is, over TCP and UDP, and names what is proven. A service is named only where its
 answers leave no doubt; weaker ideas are shown as a guess, with a question mark.
 
-More than 300 ports of one transport are swept first: only those that are open, or may be, are asked.
+More than 300 ports of one transport are swept first, which is said: those that are open, or may be, are asked. Of more than
+300 UDP ports that stay silent only those that say what would be answered are, but for --all-probes.
 
 A UDP port gets one datagram of each protocol that Mynah knows, the likeliest first, 8 ms apart; what stayed silent is
 repeated after that. Never more than --max-probes to one port, and it ends with the first answer that is certain.]]
@@ -44,10 +45,12 @@ function command.define(parser)
     :argname("PATH"):count("*")
   parser:option("--public-ip", "Our address as the Internet sees it, where we are behind NAT")
     :argname("IPV4"):convert(options.ipv4("--public-ip"))
-  parser:option("--rate", "At most so many UDP packets and TCP connections a second (default: 1000)")
+  parser:option("--rate", "At most so many UDP packets and TCP connections a second (default: 1000; to sweep: 50000 "
+    .. "in networks of one's own, 5000 elsewhere)")
     :argname("N"):convert(options.rate("--rate"))
   parser:option("--max-probes", "At most so many datagrams to one UDP port (default: 200)")
     :argname("N"):convert(options.integer("--max-probes", 1, 10000))
+  parser:flag("--all-probes", "Ask all silent UDP ports by every probe, however many there are")
   options.add_family(parser)
   parser:flag("--json", "One JSON object a line on standard output")
   parser:flag("-v --verbose", "Show the evidence; twice: the reply's bytes too"):count("*")
@@ -58,7 +61,7 @@ local UNREACHED = { ["net-unreach"] = true, error = true }
 
 --- Ask and print.
 -- @param list array of { ip, port, transport }
--- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `max_probes`, `json`,
+-- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `max_probes`, `all_probes`, `json`,
 -- `verbose`
 -- @return array of results in the order of the list
 function command.show(list, opts)
@@ -79,6 +82,7 @@ function command.show(list, opts)
     local db = opts.db or signatures.load()
     local left = sweeping.run(l, list, {
       db = db, rate = opts.rate, timeout = opts.timeout, public_ip = opts.public_ip,
+      all_probes = opts.all_probes, note = out.note,
     }, on_result)
     identify.run(l, {
       targets = left, signatures = db, patience = opts.patience or 30,
@@ -100,7 +104,7 @@ function command.run(args)
   if not list then fail.input("%s", message) end
   local results = command.show(list, {
     db = db, patience = args.patience, timeout = args.timeout, public_ip = args.public_ip, rate = args.rate,
-    max_probes = args.max_probes, json = args.json, verbose = args.verbose,
+    max_probes = args.max_probes, json = args.json, verbose = args.verbose, all_probes = args.all_probes,
   })
   local reached = false
   for _, result in pairs(results) do

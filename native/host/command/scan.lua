@@ -133,7 +133,11 @@ local function read_targets(args)
   for _, path in ipairs(args.input) do must(maker:file(path, "add")) end
   for _, word in ipairs(args.exclude) do must(maker:exclude(word)) end
   for _, path in ipairs(args.exclude_file) do must(maker:file(path, "exclude")) end
-  if #maker.words == 0 then fail.input("no target; try `mynah scan --help`") end
+  if #maker.words == 0 and #args.input > 0 then
+    fail.input("no target: no open %s port in %s", args.tcp and "TCP" or "UDP", table.concat(args.input, ", "))
+  elseif #maker.words == 0 then
+    fail.input("no target; try `mynah scan --help`")
+  end
   local set, message = maker:seal(not args.no_blocklist)
   must(set, message)
   if set.items == 0 then fail.input("nothing is left to ask: %d addresses are excluded", set.excluded) end
@@ -157,12 +161,8 @@ local function read_probe(db, name)
 end
 
 local function refuse_wide(args, set)
-  local others = 0
-  for _, piece in ipairs(set.whole:pieces()) do
-    if core.is_global(piece.first) or core.family(piece.first) == 6 then others = set.addresses end
-  end
-  if others <= WIDE or set.has_excludes or args.yes then return end
-  fail.input("%d addresses, and nothing is excluded: name an --exclude-file, or say --yes", set.addresses)
+  if set.others <= WIDE or set.has_excludes or args.yes then return end
+  fail.input("%d addresses of others, and nothing is excluded: name an --exclude-file, or say --yes", set.others)
 end
 
 local function print_list(set)
@@ -235,10 +235,12 @@ local function status_writer(path)
     if core.now() < latest + 1 and not c.over then return end
     latest = core.now()
     local file, message = io.open(path .. ".new", "w")
-    if not file then fail.run("cannot write %s", message) end
-    file:write(json.object(STATUS, setmetatable({ timestamp = text.timestamp(core.unix()) }, { __index = c })), "\n")
-    file:close()
-    os.rename(path .. ".new", path)
+    local values = setmetatable({ timestamp = text.timestamp(core.unix()) }, { __index = c })
+    local ok = file
+    if file then ok, message = file:write(json.object(STATUS, values), "\n") end
+    if ok then ok, message = file:close() end
+    if ok then ok, message = os.rename(path .. ".new", path) end
+    if not ok then fail.run("cannot write the status: %s", message) end
   end
 end
 
