@@ -128,7 +128,8 @@ static int l_find(lua_State *L)
   return 1;
 }
 
-/* r:pieces() -> array of { first=, last=, addresses=, ports= (how many of both) }, disjoint and ascending */
+/* r:pieces() -> array of { first=, last=, addresses=, ports= (how many of both) }, disjoint and
+ * ascending */
 static int l_pieces(lua_State *L)
 {
   ranges_ref *r = check_ranges(L, 1);

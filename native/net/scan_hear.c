@@ -1,0 +1,225 @@
+/* scan_hear.c - the listening thread of a scan: what came is verified, timed, given once, and
+ * counted otherwise. */
+#include "scan_state.h"
+
+#include <sys/prctl.h>
+
+/* ---- who was heard of ---- */
+
+bool scan_place_of(const my_scan *s, const my_endpoint *peer, uint64_t *n)
+{
+  uint64_t item;
+  if (!my_ranges_find(s->config.targets, peer, &item)) return false;
+  uint64_t place = my_order_place(&s->order, item);
+  *n = place / s->config.shards;
+  return place % s->config.shards == s->config.shard;
+}
+
+bool scan_is_heard_of(const my_scan *s, uint64_t n)
+{
+  uint64_t at = n % MY_SCAN_BLOCK;
+  return atomic_load_explicit(&s->heard_of[n / MY_SCAN_BLOCK % 2][at / 64], memory_order_relaxed) >>
+             (at % 64) &
+         1;
+}
+
+bool scan_note_heard(my_scan *s, uint64_t n)
+{
+  uint64_t block = n / MY_SCAN_BLOCK, at = n % MY_SCAN_BLOCK, bit = UINT64_C(1) << (at % 64);
+  uint64_t now = atomic_load_explicit(&s->block, memory_order_relaxed);
+  if (block + 1 < now) return true;
+  bool first = !(
+      atomic_fetch_or_explicit(&s->heard_of[block % 2][at / 64], bit, memory_order_relaxed) & bit);
+  if (first && block == now) count(&s->news, 1);
+  return first;
+}
+
+void scan_begin_block(my_scan *s, uint64_t block)
+{
+  for (size_t i = 0; i < s->words; i++)
+    atomic_store_explicit(&s->heard_of[block % 2][i], 0, memory_order_relaxed);
+  atomic_store_explicit(&s->news, 0, memory_order_relaxed);
+  atomic_store_explicit(&s->block, block, memory_order_relaxed);
+}
+
+/* ---- answers ---- */
+
+static void time_answer(my_scan *s, uint64_t n, my_answer *a)
+{
+  const int64_t sane = 60000 * MS;
+  sending *t = &s->times[n % TIMES];
+  a->rtt_ns = -1;
+  if (atomic_load_explicit(&t->tag, memory_order_acquire) != (n << ATTEMPT_BITS | a->attempt) + 1)
+    return;
+  int64_t rtt = a->received_ns - atomic_load_explicit(&t->unix_ns, memory_order_relaxed);
+  if (rtt < 0 || rtt > sane) return; /* a clock was set */
+  a->rtt_ns = rtt;
+  scan_pace_heard(&s->pace, atomic_load_explicit(&t->mono_ns, memory_order_relaxed), rtt);
+}
+
+static void give(my_scan *s, const my_answer *a)
+{
+  while (!scan_queue_put(&s->queue, a)) {
+    if (atomic_load_explicit(&s->closing, memory_order_relaxed)) return;
+    ring_bell(s);
+    sleep_ns(MS);
+  }
+}
+
+/* Is it about a datagram, or a SYN, of ours to 'peer'? */
+static bool is_ours(const my_scan *s, const scan_heard *h, unsigned *attempt)
+{
+  *attempt = h->attempt;
+  if (h->is_known) return true;
+  for (unsigned i = 0; i < s->cookie.attempts; i++) {
+    if (my_nonce_port(&s->cookie.key, &h->peer, i, s->cookie.port_first, s->cookie.port_count) !=
+        h->to.port)
+      continue;
+    if (h->is_tcp && h->ack != number_of(s, &h->peer, i) + 1) continue;
+    *attempt = i;
+    return true;
+  }
+  return false;
+}
+
+static void on_error(my_scan *s, const scan_heard *h)
+{
+  uint64_t n;
+  my_answer a = {.kind = MY_ANSWER_ICMP,
+                 .reason = h->reason,
+                 .peer = h->peer,
+                 .from = h->from,
+                 .my = h->to,
+                 .received_ns = h->time_ns};
+  if (h->reason == MY_REASON_NONE || !scan_place_of(s, &h->peer, &n) ||
+      !is_ours(s, h, &a.attempt)) {
+    count(&s->other_icmp, 1);
+    return;
+  }
+  a.peer.scope = 0;
+  time_answer(s, n, &a);
+  if (!scan_note_heard(s, n)) return;
+  count(&s->errors, 1);
+  if (!s->config.quiet) give(s, &a);
+}
+
+/* An answer that verifies: given where it is the target's first. */
+static void give_verified(my_scan *s, uint64_t n, my_answer *a)
+{
+  time_answer(s, n, a);
+  if (!scan_note_heard(s, n)) {
+    count(&s->duplicates, 1);
+    return;
+  }
+  count(&s->verified, 1);
+  atomic_store_explicit(&s->last_answer_ns, my_clock_ns(), memory_order_relaxed);
+  give(s, a);
+}
+
+/* A SYN was accepted. */
+static void on_accepted(my_scan *s, const scan_heard *h)
+{
+  uint64_t n;
+  my_answer a = {.kind = MY_ANSWER_VERIFIED,
+                 .reason = MY_REASON_SYN_ACK,
+                 .peer = h->peer,
+                 .from = h->peer,
+                 .my = h->to,
+                 .received_ns = h->time_ns};
+  count(&s->received, 1);
+  if (!scan_place_of(s, &h->peer, &n) || !is_ours(s, h, &a.attempt)) {
+    count(&s->strangers, 1);
+    return;
+  }
+  a.peer.scope = a.from.scope = 0;
+  give_verified(s, n, &a);
+}
+
+static void on_other(my_scan *s, my_answer *a, counter *kind)
+{
+  count(kind, 1);
+  if (!s->config.others) return;
+  a->kind = MY_ANSWER_OTHER;
+  a->peer = (my_endpoint){0};
+  give(s, a);
+}
+
+/* Servers may answer from another port than the one that was asked (TFTP): where not many ports are
+ * asked, all of them are tried. */
+static bool find_asked(my_scan *s, my_pair *pair, uint64_t *n, unsigned *attempt, int *rc)
+{
+  enum { PORTS_TRIED = 16 };
+  my_range range;
+  if (scan_place_of(s, &pair->peer, n)) {
+    *rc = my_cookie_verify(&s->cookie, pair, s->scratch, attempt);
+    return true;
+  }
+  my_ranges_piece(s->config.targets, 0, &range);
+  if (my_ranges_pieces(s->config.targets) > 1 || range.port_count > PORTS_TRIED) return false;
+  for (size_t i = 0; i < range.port_count; i++) {
+    pair->peer.port = range.ports[i];
+    if (!scan_place_of(s, &pair->peer, n)) continue;
+    *rc = my_cookie_verify(&s->cookie, pair, s->scratch, attempt);
+    if (*rc == MY_OK) return true;
+  }
+  return false;
+}
+
+static void on_reply(my_scan *s, const scan_heard *h)
+{
+  int rc = MY_ENOENT;
+  uint64_t n = 0;
+  my_answer a = {.kind = MY_ANSWER_VERIFIED,
+                 .reason = h->reason,
+                 .from = h->from,
+                 .my = h->to,
+                 .received_ns = h->time_ns,
+                 .rtt_ns = -1,
+                 .data = h->data};
+  my_pair pair = {.reply = h->data,
+                  .my = h->to,
+                  .peer = h->from,
+                  .from = h->from,
+                  .public_ = s->config.public_,
+                  .now_unix_ns = h->time_ns};
+  count(&s->received, 1);
+  pair.peer.scope = pair.from.scope = 0;
+  if (!find_asked(s, &pair, &n, &a.attempt, &rc) || rc == MY_ENOENT) {
+    on_other(s, &a, &s->strangers);
+    return;
+  }
+  if (rc != MY_OK) {
+    on_other(s, &a, &s->unverified);
+    return;
+  }
+  a.peer = pair.peer;
+  give_verified(s, n, &a);
+}
+
+static void on_heard(void *arg, const scan_heard *h)
+{
+  my_scan *s = arg;
+  atomic_store_explicit(&s->lag_ns, my_clock_unix_ns() - h->time_ns, memory_order_relaxed);
+  if (h->is_error)
+    on_error(s, h);
+  else if (s->config.tcp)
+    on_accepted(s, h);
+  else
+    on_reply(s, h);
+}
+
+void *scan_listener_main(void *arg)
+{
+  my_scan *s = arg;
+  prctl(PR_SET_NAME, "mynah-listen");
+  my_scan_drop_privileges();
+  while (!atomic_load_explicit(&s->closing, memory_order_relaxed)) {
+    uint64_t before = read_count(&s->received) + read_count(&s->errors);
+    s->path->hear(s->path, HEAR_MS, on_heard, s);
+    atomic_store_explicit(&s->lag_ns, 0, memory_order_relaxed); /* all that waited was read */
+    if (s->path->dropped)
+      atomic_store_explicit(&s->dropped, s->path->dropped(s->path), memory_order_relaxed);
+    if (read_count(&s->received) + read_count(&s->errors) != before) ring_bell(s);
+  }
+  return NULL;
+}

@@ -1,0 +1,248 @@
+/* scan_send.c - the sending thread of a scan: places in the order of the permutation, composed and
+ * given to the kernel in batches, as fast as the pace allows; then the silent ones again. */
+#include "scan_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+static void note_sending(my_scan *s, const uint64_t *places, size_t n, unsigned attempt)
+{
+  int64_t unix_ns = my_clock_unix_ns(), mono_ns = my_clock_ns();
+  for (size_t i = 0; i < n; i++) {
+    sending *t = &s->times[places[i] % TIMES];
+    atomic_store_explicit(&t->unix_ns, unix_ns, memory_order_relaxed);
+    atomic_store_explicit(&t->mono_ns, mono_ns, memory_order_relaxed);
+    atomic_store_explicit(&t->tag, (places[i] << ATTEMPT_BITS | attempt) + 1, memory_order_release);
+  }
+  scan_pace_sent(&s->pace, mono_ns, n);
+  if (s->last_sent_ns == 0 && s->began_ns == 0) s->began_ns = mono_ns;
+  atomic_store_explicit(&s->last_sent_ns, mono_ns, memory_order_relaxed);
+}
+
+/* Everything before the place that was reached a whole timeout ago is settled. */
+static void note_progress(my_scan *s, unsigned pass, uint64_t n)
+{
+  int64_t now = my_clock_ns();
+  const mark *best = NULL, *latest = &s->marks[(s->mark_at + MARKS - 1) % MARKS];
+  if (now - latest->ns < s->config.timeout_ns / (MARKS / 2)) return;
+  s->marks[s->mark_at] = (mark){now, position(pass, n)};
+  s->mark_at = (s->mark_at + 1) % MARKS;
+  for (unsigned i = 0; i < MARKS; i++) {
+    const mark *m = &s->marks[i];
+    if (m->ns && now - m->ns >= s->config.timeout_ns && (!best || m->ns > best->ns)) best = m;
+  }
+  if (best) atomic_store_explicit(&s->settled, best->at, memory_order_relaxed);
+}
+
+/* A pass is over, and its answers were waited for. */
+static void settle(my_scan *s, unsigned pass, uint64_t n)
+{
+  memset(s->marks, 0, sizeof s->marks);
+  atomic_store_explicit(&s->settled, position(pass, n), memory_order_relaxed);
+}
+
+static int port_order(const void *a, const void *b)
+{
+  const scan_datagram *x = a, *y = b;
+  return x->source_port - y->source_port;
+}
+
+typedef enum trouble { TROUBLE_FULL, TROUBLE_ONE, TROUBLE_LINK } trouble;
+
+static trouble trouble_of(int error)
+{
+  switch (error) {
+  case ENOBUFS:
+  case EAGAIN:
+  case EINTR:
+    return TROUBLE_FULL;
+  case ENETDOWN:
+  case ENODEV:
+  case ENXIO:
+  case EBADF:
+  case ENOMEM:
+    return TROUBLE_LINK;
+  default:
+    return TROUBLE_ONE; /* no way to this one, not allowed, too long */
+  }
+}
+
+/* Give the batch to the kernel; what it does not take for want of room is offered again, what
+ * cannot be sent is counted. False: the link stayed down for a whole timeout. */
+static bool send_batch(my_scan *s, scan_datagram *list, size_t n)
+{
+  enum { TRIES = 16 };
+  int64_t down_since = 0;
+  size_t done = 0;
+  int tries = 0;
+  while (done < n) {
+    int rc = s->path->send(s->path, list + done, n - done);
+    if (rc > 0) {
+      count(&s->sent, (uint64_t)rc);
+      done += (size_t)rc;
+      down_since = 0;
+      tries = 0;
+      continue;
+    }
+    int error = rc < 0 ? errno : EAGAIN;
+    trouble what = trouble_of(error);
+    if (what == TROUBLE_ONE) {
+      /* A socket may say at this sending what became of an earlier one: then it goes at the next
+       * try. */
+      if (++tries < TRIES) continue;
+      count(&s->send_errors, 1);
+      done++;
+      tries = 0;
+      continue;
+    }
+    if (atomic_load_explicit(&s->closing, memory_order_relaxed)) return false;
+    if (what == TROUBLE_FULL) {
+      count(&s->stalls, 1);
+      sleep_ns(MS / 20);
+      continue;
+    }
+    int64_t now = my_clock_ns();
+    if (!down_since) down_since = now;
+    if (now - down_since > s->config.timeout_ns || stopped(s)) {
+      count(&s->send_errors, n - done);
+      s->error = error;
+      return false;
+    }
+    sleep_ns(20 * MS);
+  }
+  return true;
+}
+
+/* How many may go now; waits until it is one at least. 0: stopped. */
+static size_t wait_turn(my_scan *s, size_t want)
+{
+  while (!stopped(s)) {
+    int64_t wait, lag = atomic_load_explicit(&s->lag_ns, memory_order_relaxed);
+    if (scan_queue_fill(&s->queue) > 0.5) { /* answers must be fetched first */
+      sleep_ns(MS);
+      continue;
+    }
+    size_t n = scan_pace_allow(&s->pace, my_clock_ns(), want, lag, &wait);
+    if (n > 0) return n;
+    sleep_ns(wait > 100 * MS ? 100 * MS : wait);
+  }
+  return 0;
+}
+
+/* As many as fit into half a millisecond of the rate, that they leave evenly. */
+static size_t batch_size(const my_scan *s)
+{
+  double n = s->config.rate > 0 ? s->config.rate / 2000 : SCAN_BATCH;
+  return n < 1 ? 1 : n > SCAN_BATCH ? SCAN_BATCH : (size_t)n;
+}
+
+static void compose_syn(const my_scan *s, unsigned attempt, scan_datagram *d)
+{
+  const my_cookie *c = &s->cookie;
+  d->len = 0;
+  d->seq = number_of(s, &d->peer, attempt);
+  d->source_port = my_nonce_port(&c->key, &d->peer, attempt, c->port_first, c->port_count);
+}
+
+static size_t compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, uint8_t *room)
+{
+  uint64_t shards = s->config.shards, place = my_shard_place(n, s->config.shard, shards);
+  my_ranges_item(s->config.targets, my_order_item(&s->order, place), &d->peer);
+  d->payload = room + SCAN_HEADROOM;
+  d->attempt = attempt;
+  if (s->config.tcp) {
+    compose_syn(s, attempt, d);
+    return 1;
+  }
+  my_endpoint my = s->path->local;
+  int len = my_cookie_compose(&s->cookie, &my, &d->peer, attempt, d->payload, MY_PROBE_MAX);
+  d->source_port = my.port;
+  if (len < 0) { /* a 4-byte address over IPv6 */
+    count(&s->send_errors, 1);
+    return 0;
+  }
+  d->len = (size_t)len;
+  return 1;
+}
+
+/* From place *n on to 'end': a batch of those not heard of yet. False: nothing more is to be sent.
+ */
+static bool send_some(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt)
+{
+  scan_datagram list[SCAN_BATCH];
+  uint64_t places[SCAN_BATCH];
+  size_t most = wait_turn(s, batch_size(s)), have = 0;
+  if (most == 0) return false;
+  while (have < most && *n < end) {
+    if ((attempt == 0 && !s->config.held) || !scan_is_heard_of(s, *n)) {
+      places[have] = *n;
+      have += compose(s, *n, attempt, &list[have], s->room[have]);
+    }
+    ++*n;
+  }
+  if (have == 0) return true;
+  if (!s->config.raw && !s->config.tcp) qsort(list, have, sizeof *list, port_order);
+  note_sending(s, places, have, attempt);
+  if (attempt == 0) count(&s->asked, have);
+  return send_batch(s, list, have);
+}
+
+/* Listen until all of the block were heard of, or nothing more is to be expected: as long as four
+ * of the longest round trips, or the whole timeout where there was none. */
+static void wait_for_answers(my_scan *s, uint64_t targets)
+{
+  while (!atomic_load_explicit(&s->closing, memory_order_relaxed)) {
+    int64_t rtt = atomic_load_explicit(&s->pace.rtt_ns, memory_order_relaxed), now = my_clock_ns();
+    int64_t wait = rtt ? 4 * rtt + 200 * MS : s->config.timeout_ns;
+    if (wait > s->config.timeout_ns) wait = s->config.timeout_ns;
+    int64_t last = atomic_load_explicit(&s->last_sent_ns, memory_order_relaxed);
+    int64_t heard = atomic_load_explicit(&s->last_answer_ns, memory_order_relaxed);
+    if (heard > last) last = heard < last + s->config.timeout_ns ? heard : last;
+    if (read_count(&s->news) >= targets || now - last >= wait) return;
+    sleep_ns(MS);
+  }
+}
+
+/* A block of places, from that pass and place on: all of them, then the silent ones. */
+static bool send_block(my_scan *s, unsigned pass, uint64_t begin, uint64_t end)
+{
+  uint64_t from = begin / MY_SCAN_BLOCK * MY_SCAN_BLOCK;
+  for (unsigned attempt = pass; attempt < s->cookie.attempts; attempt++) {
+    atomic_store_explicit(&s->pass, attempt, memory_order_relaxed);
+    bool go = true;
+    for (uint64_t n = attempt == pass ? begin : from; n < end && go;) {
+      go = send_some(s, &n, end, attempt);
+      note_progress(s, attempt, n);
+    }
+    if (s->pass_ended_ns == 0) s->pass_ended_ns = my_clock_ns();
+    wait_for_answers(s, end - from);
+    if (!go || stopped(s)) return false;
+    settle(s, attempt + 1, from);
+  }
+  return true;
+}
+
+void *scan_sender_main(void *arg)
+{
+  my_scan *s = arg;
+  prctl(PR_SET_NAME, "mynah-send");
+  my_scan_drop_privileges();
+  prctl(PR_SET_TIMERSLACK, 1000); /* ns: pauses are short */
+  uint64_t n = s->config.begin;
+  unsigned pass = s->config.pass;
+  while (atomic_load_explicit(&s->held, memory_order_relaxed) && !stopped(s))
+    sleep_ns(MS);
+  for (bool go = true; n < s->places && go; pass = 0) {
+    uint64_t block = n / MY_SCAN_BLOCK, end = (block + 1) * MY_SCAN_BLOCK;
+    if (end > s->places) end = s->places;
+    if (block != read_count(&s->block)) scan_begin_block(s, block);
+    go = send_block(s, pass, n, end);
+    n = end;
+    if (go) settle(s, 0, end);
+  }
+  atomic_store_explicit(&s->over, true, memory_order_release);
+  ring_bell(s);
+  return NULL;
+}
