@@ -106,7 +106,7 @@ void scan_pace_init(scan_pace *p, double rate, bool adapts, int64_t now_ns);
  * listener is behind. */
 size_t scan_pace_allow(scan_pace *p, int64_t now_ns, size_t want, int64_t lag_ns, int64_t *wait_ns);
 void scan_pace_sent(scan_pace *p, int64_t now_ns, size_t count);
-/* The listener's: an answer to what was sent then. */
+/* The listener's: an answer to what was sent then; rtt_ns -1: unknown. */
 void scan_pace_heard(scan_pace *p, int64_t sent_ns, int64_t rtt_ns);
 
 /* ---- answers ---- */

@@ -46,15 +46,12 @@ void scan_begin_block(my_scan *s, uint64_t block)
 
 static void time_answer(my_scan *s, uint64_t n, my_answer *a)
 {
-  const int64_t sane = 60000 * MS;
   sending *t = &s->times[n % TIMES];
   a->rtt_ns = -1;
   if (atomic_load_explicit(&t->tag, memory_order_acquire) != (n << ATTEMPT_BITS | a->attempt) + 1)
     return;
-  int64_t rtt = a->received_ns - atomic_load_explicit(&t->unix_ns, memory_order_relaxed);
-  if (rtt < 0 || rtt > sane) return; /* a clock was set */
-  a->rtt_ns = rtt;
-  scan_pace_heard(&s->pace, atomic_load_explicit(&t->mono_ns, memory_order_relaxed), rtt);
+  a->rtt_ns = round_trip(atomic_load_explicit(&t->unix_ns, memory_order_relaxed), a->received_ns);
+  scan_pace_heard(&s->pace, atomic_load_explicit(&t->mono_ns, memory_order_relaxed), a->rtt_ns);
 }
 
 static void give(my_scan *s, const my_answer *a)

@@ -148,6 +148,7 @@ void scan_pace_heard(scan_pace *p, int64_t sent_ns, int64_t rtt_ns)
   atomic_fetch_add_explicit(&p->heard[(size_t)epoch % PACE_EPOCHS], 1, memory_order_relaxed);
   if (epoch > atomic_load_explicit(&p->newest, memory_order_relaxed))
     atomic_store_explicit(&p->newest, epoch, memory_order_relaxed);
+  if (rtt_ns < 0) return;
   atomic_store_explicit(&p->rtt_latest_ns, rtt_ns, memory_order_relaxed);
   if (rtt_ns > atomic_load_explicit(&p->rtt_ns, memory_order_relaxed))
     atomic_store_explicit(&p->rtt_ns, rtt_ns, memory_order_relaxed);

@@ -77,6 +77,16 @@ static inline void sleep_ns(int64_t ns)
   nanosleep(&t, NULL);
 }
 
+/* Both times are of the clock that people set: -1 where that happened in between, as far as it
+ * shows.
+ */
+static inline int64_t round_trip(int64_t sent_ns, int64_t received_ns)
+{
+  const int64_t sane = 60000 * MS;
+  int64_t rtt = received_ns - sent_ns;
+  return rtt < 0 || rtt > sane ? -1 : rtt;
+}
+
 static inline bool stopped(const my_scan *s)
 {
   return atomic_load_explicit(&s->stop, memory_order_relaxed);

@@ -8,7 +8,7 @@ local run = support.run
 local DTD = "/usr/share/nmap/nmap.dtd"
 local KILLS = os.getenv "MYNAH_LONG" and 50 or 6
 
-local function serve(count) return support.udp_servers("127.9.0", count) end
+local function serve(count, delay) return support.udp_servers("127.9.0", count, nil, delay) end
 
 local folder
 local function path(name) return folder .. "/" .. name end
@@ -121,7 +121,7 @@ describe("a scan that was killed", function()
   end
 
   it(("finds the same when it goes on, %d times over"):format(KILLS), function()
-    local port, asked, close = serve(60)
+    local port, asked, close = serve(60, 150) -- what is on its way when the scan is killed is not settled
     local expected = {}
     for n = 1, 120 do expected[n] = ("127.9.0.%d %s"):format(n, n <= 60 and "open" or "closed") end
     table.sort(expected)
@@ -138,11 +138,32 @@ describe("a scan that was killed", function()
       for _, line in ipairs(lines_of "k.jsonl") do assert.equal("table", type(cjson.decode(line))) end
       local lint = support.program("/usr/bin/env", { "xmllint", "--noout", path "k.xml" })
       assert.equal(0, lint.status, lint.err)
+      local before = table.move(asked, 1, 60, 1, {})
       local resumed = run("scan --resume " .. path "k.db")
       assert.equal(0, resumed.status, resumed.err)
+      for _, line in ipairs(left) do -- who answered before is not asked again
+        local n = tonumber(line:match "(%d+) open")
+        if n then assert.equal(before[n], asked[n], "127.9.0." .. n) end
+      end
       assert.same(expected, results_of "k.db", ("killed with %d results"):format(#left))
     end
     close()
+  end)
+
+  it("asks on those that had only been verified", function()
+    local port, _, close = serve(20) -- copiers of headers: the control that unmasks them takes half a second
+    local p = start(port, { "scan", "--probe", "dns", "-p", tostring(port), "127.9.0.1-127.9.0.20", "--timeout", "0.2", "-o",
+      path "k.db" })
+    wait_begun(p)
+    support.poll(function() return p.status or #results_of "k.db" > 0 end)
+    p.kill "sigkill"
+    support.wait(p.over, 10)
+    assert.equal(nil, run("report " .. path "k.db").out:find "domain?  ", "none can be judged yet")
+    local resumed = run("scan --resume " .. path "k.db")
+    close()
+    assert.equal(0, resumed.status, resumed.err)
+    assert.equal(20, #results_of "k.db")
+    assert.truthy(run("report " .. path "k.db").out:find("      20  domain?", 1, true))
   end)
 
   it("is refused where the signatures are others, or the words", function()
@@ -188,6 +209,21 @@ exec "$MYNAH" scan %s --shard "$1/3" -o "$part"
     assert.equal(0, merged.status, merged.err)
     assert.same(results_of "single.db", results_of "whole.db")
     assert.equal(60, #results_of "whole.db")
+  end)
+
+  it("that say something of the same target: the one that names it stands", function()
+    local nodes = support.serve { "skype" }
+    local words = ("scan --probe skype %s -o %s"):format(nodes.skype.address, "%s")
+    assert.equal(0, run(words:format(path "named.db")).status)
+    assert.equal(0, run(words:format(path "verified.db") .. " --verify-only").status)
+    nodes.stop()
+    for i, order in ipairs { { "named.db", "verified.db" }, { "verified.db", "named.db" } } do
+      local whole = path("whole" .. i .. ".db")
+      assert.equal(0, run(("merge %s %s %s"):format(whole, path(order[1]), path(order[2]))).status)
+      local lines = run("report --json " .. whole).lines
+      assert.equal(1, #lines)
+      assert.equal("skype", cjson.decode(lines[1]).service)
+    end
   end)
 
   it("numbered by Slurm, Kubernetes or by hand, are together the whole, and merge says so", function()

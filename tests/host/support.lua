@@ -168,10 +168,21 @@ end
 
 --- UDP servers of the test's own at PREFIX.1 to PREFIX.COUNT, all at one port.
 -- @param behave function (n, bytes, times asked) giving an array of replies; without it each gives support.turned
+-- @param delay milliseconds before a reply
 -- @return port; an array that counts how often each was asked; a function that closes them
-function support.udp_servers(prefix, count, behave)
+function support.udp_servers(prefix, count, behave, delay)
   behave = behave or function(_, bytes) return { support.turned(bytes) } end
-  local sockets, port, asked = {}, nil, {}
+  local sockets, port, asked, over = {}, nil, {}, false
+  local function reply(socket, bytes, to)
+    if not over then socket:send(bytes, to.ip, to.port, function() end) end
+  end
+  local function later(socket, bytes, to)
+    local timer = uv.new_timer()
+    timer:start(delay, 0, function()
+      timer:close()
+      reply(socket, bytes, to)
+    end)
+  end
   for n = 1, count do
     local socket = uv.new_udp()
     assert(socket:bind(prefix .. "." .. n, port or 0))
@@ -179,11 +190,12 @@ function support.udp_servers(prefix, count, behave)
     socket:recv_start(function(_, bytes, from)
       if not bytes or not from then return end
       asked[n] = (asked[n] or 0) + 1
-      for _, reply in ipairs(behave(n, bytes, asked[n])) do socket:send(reply, from.ip, from.port, function() end) end
+      for _, each in ipairs(behave(n, bytes, asked[n])) do (delay and later or reply)(socket, each, from) end
     end)
     sockets[n] = socket
   end
   return port, asked, function()
+    over = true
     for _, socket in ipairs(sockets) do socket:close() end
     uv.run "nowait"
   end

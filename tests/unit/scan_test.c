@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "mynah/scan.h"
-#include "scan.h"
+#include "scan_state.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define MS       INT64_C(1000000)
@@ -365,6 +365,127 @@ static void test_tcp(void **state)
   tear_down(&s);
 }
 
+/* ---- what others send ---- */
+
+/* Packets of our making, from loopback to loopback; nothing of the scan itself is sent. */
+static void inject(int protocol, const uint8_t *bytes, size_t len)
+{
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_RAW, protocol);
+  assert_true(fd >= 0);
+  assert_int_equal(sendto(fd, bytes, len, 0, (struct sockaddr *)&to, sizeof to), len);
+  close(fd);
+}
+
+static void put16(uint8_t *p, unsigned value)
+{
+  p[0] = (uint8_t)(value >> 8);
+  p[1] = (uint8_t)value;
+}
+
+static my_scan *open_held(setting *s, bool tcp)
+{
+  s->config.raw = s->config.held = true;
+  s->config.tcp = tcp;
+  return open_scan(&s->config);
+}
+
+/* Wait until so many were counted, or two seconds. */
+static uint64_t wait_count(const counter *c, uint64_t wanted)
+{
+  for (int i = 0; i < 200 && read_count(c) < wanted; i++)
+    nanosleep(&(struct timespec){0, 10000000}, NULL);
+  return read_count(c);
+}
+
+/* A SYN that is accepted with another number than ours is not: whatever port it comes to. */
+static void test_forged_accept(void **state)
+{
+  (void)state;
+  const uint16_t ports[] = {9};
+  setting s;
+  if (geteuid() != 0) {
+    print_message("  skipped: packets of one's own making need root\n");
+    return;
+  }
+  set_up(&s, ports, 1);
+  my_scan *scan = open_held(&s, true);
+  my_endpoint peer;
+  my_endpoint_parse(&peer, "127.0.0.1", 9);
+  uint32_t right = number_of(scan, &peer, 0) + 1;
+  for (int forged = 1; forged >= 0; forged--) {
+    for (unsigned i = 0; i < scan->path->port_count; i++) {
+      uint8_t tcp[20] = {0, 9, [12] = 0x50, [13] = 0x12, [14] = 4};
+      put16(tcp + 2, scan->path->port_first + i);
+      put16(tcp + 8, (right + (uint32_t)forged) >> 16);
+      put16(tcp + 10, right + (uint32_t)forged);
+      inject(IPPROTO_TCP, tcp, sizeof tcp);
+    }
+    unsigned all = scan->path->port_count;
+    wait_count(&scan->received, forged ? all : 2 * all);
+    assert_int_equal(read_count(&scan->verified),
+                     forged ? 0 : 1); /* and of the right ones one port's */
+    assert_int_equal(read_count(&scan->strangers), forged ? all : 2 * all - 1);
+  }
+  my_scan_close(scan);
+  tear_down(&s);
+}
+
+/* An ICMP error counts where it says something of the port, and quotes a datagram that we could
+ * have sent. */
+static void test_forged_errors(void **state)
+{
+  (void)state;
+  const uint16_t ports[] = {9};
+  static const struct {
+    const char *why;
+    uint8_t code;
+    int port_off, peer_off; /* from what is right */
+    bool counts;
+  } rows[] = {
+      {"too long: says nothing of the port", 4, 0, 0, false},
+      {"from another port of ours", 3, 1, 0, false},
+      {"about somebody else's port", 3, 0, 1, false},
+      {"the right one", 3, 0, 0, true},
+      {"the right one again", 3, 0, 0, false},
+  };
+  setting s;
+  my_answer a;
+  if (geteuid() != 0) {
+    print_message("  skipped: packets of one's own making need root\n");
+    return;
+  }
+  set_up(&s, ports, 1);
+  s.config.attempts = 1;
+  my_scan *scan = open_held(&s, false);
+  my_endpoint peer;
+  my_endpoint_parse(&peer, "127.0.0.1", 9);
+  unsigned port =
+      my_nonce_port(&s.config.key, &peer, 0, scan->path->port_first, scan->path->port_count);
+  uint64_t errors = 0, others = 0;
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    uint8_t icmp[8 + 20 + 8] = {3, rows[i].code, [8] = 0x45, [8 + 3] = 28, [8 + 9] = 17};
+    print_message("  %s\n", rows[i].why);
+    memcpy(icmp + 8 + 12, "\x7f\0\0\1\x7f\0\0\1", 8);
+    put16(icmp + 28, port + (unsigned)rows[i].port_off);
+    put16(icmp + 30, 9 + (unsigned)rows[i].peer_off);
+    put16(icmp + 32, 8);
+    inject(IPPROTO_ICMP, icmp, sizeof icmp);
+    errors += rows[i].counts;
+    others += !rows[i].counts && i + 1 < COUNT(rows);
+    assert_int_equal(wait_count(&scan->errors, errors), errors);
+    assert_int_equal(wait_count(&scan->other_icmp, others), others);
+  }
+  nanosleep(&(struct timespec){0, 100000000}, NULL);
+  assert_int_equal(read_count(&scan->errors), 1);
+  assert_int_equal(my_scan_next(scan, &a), MY_OK);
+  assert_int_equal(a.kind, MY_ANSWER_ICMP);
+  assert_int_equal(a.reason, MY_REASON_PORT_UNREACH);
+  assert_int_equal(my_scan_next(scan, &a), MY_NOT_YET);
+  my_scan_close(scan);
+  tear_down(&s);
+}
+
 /* The parts of a scan together ask everybody, nobody twice; and one that begins in the middle asks
  * the rest. */
 static void test_shards_and_begin(void **state)
@@ -533,6 +654,29 @@ static void test_queue(void **state)
   free(q.bytes);
 }
 
+/* ---- time ---- */
+
+/* A clock that is set while a datagram is on its way makes its round trip unknown, and no loss. */
+static void test_clock_steps(void **state)
+{
+  (void)state;
+  static scan_pace p;
+  const int64_t sent = 1700000000000 * MS, hour = 3600000 * MS;
+  assert_int_equal(round_trip(sent, sent + 5 * MS), 5 * MS);
+  assert_int_equal(round_trip(sent, sent), 0);
+  assert_int_equal(round_trip(sent, sent + 5 * MS - hour), -1);
+  assert_int_equal(round_trip(sent, sent + 5 * MS + hour), -1);
+  scan_pace_init(&p, 0, true, 1000 * MS);
+  scan_pace_sent(&p, 1000 * MS, 1);
+  scan_pace_heard(&p, 1000 * MS, 2 * MS);
+  scan_pace_sent(&p, 1001 * MS, 1);
+  scan_pace_heard(&p, 1001 * MS, -1);
+  assert_int_equal(p.rtt_ns, 2 * MS);
+  int64_t wait;
+  p.window = 16; /* both were heard: there is room for all of it */
+  assert_int_equal(scan_pace_allow(&p, 1001 * MS, 16, 0, &wait), 16);
+}
+
 /* ---- pace ---- */
 
 /* A far side that serves so many a millisecond, has room for so many to wait, and answers one in
@@ -613,11 +757,14 @@ int main(void)
       cmocka_unit_test(test_from_another_port),
       cmocka_unit_test(test_closed),
       cmocka_unit_test(test_tcp),
+      cmocka_unit_test(test_forged_accept),
+      cmocka_unit_test(test_forged_errors),
       cmocka_unit_test(test_shards_and_begin),
       cmocka_unit_test(test_stop),
       cmocka_unit_test(test_memory),
       cmocka_unit_test(test_refused),
       cmocka_unit_test(test_queue),
+      cmocka_unit_test(test_clock_steps),
       cmocka_unit_test(test_pace),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
