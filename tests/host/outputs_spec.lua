@@ -76,6 +76,34 @@ describe("scan -o", function()
     assert.truthy(p.out:find(("+%d/udp open"):format(port), 1, true), p.out)
   end)
 
+  it("lets no peer write into it", function()
+    local hostile = 'Evil<script>"x",y'
+    local port, close = support.tcp_server(function(client)
+      client:read_start(function(_, bytes)
+        if bytes then client:write(("HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 0\r\n\r\n"):format(hostile)) end
+      end)
+    end)
+    local words = ("scan -sT --patience 3 -p %d 127.0.0.1"):format(port)
+    for _, suffix in ipairs { "csv", "xml", "gnmap", "db" } do words = words .. " -o " .. path("e." .. suffix) end
+    local p = run(words)
+    local kept = run(words:gsub(" %-o.*", "") .. " --json --filter product~Evil")
+    local left_out = run(words:gsub(" %-o.*", "") .. " --json --filter product~Good")
+    close()
+    assert.equal(0, p.status, p.err)
+    assert.same({ 1, 0 }, { #kept.lines, #left_out.lines })
+    local result = cjson.decode(kept.lines[1])
+    assert.equal(hostile, result.product)
+    assert.truthy(lines_of("e.csv")[2]:find(',"Evil<script>""x"",y",', 1, true), lines_of("e.csv")[2])
+    assert.equal(2, #lines_of "e.csv")
+    assert.equal(7, select(2, lines_of("e.gnmap")[2]:gsub("/", "")), lines_of("e.gnmap")[2])
+    assert.falsy(read("e.xml"):find("<script>", 1, true))
+    assert.equal(0, support.program("/usr/bin/env", { "xmllint", "--noout", path "e.xml" }).status)
+    assert.equal(0, run(("report --html %s %s"):format(path "e.html", path "e.db")).status)
+    local html = read "e.html"
+    assert.truthy(html:find("&lt;script&gt;", 1, true))
+    assert.falsy(html:find("<script", 1, true))
+  end)
+
   it("keeps the fields and the results that are asked for", function()
     local port, _, close = serve(4)
     local words = "scan --json --verify-only --probe dns -p %d 127.9.0.1-127.9.0.9 --fields ip,state --filter %s -o %s"
