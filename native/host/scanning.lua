@@ -71,8 +71,9 @@ function scanning.summary(c)
   } do
     if extra[1] > 0 then parts[#parts + 1] = told(extra[1], extra[2], extra[2]) end
   end
-  local speed = c.elapsed > 0 and c.verified / c.elapsed or 0
-  return ("%s; %.2f s, %.0f verified a second"):format(table.concat(parts, ", "), c.elapsed, speed)
+  local times = ("%.2f s in all"):format(c.seconds)
+  if c.verified > 0 then times = times .. (", the last verified after %.2f s"):format(c.elapsed) end
+  return table.concat(parts, ", ") .. "; " .. times
 end
 
 local function milliseconds(seconds) return seconds and math.floor(seconds * 1e6 + 0.5) / 1000 or nil end
@@ -256,10 +257,10 @@ end
 -- @param view of host.report: add is called with each result as identify has them, flush soon after
 -- @param files of host.outputs
 -- @param on_progress function of a line of text, and counts
--- @return counts as mynah_core has them, and `named`; and what ended it before its time, or nil
+-- @return counts as mynah_core has them, `named`, and `seconds` in all; and what ended it before its time, or nil
 -- @raise exit status 3 where it could not begin
 function scanning.run(config, files, view, on_progress)
-  local scan = open(config)
+  local scan, began = open(config), core.now()
   collectgarbage("setpause", 400) -- rows come and go by the thousand
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
@@ -283,7 +284,7 @@ function scanning.run(config, files, view, on_progress)
   if not ok then self:drain(scan) end
   self.kept_at = -KEEP
   self:keep(counts)
-  counts.named = self.named
+  counts.named, counts.seconds = self.named, core.now() - began
   scan:close()
   return counts, not ok and problem or nil
 end

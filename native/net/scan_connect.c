@@ -147,15 +147,19 @@ static void tell(connect_path *p, attempt *a, scan_hear_fn *fn, void *arg)
   int error = 0;
   socklen_t len = sizeof error;
   getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+  my_endpoint us = {0};
+  my_socket_name(a->fd, &us);
+  if (error == 0 && us.port == a->peer.port && my_endpoint_same_address(&us, &a->peer))
+    error = ECONNREFUSED; /* the system chose the very port that we asked: we spoke to ourselves */
   scan_heard heard = {.is_error = error != 0,
                       .is_known = true,
                       .is_tcp = true,
                       .reason = reason_of(error),
                       .peer = a->peer,
                       .from = a->peer,
+                      .to = us,
                       .attempt = a->number,
                       .time_ns = my_clock_unix_ns()};
-  my_socket_name(a->fd, &heard.to);
   finish(p, a, a->fd);
   if (error != ETIMEDOUT) fn(arg, &heard);
 }

@@ -49,7 +49,9 @@ local function with_network(body)
     for word in words:gmatch "%S+" do args[#args + 1] = word end
     return support.spawn("/sbin/ip", args)
   end
-  body(mynah, function(words) must(("-n %s %s"):format(name, words)) end)
+  body(mynah, function(words) must(("-n %s %s"):format(name, words)) end, function(words)
+    must(("netns exec %s %s"):format(name, words))
+  end)
 end
 
 local function ended(p)
@@ -380,6 +382,21 @@ describe("identify of very many UDP ports", function()
         end
       end
       assert.truthy(once > 380 and once <= 401, once .. " of 401 asked once: " .. p.err)
+    end)
+  end)
+end)
+
+describe("scan -sT", function()
+  it("does not take itself for a server: of few ports of one's own the asked one may be chosen", function()
+    if not IS_ROOT then return pending("a network of its own needs root") end
+    with_network(function(mynah, ip, inside)
+      ip "link set lo up"
+      inside "sysctl -qw net.ipv4.ip_local_port_range='40000 40003'"
+      for _ = 1, 5 do
+        local p = ended(mynah "scan -sT --verify-only --json -p 40000-40003 127.0.0.1 --retries 0 --timeout 1")
+        assert.equal(0, p.status, p.err)
+        for _, row in ipairs(rows_of(p)) do assert.equal("closed", row.state, p.out) end
+      end
     end)
   end)
 end)
