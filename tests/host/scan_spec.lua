@@ -386,8 +386,8 @@ describe("identify of very many UDP ports", function()
   end)
 end)
 
-describe("scan -sT", function()
-  it("does not take itself for a server: of few ports of one's own the asked one may be chosen", function()
+describe("scan -sT, and run,", function()
+  it("do not take themselves for servers: of few ports of one's own the asked one may be chosen", function()
     if not IS_ROOT then return pending("a network of its own needs root") end
     with_network(function(mynah, ip, inside)
       ip "link set lo up"
@@ -396,6 +396,8 @@ describe("scan -sT", function()
         local p = ended(mynah "scan -sT --verify-only --json -p 40000-40003 127.0.0.1 --retries 0 --timeout 1")
         assert.equal(0, p.status, p.err)
         for _, row in ipairs(rows_of(p)) do assert.equal("closed", row.state, p.out) end
+        p = ended(mynah "run banner 127.0.0.1 -p 40000-40003")
+        assert.falsy(p.out:find(" open ", 1, true), p.out)
       end
     end)
   end)

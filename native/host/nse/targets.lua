@@ -171,9 +171,11 @@ local function try_port(world, host, port)
   if ok or why == "ERROR" then
     local rtt = core.now() - began
     if host.times.srtt == 0 or rtt < host.times.srtt then host.times.srtt = rtt end
-    local known, my = false, nil
-    if ok then known, my = socket:get_info() end
+    local known, my, my_port = false, nil, nil
+    if ok then known, my, my_port = socket:get_info() end
     if known then host.source = my end
+    -- Of our own machine's ports the system may choose the very one that is asked: we spoke to ourselves.
+    if known and my == host.ip and my_port == port.number then ok, why = nil, "ERROR" end
   end
   socket:close()
   if ok then return settle(port, "open", "syn-ack") end
