@@ -53,6 +53,7 @@ static void read_frame(unsigned choice, const uint8_t *data, size_t size)
   static const int links[] = {0, 1, 9, 12, 14, 50, 51, 105, 108, 113, 127, 228, 229, 276};
   my_payload p = {0};
   my_fragment fragment;
+  my_icmp_error error;
   size_t wire_len = size + (choice & 1 ? 40 : 0);
   if (my_packet_decode(links[choice % (sizeof links / sizeof links[0])], (my_span){data, size},
                        wire_len, &p) == MY_OK)
@@ -60,6 +61,9 @@ static void read_frame(unsigned choice, const uint8_t *data, size_t size)
   if (my_packet_fragment(links[choice % (sizeof links / sizeof links[0])], (my_span){data, size},
                          wire_len, &fragment) == MY_OK)
     touch(fragment.data);
+  if (my_packet_icmp(links[choice % (sizeof links / sizeof links[0])], (my_span){data, size},
+                     wire_len, &error) == MY_OK)
+    touch(error.quoted);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -32,7 +32,7 @@ local EXPRESSIONS = {
   "not not shortport.ssl(host, port(81, 'x')), not not shortport.ssl(host, port(995, 'pop3s'))",
 }
 
-local SCRIPT = [[
+local HEAD = [[
 local nmap, shortport, stdnse = require "nmap", require "shortport", require "stdnse"
 description, author, license, categories = "d", "a", "l", { "safe" }
 function prerule() return true end
@@ -46,33 +46,9 @@ local function list(t)
   for key, value in pairs(t) do parts[#parts + 1] = key .. "=" .. tostring(value) end
   return table.concat(parts, ",")
 end
-local rows = {
-%s}
-function action()
-  local lines = {}
-  for i, row in ipairs(rows) do
-    local results = table.pack(row())
-    for j = 1, results.n do results[j] = tostring(results[j]):gsub("\n", "\\n") end
-    lines[i] = i .. " " .. table.concat(results, " ")
-  end
-  return "\n" .. table.concat(lines, "\n")
-end
 ]]
 
-local function run(program, words)
-  local process = assert(child.spawn(program, words, { whole = true, env = support.plugin_env {} }))
-  assert(child.wait(function() return process.exit and not process.stdout:is_active() end, 60), "does not end")
-  return process
-end
-
-local function rows_of(process)
-  local found = {}
-  for line in process.rest:gmatch "[^\n]+" do
-    local number, text = line:match "^|[_ ]?%s?(%d+) (.*)$"
-    if number then found[tonumber(number)] = text end
-  end
-  return found
-end
+local function run(program, words) return support.run_whole(program, words, support.plugin_env {}) end
 
 -- The lines of each script of ours, in any order of the scripts.
 local function blocks_of(process)
@@ -93,15 +69,15 @@ describe("the small nselib", function()
 
   it("gives what the installed one gives", function()
     local parts = {}
-    for i, row in ipairs(EXPRESSIONS) do parts[i] = ("  function() return %s end,\n"):format(row) end
-    local path = support.write(support.temp ".nse", SCRIPT:format((table.concat(parts):gsub("%%", "%%%%"))))
+    for i, row in ipairs(EXPRESSIONS) do parts[i] = "return " .. row end
+    local path = support.row_script(HEAD, parts)
     local args = "bare,x.y=1,z=2"
     local truth = run(support.nmap_path, { "-n", "-sn", "--script", path, "--script-args", args, "127.0.0.1" })
-    local in_nmap = rows_of(truth)
+    local in_nmap = support.row_results(truth.rest)
     for _, more in ipairs { "-v", "--without-nmap" } do
       local words = { "run", path, "127.0.0.1", "-p", "1", "--script-args", args, more }
       local process = run(support.mynah, words)
-      local found = rows_of(process)
+      local found = support.row_results(process.rest)
       for i, row in ipairs(EXPRESSIONS) do
         assert.is_string(in_nmap[i], row .. truth.rest)
         assert.equal(row .. " = " .. in_nmap[i], row .. " = " .. tostring(found[i]), more .. process.errors)

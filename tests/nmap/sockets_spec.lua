@@ -3,7 +3,7 @@ local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 package.path = here .. "?.lua;" .. package.path
 
 local support = require "support"
-local child, uv = support.child, support.uv
+local uv = support.uv
 
 -- { what is tried, the script's code, what it gives }. `tcp(name)` connects to the server of that name.
 local ROWS = {
@@ -54,7 +54,7 @@ local ROWS = {
   { "a bound port", "local s = nmap.new_socket 'udp' s:bind(nil, 0) s:connect(host, 9, 'udp') return (s:get_info())", "true" },
 }
 
-local SCRIPT = [[
+local HEAD = [[
 local nmap, stdnse = require "nmap", require "stdnse"
 description, author, license, categories = "d", "a", "l", { "safe" }
 function prerule() return true end
@@ -73,23 +73,12 @@ local function udp(port)
   s:connect(host, port, "udp")
   return s
 end
-local rows = {
-%s}
-function action()
-  local lines = {}
-  for i, row in ipairs(rows) do
-    local results = table.pack(row())
-    for j = 1, results.n do results[j] = tostring(results[j]):gsub("\n", "\\n") end
-    lines[i] = i .. " " .. table.concat(results, " ")
-  end
-  return "\n" .. table.concat(lines, "\n")
-end
 ]]
 
 local function script()
-  local parts = {}
-  for i, row in ipairs(ROWS) do parts[i] = ("  function() %s end,\n"):format(row[2]) end
-  return support.write(support.temp ".nse", SCRIPT:format(table.concat(parts):gsub("%%", "%%%%")))
+  local bodies = {}
+  for i, row in ipairs(ROWS) do bodies[i] = row[2] end
+  return support.row_script(HEAD, bodies)
 end
 
 local function shut(handle) handle:shutdown(function() end) end
@@ -154,15 +143,8 @@ describe("the sockets of scripts", function()
   end)
 
   local function run(program, words)
-    local process = assert(child.spawn(program, words, { whole = true }))
-    assert(child.wait(function() return process.exit and not process.stdout:is_active() end, 60), "does not end")
-    local found = {}
-    for line in process.rest:gmatch "[^\n]+" do
-      local number, text = line:match "^|[_ ]?(%d+) (.*)$"
-      if not number then number, text = line:match "^| (%d+) (.*)$" end
-      if number then found[tonumber(number)] = text end
-    end
-    return found, process.rest .. process.errors
+    local process = support.run_whole(program, words)
+    return support.row_results(process.rest), process.rest .. process.errors
   end
 
   local function check(found, said)

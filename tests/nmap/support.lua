@@ -234,6 +234,50 @@ function support.poll(done, seconds)
   return ok
 end
 
+local ROW_ACTION = [[
+local rows = {
+%s}
+function action()
+  local lines = {}
+  for i, row in ipairs(rows) do
+    local results = table.pack(row())
+    for j = 1, results.n do results[j] = tostring(results[j]):gsub("\n", "\\n") end
+    lines[i] = i .. " " .. table.concat(results, " ")
+  end
+  return "\n" .. table.concat(lines, "\n")
+end
+]]
+
+--- A script that runs pieces of Lua and prints the results of each on a line of its own.
+-- @param head text of the script before them: its rule, what the pieces use
+-- @param pieces array of the text of functions' bodies
+-- @return its path, removed by support.clean
+function support.row_script(head, pieces)
+  local parts = {}
+  for i, body in ipairs(pieces) do parts[i] = ("  function() %s end,\n"):format(body) end
+  return support.write(support.temp ".nse", head .. ROW_ACTION:format(table.concat(parts)))
+end
+
+--- What such a script printed.
+-- @param text output of Nmap or of mynah run
+-- @return array of text
+function support.row_results(text)
+  local found = {}
+  for line in text:gmatch "[^\n]+" do
+    local number, result = line:match "^|[_ ]?%s?(%d+) (.*)$"
+    if number then found[tonumber(number)] = result end
+  end
+  return found
+end
+
+--- Run a program to its end.
+-- @return what child.spawn gives, with `rest` and `errors`
+function support.run_whole(program, arguments, env)
+  local process = assert(child.spawn(program, arguments, { whole = true, env = env }))
+  assert(child.wait(function() return process.exit and not process.stdout:is_active() end, 60), "does not end")
+  return process
+end
+
 --- A list of ports as -p takes it.
 function support.list(rows)
   local list = {}
