@@ -249,12 +249,31 @@ static void raw_close(scan_path *path)
   free(p);
 }
 
+/* Do frames to 'peer' go as the others do? */
+static int check_same_way(const scan_way *way, const scan_way *other, const my_endpoint *peer,
+                          my_where *where)
+{
+  char text[MY_ENDPOINT_TEXT];
+  my_endpoint_address(peer, text);
+  if (way->index != other->index)
+    snprintf(where->text, sizeof where->text,
+             "%s leaves by %s, others by %s: scan one after the other, or without --raw", text,
+             other->interface, way->interface);
+  else if (!way->loopback &&
+           (!way->gateway.family || !my_endpoint_same_address(&way->gateway, &other->gateway)))
+    snprintf(where->text, sizeof where->text,
+             "%s is on the link %s itself, or behind another gateway: scan without --raw", text,
+             other->interface);
+  else
+    return MY_OK;
+  return MY_ERANGE;
+}
+
 /* All targets must lie behind the same next hop: there is one head for all frames. */
 static int one_way(scan_way *way, const my_scan_config *config, my_where *where)
 {
   my_range range;
   my_endpoint peer = {0};
-  char text[MY_ENDPOINT_TEXT];
   size_t pieces = my_ranges_pieces(config->targets);
   for (size_t i = 0; i < 2 * pieces; i++) {
     scan_way other;
@@ -267,16 +286,7 @@ static int one_way(scan_way *way, const my_scan_config *config, my_where *where)
       peer = *end;
       continue;
     }
-    bool same = way->index == other.index &&
-                (way->loopback || (way->gateway.family && memcmp(&way->gateway, &other.gateway,
-                                                                 sizeof way->gateway) == 0));
-    if (same) continue;
-    snprintf(where->text, sizeof where->text,
-             way->index != other.index ? "%s leaves by %s, others by %s: whole frames go one way"
-                                       : "%s is on the link %s itself: whole frames go to one "
-                                         "next hop%.0s",
-             my_endpoint_address(end, text), other.interface, way->interface);
-    return MY_ERANGE;
+    if ((rc = check_same_way(way, &other, end, where)) != MY_OK) return rc;
   }
   return scan_way_resolve(way, &peer, where);
 }
