@@ -41,7 +41,7 @@ end
 function ask.serve(args, seconds)
   local words = { "sh", "-c", 'ulimit -n "$(ulimit -H -n)"; exec lua5.3 "$@"', "sh" }
   for i, word in ipairs(args) do words[#words + 1] = i == 1 and here .. word or tostring(word) end
-  local process = assert(child.spawn(here .. "netns", words, { stdin = true }))
+  local process = assert(child.spawn(top .. "/tests/support/netns", words, { stdin = true }))
   local ready = child.wait(function()
     return process.exit or (process.lines[#process.lines] or ""):find('^{"ready"')
   end, seconds or 60)

@@ -15,7 +15,7 @@
 --   MYNAH_DEBS=/tmp/debs tests/daemons/fetch /tmp/d FAMILY       # only that family's packages, seconds once they are cached
 --   lua5.3 tests/daemons/daemons.lua /tmp/d NAME                 # prints the port; Ctrl-D or Ctrl-C ends it
 -- in a network namespace of its own, where nothing reaches the outside and 10.77.0.1 is a second address of loopback:
---   tests/daemons/netns lua5.3 tests/daemons/daemons.lua /tmp/d NAME
+--   tests/support/netns lua5.3 tests/daemons/daemons.lua /tmp/d NAME
 --   nsenter --net --target PID build/bin/mynah identify -sU 127.0.0.1:PORT          # PID: of that lua5.3
 local here = (arg and arg[0] or ""):match("^(.*/)") or "./"
 if ... == "daemons" then here = (package.searchpath("daemons", package.path) or ""):match("^(.*/)") or here end
@@ -414,7 +414,7 @@ function daemons.launch(name, dir)
   local root = uv.fs_realpath(dir .. "/root")
   if not root then return nil, ("%s/root is missing; run tests/daemons/fetch %s"):format(dir, dir) end
   if (spec.netns or spec.host or spec.port) and not os.getenv("MYNAH_NETNS") then
-    return nil, name .. " runs in a network namespace of its own only: tests/daemons/netns lua5.3 …"
+    return nil, name .. " runs in a network namespace of its own only: tests/support/netns lua5.3 …"
   end
   local temp, port = make_temp(name), spec.port or ports.pick()
   -- A row that raises is that row's fault and leaves nothing behind.

@@ -1,5 +1,6 @@
 /* scan_test.c - the stateless stage against peers of every kind on loopback, and its pace in a
  * world whose clock is ours. */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +12,12 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -750,6 +754,21 @@ static void test_pace(void **state)
   }
 }
 
+/* What is counted here is every error that passes by: where we may, on a loopback of our own. */
+static int leave_the_others(void **state)
+{
+  (void)state;
+  if (unshare(CLONE_NEWNET) != 0) {
+    print_message("  on the machine's loopback: a network namespace of one's own needs root\n");
+    return 0;
+  }
+  struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int rc = ioctl(fd, SIOCSIFFLAGS, &up);
+  close(fd);
+  return rc;
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -767,5 +786,5 @@ int main(void)
       cmocka_unit_test(test_clock_steps),
       cmocka_unit_test(test_pace),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, leave_the_others, NULL);
 }
