@@ -3,7 +3,7 @@
 
 local core = require "mynah_core"
 local inputs = require "host.inputs"
-local reserved = require "host.reserved"
+local own = require "host.own"
 local targets = require "host.targets"
 
 local ranges = {}
@@ -142,9 +142,27 @@ function Maker:exclude(word)
   return true
 end
 
+--- Leave something out that is on a list of everybody's, unless those who named targets within it mean a network of their own.
+-- @return true; or nil and a message
+function Maker:block(word)
+  local list, message = addresses(word, self.resolve)
+  if not list then return nil, message end
+  for _, r in ipairs(list) do
+    local meant = false
+    for _, each in ipairs(own.has(r) and self.words or {}) do
+      meant = own.within(each, r)
+      if meant then break end
+    end
+    local ok, why = true, nil
+    if not meant then ok, why = self.whole:exclude(r[1], r[2]) end
+    if not ok then return nil, ('"%s": %s'):format(word, why) end
+  end
+  return true
+end
+
 --- Take words from a file, as host.inputs reads it.
 -- @param path "-": standard input
--- @param method "add" or "exclude"
+-- @param method "add", "exclude" or, once all targets are added, "block"
 -- @return true; or nil and a message with file and line
 function Maker:file(path, method)
   local file, problem = io.stdin, nil
@@ -156,43 +174,15 @@ function Maker:file(path, method)
   return nil, ("%s:%s"):format(path == "-" and "standard input" or path, message)
 end
 
-local function within(r, range)
-  local last = r[2] or r[1]
-  if math.type(last) then return last >= range[2] and core.in_prefix(r[1], range[1], range[2]) end
-  return core.in_prefix(r[1], range[1], range[2]) and core.in_prefix(last, range[1], range[2])
-end
-
--- Does all of it lie in one network of one's own?
-local function is_own(r)
-  for _, range in ipairs(reserved) do
-    if range.own and within(r, range) then return true end
-  end
-  return false
-end
-
--- Those who name a network of their own mean it.
-function Maker:exclude_reserved()
-  for _, range in ipairs(reserved) do
-    local meant = false
-    for _, r in ipairs(range.own and self.words or {}) do
-      meant = within(r, range)
-      if meant then break end
-    end
-    if not meant then self.whole:exclude(range[1], range[2]) end
-  end
-end
-
 --- Finish.
--- @param blocklist false: reserved ranges are asked, too
 -- @return table: `whole` (sealed ranges of mynah_core), `items`, `addresses`, `excluded` (addresses), `others` (addresses that
 -- are not in a network of one's own); or nil and a message
-function Maker:seal(blocklist)
-  if blocklist then self:exclude_reserved() end
+function Maker:seal()
   local items, count, excluded = self.whole:seal()
   if not items then return nil, ("the targets: %s (at most 2^62 of them)"):format(count) end
   local pieces, others = self.whole:pieces(), 0
   for _, piece in ipairs(pieces) do
-    if not is_own { piece.first, piece.last } then others = others + piece.addresses end
+    if not own.has { piece.first, piece.last } then others = others + piece.addresses end
   end
   if #pieces > 0 and core.family(pieces[1].first) ~= core.family(pieces[#pieces].first) then
     return nil, ("%s and %s: IPv4 and IPv6 cannot be mixed; scan one after the other"):format(pieces[1].first,
@@ -204,7 +194,7 @@ end
 
 --- Begin.
 -- @param options table: `ports` text of -p or nil, `transport` "tcp" or "udp", `resolve` as for host.targets
--- @return an object with add, exclude, file and seal
+-- @return an object with add, exclude, block, file and seal
 function ranges.new(options)
   return setmetatable({
     whole = assert(core.ranges()), sets = {}, words = {}, spec = options.ports, resolve = options.resolve,

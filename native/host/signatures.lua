@@ -40,6 +40,9 @@ function signatures.default()
   return path and path ~= "" and path or host.share .. "/signatures"
 end
 
+--- The file of address ranges that scans leave out.
+signatures.blocklist = host.share .. "/signatures/blocklist.txt"
+
 --- What all files below the paths say, as one number: the same text gives the same one.
 -- @return hex
 function signatures.digest(paths)

@@ -3,7 +3,7 @@
 
 local core = require "mynah_core"
 local host = require "mynah_host"
-local reserved = require "host.reserved"
+local own = require "host.own"
 local signatures = require "mynah.signatures"
 local text = require "mynah.text"
 local transport = require "mynah.transport"
@@ -15,13 +15,6 @@ local SILENT = 300       -- silent UDP ports that are asked by every probe, at t
 local NEAR, FAR = 50000, 5000 -- packets a second at the most: in networks of one's own, and elsewhere
 local ATTEMPTS = 2
 local LOOK = 0.01        -- seconds between two looks at the answers
-
-local function is_near(ip)
-  for _, range in ipairs(reserved) do
-    if range.own and core.in_prefix(ip, range[1], range[2]) then return true end
-  end
-  return false
-end
 
 local function key(ip, port) return ip .. " " .. port end
 
@@ -173,7 +166,7 @@ local function split(list)
     local name = ("%s %d"):format(target.transport, core.family(target.ip))
     parts[name] = parts[name] or { transport = target.transport }
     table.insert(parts[name], target)
-    near = near and is_near(target.ip)
+    near = near and own.has { target.ip }
   end
   for name, part in pairs(parts) do
     if #part <= MANY then

@@ -130,6 +130,45 @@ describe("scan, before it sends,", function()
   end)
 end)
 
+describe("scan's blocklist", function()
+  it("says of every range where it stands, and no target within one is asked unless it is of one's own", function()
+    local ranges, words = 0, { "scan", "--list", "-p", "9", "9.0.0.1" }
+    for line in io.lines(support.root .. "/signatures/blocklist.txt") do
+      local range, why = line:match "^([%x.:]+/%d+)%s+# (.+)$"
+      assert.truthy(range or line == "" or line:find "^#", line)
+      if range then
+        assert.truthy(why:find "RFC %d+" and (why:find "; IANA[46]$" or why:find "; MCAST$" or why:find "; SPACE$"), line)
+        ranges = ranges + 1
+        if not range:find ":" then words[#words + 1] = range:match "^[^/]+" end
+      end
+    end
+    assert.equal(29, ranges)
+    assert.equal("9.0.0.1:9\n10.0.0.0:9\n127.0.0.0:9\n169.254.0.0:9\n172.16.0.0:9\n192.168.0.0:9\n", run(words).out)
+    local six = run "scan --list -p 9 2000::1 2001:db8::1 ff02::1 fec0::1 3fff::1 fe80::1 fd00::1 ::1"
+    assert.equal("[::1]:9\n[2000::1]:9\n[fd00::1]:9\n[fe80::1]:9\n", six.out)
+  end)
+
+  it("is another file's where one is named, read as every list of targets is", function()
+    local path = support.file("9.0.0.1 # not this one\n\n10.1.0.0/16\n10.2.0.4-10.2.0.6\n10.3-4.0.0-3\n")
+    local listed = run { "scan", "--list", "-p", "9", "--blocklist", path, "9.0.0.0/30", "224.0.0.1", "10.0.255.255-10.1.0.1",
+      "10.2.0.3-10.2.0.5", "10.3.0.1" }
+    assert.equal("9.0.0.0:9\n9.0.0.2:9\n9.0.0.3:9\n10.0.255.255:9\n10.2.0.3:9\n10.3.0.1:9\n224.0.0.1:9\n", listed.out)
+    assert.equal("10.2.0.5:9\n", run { "scan", "--list", "-p", "9", "--blocklist", path, "10.2.0.5" }.out) -- it was meant
+    local printed = run { "scan", "--print-config", "--blocklist", path, "10.2.0.5" }
+    assert.truthy(printed.out:find("blocklist = " .. path, 1, true), printed.out)
+    for text, message in pairs { ["10.0.0.0/8\n224.0.0.0/33\n"] = ':2: "224.0.0.0/33": a prefix of 0 to 32 bits expected',
+      ["9.9.9.9-9.9.9.1\n"] = ':1: "9.9.9.9-9.9.9.1": ' } do
+      path = support.file(text)
+      local p = run { "scan", "--list", "-p", "9", "--blocklist", path, "9.0.0.1" }
+      assert.equal(2, p.status)
+      assert.truthy(p.err:find(path .. message, 1, true), p.err)
+    end
+    assert.truthy(run("scan --list -p 9 --blocklist /nonexistent/x 9.0.0.1").err:find("/nonexistent/x: No such file", 1, true))
+    assert.equal(2, run("scan --list -p 9 --blocklist x --no-blocklist 9.0.0.1").status)
+    support.remove()
+  end)
+end)
+
 describe("scan's options", function()
   it("come from a file, and the command line wins", function()
     local words = "-p 53 --probe dns 10.0.0.0/30 10.1.0.0/30 --rate max --retries 3 --raw --seed 5 --shard 2/3 --exclude 10.0.0.1"

@@ -80,7 +80,10 @@ function command.define(parser)
     :argname("FILE"):count("*")
   parser:option("--exclude", "Leave these out (repeatable)"):argname("TARGET"):count("*")
   parser:option("--exclude-file", "Leave out what this file names (repeatable)"):argname("FILE"):count("*")
-  parser:flag("--no-blocklist", "Ask reserved address ranges, too")
+  parser:mutex(
+    parser:option("--blocklist", "Leave out what this file names instead of the reserved address ranges that Mynah comes with")
+      :argname("FILE"),
+    parser:flag("--no-blocklist", "Ask reserved address ranges, too"))
   parser:option("--rate", "At most so many datagrams a second, or max: as fast as both sides bear (default: 1000)")
     :argname("N"):convert(rate)
   parser:option("--retries", "Ask the silent so many times more (default: 1)")
@@ -138,7 +141,8 @@ local function read_targets(args)
   elseif #maker.words == 0 then
     fail.input("no target; try `mynah scan --help`")
   end
-  local set, message = maker:seal(not args.no_blocklist)
+  if not args.no_blocklist then must(maker:file(args.blocklist or signatures.blocklist, "block")) end
+  local set, message = maker:seal()
   must(set, message)
   if set.items == 0 then fail.input("nothing is left to ask: %d addresses are excluded", set.excluded) end
   return set
@@ -174,9 +178,9 @@ local function print_list(set)
 end
 
 -- What a scan is, as a store keeps it: the rest of the options only say how it is shown.
-local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "no_blocklist", "rate", "retries", "timeout",
-  "raw", "interface", "source", "source_port", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only",
-  "yes" }
+local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "blocklist", "no_blocklist", "rate", "retries",
+  "timeout", "raw", "interface", "source", "source_port", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6",
+  "verify_only", "yes" }
 
 -- The options as a file for --config.
 local function config_text(args)
