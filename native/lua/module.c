@@ -21,5 +21,6 @@ int luaopen_mynah_core(lua_State *L)
   my_lua_open_match(L);
   my_lua_open_classify(L);
   my_lua_open_learn(L);
+  my_lua_open_json(L);
   return 1;
 }

@@ -14,6 +14,7 @@ support.root = root
 support.mynah = os.getenv("MYNAH") or root .. "/build/bin/mynah"
 
 package.path = root .. "/nse/nselib/?.lua;" .. root .. "/native/?.lua;" .. package.path
+package.cpath = (os.getenv("MYNAH_BUILD") or root .. "/build") .. "/lua/" .. _VERSION:match "%d.%d" .. "/?.so;" .. package.cpath
 
 local function environment(extra)
   local env = {}

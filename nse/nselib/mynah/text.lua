@@ -2,10 +2,10 @@
 -- Pure functions on byte strings; nothing here raises on odd bytes.
 -- @module mynah.text
 
+local core = require "mynah_core"
+
 local text = {}
 
-local HEX = {} -- of each byte
-for byte = 0, 255 do HEX[string.char(byte)] = ("%02x"):format(byte) end
 local latest, latest_text -- the second that was shown last
 
 local NAMED = { [9] = "\\t", [10] = "\\n", [13] = "\\r", [92] = "\\\\" }
@@ -99,9 +99,7 @@ end
 --- Bytes as lower-case hex digits.
 -- @param s bytes
 -- @return text of 2 * #s digits
-function text.to_hex(s)
-  return (s:gsub(".", HEX))
-end
+function text.to_hex(s) return core.hex(s) end
 
 --- Hex digits (spaces and colons between bytes are allowed) as bytes.
 -- @param hex text
