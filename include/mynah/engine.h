@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mynah/limits.h"
 #include "mynah/signature.h"
 #include "mynah/status.h"
 #include "mynah/target.h"
@@ -17,8 +18,10 @@ typedef struct my_engine my_engine;
 typedef struct my_engine_config {
   double rate_pps; /* UDP datagrams and TCP connects a second, all exchanges together; 0: 1000 */
   unsigned max_exchanges; /* open at once; 0: 4096; further ones wait inside the engine */
-  int64_t spin_ns; /* step may be called so long before an exact start and burns the time that is
-                    * left, so that no wake-up makes it late; 0: never; at most 10 ms */
+  int64_t spin_ns;   /* step may be called so long before an exact start and burns the time that is
+                      * left, so that no wake-up makes it late; 0: never; at most 10 ms */
+  my_limits *limits; /* shared with others, and outlives the engine; NULL: none. Exact starts wait
+                      * for them, too; bytes of a connection go at once, and what follows waits */
 } my_engine_config;
 
 /* Why an exchange ended as it did; my_reason_text names each as nmap does. */

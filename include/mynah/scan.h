@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "mynah/engine.h"
+#include "mynah/limits.h"
 #include "mynah/nonce.h"
 #include "mynah/order.h"
 #include "mynah/range.h"
@@ -35,6 +36,9 @@ typedef struct my_scan_config {
   bool held;             /* send nothing before my_scan_start */
   double rate;           /* datagrams a second; 0: as fast as both sides bear */
   bool adapts;           /* as fast as both sides bear, but not above the rate */
+  my_limits *limits;     /* shared with others, and outlives the scan; NULL: none. What has to wait
+                          * for its host is put off while others are asked */
+  unsigned connections;  /* TCP by connecting: open at once; 0: 4000, or as files are allowed */
   unsigned attempts;     /* to the silent, the first among them; 0: 2 */
   int64_t timeout_ns;    /* the longest wait for answers behind a pass; 0: 3 s */
   bool raw;              /* whole frames, with CAP_NET_RAW; else sockets */

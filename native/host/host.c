@@ -1,6 +1,7 @@
 /* host.c - the Lua module `mynah_host`. */
 #include <dirent.h>
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -99,6 +100,23 @@ static int l_dir_gc(lua_State *L)
   return 0;
 }
 
+/* descriptors(count) -> how many this process may have open, having asked for so many at least */
+static int l_descriptors(lua_State *L)
+{
+  rlim_t wanted = (rlim_t)luaL_checkinteger(L, 1);
+  struct rlimit r, more;
+  if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < wanted) {
+    more = (struct rlimit){wanted, r.rlim_max < wanted ? wanted : r.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &more) != 0) { /* only root may go beyond the hard limit */
+      more = (struct rlimit){r.rlim_max < wanted ? r.rlim_max : wanted, r.rlim_max};
+      setrlimit(RLIMIT_NOFILE, &more);
+    }
+    getrlimit(RLIMIT_NOFILE, &r);
+  }
+  lua_pushinteger(L, r.rlim_cur < INT32_MAX ? (lua_Integer)r.rlim_cur : INT32_MAX);
+  return 1;
+}
+
 /* step_back(): from here on this thread gives way to the others of the program. */
 static int l_step_back(lua_State *L)
 {
@@ -114,9 +132,13 @@ static int l_is_root(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty},   {"columns", l_columns},
-                                     {"list", l_list},       {"step_back", l_step_back},
-                                     {"is_root", l_is_root}, {NULL, NULL}};
+static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty},
+                                     {"columns", l_columns},
+                                     {"list", l_list},
+                                     {"step_back", l_step_back},
+                                     {"descriptors", l_descriptors},
+                                     {"is_root", l_is_root},
+                                     {NULL, NULL}};
 
 int luaopen_mynah_host(lua_State *L)
 {

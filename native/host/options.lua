@@ -18,6 +18,17 @@ function options.seconds(option) return number(option, 0.001, 86400, "seconds") 
 
 function options.rate(option) return number(option, 0.01, 1000000, "a number a second") end
 
+--- Bits a second: 64000, 500k, 20M, 1G.
+function options.bits(option)
+  local units = { [""] = 1, k = 1e3, m = 1e6, g = 1e9 }
+  return function(word)
+    local digits, unit = word:match "^(%d+%.?%d*)([kKmMgG]?)$"
+    local n = digits and tonumber(digits) * units[unit:lower()]
+    if n and n >= 1000 and n <= 1e12 then return n end
+    return nil, ('%s "%s": expected bits a second, from 1k on: 500k, 20M, 1G'):format(option, word)
+  end
+end
+
 function options.share(option) return number(option, 0, 1, "a share") end
 
 function options.milliseconds(option) return number(option, 0, 600000, "milliseconds") end

@@ -17,6 +17,7 @@ local WORKERS = 500      -- targets that are asked on at once
 local WAITING = 10000    -- that wait for it at the most: then no further answer is fetched
 local KEEP = 0.25        -- seconds between two times that progress is kept
 local LOOK = 0.02        -- seconds between two looks at the answers
+local EACH = 3           -- connections to a target that is asked on: one that listens, one or two that ask
 local FURTHER = 20       -- datagrams to a target that is asked on, at the most
 local FASTEST = 20000    -- datagrams a second of the second stage
 
@@ -49,10 +50,13 @@ function scanning.plan(config)
   }
   if config.attempts > 1 then parts[#parts + 1] = ("the silent get %d more"):format(config.attempts - 1) end
   if config.rate > 0 then
-    parts[#parts + 1] = ("at most %g a second: %s for all"):format(config.rate, span(count / config.rate))
+    local rate = math.min(config.rate, (config.per_host_rate or math.huge) * config.set.addresses)
+    parts[#parts + 1] = ("at most %g a second: %s for all"):format(config.rate, span(count / rate))
   else
     parts[#parts + 1] = "as fast as both sides bear"
   end
+  if config.per_host_rate then parts[#parts + 1] = ("%g a second to one address"):format(config.per_host_rate) end
+  if config.bandwidth then parts[#parts + 1] = told(math.floor(config.bandwidth), "bit", "bits") .. " a second" end
   if config.set.excluded > 0 then parts[#parts + 1] = told(config.set.excluded, "address", "addresses") .. " excluded" end
   if config.shards > 1 then parts[#parts + 1] = ("part %d of %d"):format(config.shard + 1, config.shards) end
   return table.concat(parts, "; ")
@@ -149,12 +153,43 @@ function Stage:take(answer)
   self:ask_later(answer, found)
 end
 
+local function late(result, seconds)
+  result.evidence[#result.evidence + 1] = ("given up: this address was asked for %g s (--host-timeout)"):format(seconds)
+  return result
+end
+
+-- The checks' result; nil where the time of its address is over. That begins with the first of its ports that is asked, and
+-- is forgotten once none is any more; but who used it up is asked nothing again.
+function Stage:within_time(t, target)
+  local limit, ip = self.config.host_timeout, target.ip
+  if not limit then return identify.port(t, target, self.settings) end
+  local host_time = self.hosts[ip] or { till = t:now() + limit, ports = 0 }
+  self.hosts[ip], host_time.ports = host_time, host_time.ports + 1
+  local result
+  if t:now() < host_time.till then
+    t:race {
+      function()
+        result = identify.port(t, target, self.settings)
+        return true
+      end,
+      function()
+        t:sleep(host_time.till - t:now())
+        return true
+      end,
+    }
+  end
+  host_time.ports = host_time.ports - 1
+  if host_time.ports == 0 and t:now() < host_time.till then self.hosts[ip] = nil end
+  return result
+end
+
 -- Ask one target on. What stage 1 found stands where that brings nothing.
 function Stage:ask_on(t, item)
   local answer, tcp = item.answer, self.config.tcp
   local target = { ip = answer.ip, port = answer.port, transport = tcp and "tcp" or "udp", name = answer.ip,
     only = self.config.name, open = tcp }
-  local asked = identify.port(t, target, self.settings)
+  local asked = self:within_time(t, target)
+  if not asked then return self:give(late(result_of(answer, tcp and self.verified or item.found), self.config.host_timeout)) end
   if tcp then return self:give(asked) end
   local result = result_of(answer, (asked.service or asked.guess) and asked or item.found)
   self:give(result)
@@ -172,7 +207,7 @@ function Stage:start(t)
       self:ask_on(t, item)
     end
   end
-  while self.working < WORKERS and self.working < self:pending() do
+  while self.working < self.workers and self.working < self:pending() do
     self.working = self.working + 1
     t.loop:spawn(function()
       local ok, problem = pcall(work)
@@ -227,6 +262,7 @@ local function open(config)
     signatures = config.db, name = config.name, targets = config.set.whole, key = config.key or core.random(16),
     seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
     rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,
+    limits = config.limits, connections = config.max_connections and config.max_connections // 2,
     interface = config.interface, source = config.source, source_port = config.source_port,
     tcp = config.tcp, public_ip = config.public_ip,
     quiet = config.quiet, begin = config.begin, pass = config.pass,
@@ -253,6 +289,7 @@ end
 -- @param config table: `db`, `set` (of host.ranges), `name` of the signature (UDP) or `tcp` true, `patience` (TCP),
 -- `rate` (0: as fast as both sides bear),
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
+-- `per_host_rate`, `bandwidth` in bits a second, `max_connections`, `host_timeout` in seconds, each nil for none,
 -- `naming` false: only verify; `quiet`: errors are only counted; `begin`, `pass`, `key` and `resumed` (results) to go on
 -- @param view of host.report: add is called with each result as identify has them, flush soon after
 -- @param files of host.outputs
@@ -260,23 +297,30 @@ end
 -- @return counts as mynah_core has them, `named`, and `seconds` in all; and what ended it before its time, or nil
 -- @raise exit status 3 where it could not begin
 function scanning.run(config, files, view, on_progress)
+  if config.per_host_rate or config.bandwidth then
+    config.limits = assert(core.limits { per_host = config.per_host_rate, bits = config.bandwidth })
+  end
   local scan, began = open(config), core.now()
   collectgarbage("setpause", 400) -- rows come and go by the thousand
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
+  local between = config.per_host_rate and 1 / config.per_host_rate or 0
+  local rest = config.max_connections and config.max_connections - config.max_connections // 2
   local total, settings = share_of(config), {
-    signatures = signatures.new(config.db), max_probes = FURTHER, timeout = config.tcp and config.timeout or 1,
+    signatures = signatures.new(config.db), max_probes = FURTHER,
+    timeout = config.tcp and config.timeout or 1 + 2 * between, -- a question may wait for its turn
     patience = config.patience, tls = host.tls, public_ip = config.public_ip,
-    pace = pace.new { rate = rate, descriptors = core.descriptors() },
+    pace = pace.new { rate = rate, descriptors = core.descriptors(), gap = between },
   }
   local self = setmetatable({
     config = config, info = config.name and config.db:info(config.name), settings = settings, view = view,
     outputs = files, kept_at = 0, verified = { probe = config.name, transport = config.tcp and "tcp" or "udp" },
     refused = { transport = config.tcp and "tcp" or "udp" }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
+    hosts = {}, workers = rest and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
   }, Stage)
   if config.resumed then go_on(self, scan, config.resumed) end
-  local ok, problem = pcall(session.run, { rate = rate }, function(l)
+  local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_exchanges = rest }, function(l)
     local t = transport.new { loop = l }
     return l:run(function() self:feed(t, scan) end)
   end)

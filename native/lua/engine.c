@@ -1,6 +1,7 @@
 /* engine.c - the engine for Lua: exchanges in, events out. Times are seconds here, but those named
  * _ns. */
 #include "exchange.h"
+#include "limits_ref.h"
 
 #include <poll.h>
 #include <sys/resource.h>
@@ -28,12 +29,16 @@ static int status_result(lua_State *L, int rc)
   return rc < 0 ? push_failure(L, rc, NULL) : push_true(L);
 }
 
-/* engine{ rate=, max_exchanges=, spin= } -> engine | nil, message */
+/* engine{ rate=, max_exchanges=, spin=, limits= } -> engine | nil, message */
 static int l_new(lua_State *L)
 {
   my_engine_config config;
+  lua_settop(L, 1);
   my_lua_read_engine_config(L, 1, &config);
+  config.limits = push_limits_field(L, 1);
   owner *o = new_owner(L, sizeof *o, class_name);
+  lua_pushvalue(L, 2); /* which must live as long */
+  lua_setuservalue(L, -2);
   int rc = my_engine_new(&o->engine, &config);
   return rc == MY_OK ? 1 : push_failure(L, rc, NULL);
 }

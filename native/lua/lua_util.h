@@ -37,6 +37,7 @@ void my_lua_open_target(lua_State *L);
 void my_lua_open_range(lua_State *L);
 void my_lua_open_scan(lua_State *L);
 void my_lua_open_json(lua_State *L);
+void my_lua_open_limits(lua_State *L);
 
 /* ---- arguments ---- */
 

@@ -14,6 +14,7 @@ int luaopen_mynah_core(lua_State *L)
   my_lua_open_target(L);
   my_lua_open_range(L);
   my_lua_open_scan(L);
+  my_lua_open_limits(L);
   my_lua_open_capture(L);
   my_lua_open_engine(L);
   my_lua_open_pump(L);

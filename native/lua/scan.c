@@ -1,4 +1,5 @@
 /* scan.c - the stateless stage of a scan, for Lua. Times are seconds. */
+#include "limits_ref.h"
 #include "range_ref.h"
 #include "sigdb_ref.h"
 
@@ -43,6 +44,7 @@ static void read_config(lua_State *L, my_scan_config *c)
   c->pass = (unsigned)count_field(L, "pass");
   c->held = opt_boolean_field(L, 1, "held");
   c->attempts = (unsigned)count_field(L, "attempts");
+  c->connections = (unsigned)count_field(L, "connections");
   c->rate = opt_number_field(L, 1, "rate", 0);
   c->timeout_ns = ns_from_seconds(opt_number_field(L, 1, "timeout", 0));
   c->interface = opt_text_field(L, 1, "interface");
@@ -59,7 +61,7 @@ static void read_config(lua_State *L, my_scan_config *c)
 
 /* scan{ signatures=, name= (or tcp= true), targets= (sealed ranges), key= (16 bytes), seed=,
  * shard=, shards=, begin=, rate=, attempts=, timeout=, raw=, interface=, source=, source_port=,
- * public_ip=, others=, quiet=, deaf= } -> scan | nil, message */
+ * public_ip=, others=, quiet=, deaf=, limits=, connections= } -> scan | nil, message */
 static int l_new(lua_State *L)
 {
   my_scan_config config = {0};
@@ -76,14 +78,18 @@ static int l_new(lua_State *L)
   ranges_ref *targets = check_ranges(L, 2);
   luaL_argcheck(L, targets->sealed, 1, "field 'targets': sealed ranges expected");
   config.targets = targets->ranges;
+  config.limits = push_limits_field(L, 1);
+  int limits = lua_gettop(L);
   owner *o = new_owner(L, sizeof *o, class_name);
-  lua_createtable(L, 2, 0); /* what must live as long */
+  lua_createtable(L, 3, 0); /* what must live as long */
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, 1);
   if (!config.tcp) {
     lua_pushvalue(L, 3);
     lua_rawseti(L, -2, 2);
   }
+  lua_pushvalue(L, limits);
+  lua_rawseti(L, -2, 3);
   lua_setuservalue(L, -2);
   int rc = my_scan_open(&o->scan, &config, &where);
   return rc == MY_OK ? 1 : push_failure(L, rc, &where);

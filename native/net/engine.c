@@ -37,6 +37,7 @@ static int configure(my_engine *e, const my_engine_config *config)
   if (spin < 0 || spin > SPIN_MAX_MS * MS) return MY_ERANGE;
   e->interval = (int64_t)(1e9 / rate);
   e->spin = spin;
+  e->limits = config ? config->limits : NULL;
   e->max_open = config && config->max_exchanges ? config->max_exchanges : DEFAULT_OPEN;
   e->fds_ceiling = e->fds_limit = fds_allowed();
   e->armed = NEVER;
@@ -272,8 +273,11 @@ static void starve(my_engine *e, exchange *x, int error)
 /* Begin x, which is first in its list. False: it has to stay there. */
 static bool begin(my_engine *e, exchange *x)
 {
+  bool admitted = x->admitted;
+  x->admitted = false; /* its next attempt takes a turn of its own */
   int rc = x->transport == MY_UDP ? my_udp_send(e, x) : my_tcp_connect(e, x);
   if (rc == MY_NOT_YET) {
+    x->admitted = admitted;
     starve(e, x, errno);
     return x->state == STATE_OVER;
   }
@@ -281,19 +285,45 @@ static bool begin(my_engine *e, exchange *x)
   return true;
 }
 
+static int64_t turn_of(my_engine *e, const exchange *x)
+{
+  bool udp = x->transport == MY_UDP;
+  size_t bytes = my_packet_bytes(udp ? MY_PACKET_DATAGRAM : MY_PACKET_CONNECTION, x->peer.family,
+                                 udp ? x->payloads[x->sent].len : 0);
+  int64_t host = my_limits_host(e->limits, &x->peer, e->now),
+          link = my_limits_link(e->limits, bytes, e->now);
+  return host > link ? host : link;
+}
+
+/* x, first in its list, may be sent by the rate. True: the limits put it off; it comes back then.
+ */
+static bool must_wait(my_engine *e, exchange *x)
+{
+  if (!e->limits || x->admitted) return false;
+  int64_t due = turn_of(e, x);
+  x->admitted = true;
+  if (due <= e->now) return false;
+  my_net_list_remove(e, x);
+  if (x->state == STATE_READY) x->state = STATE_SCHEDULED;
+  my_net_set_due(e, x, due);
+  return true;
+}
+
 static void send_what_may_go(my_engine *e)
 {
   exchange *x;
   while ((x = e->lists[LIST_EXACT].first) && may_open(e, x))
-    if (!begin(e, x)) return;
+    if (!must_wait(e, x) && !begin(e, x)) return;
   while ((x = e->lists[LIST_AGAIN].first) && slot_is_free(e)) {
+    if (must_wait(e, x)) continue;
     my_net_list_remove(e, x);
+    x->admitted = false;
     my_udp_send(e, x);
     take_slot(e);
   }
   if (e->lists[LIST_EXACT].first) return; /* first come, first served */
   while ((x = e->lists[LIST_FRESH].first) && slot_is_free(e) && may_open(e, x))
-    if (!begin(e, x)) return;
+    if (!must_wait(e, x) && !begin(e, x)) return;
 }
 
 /* ---- step ---- */
@@ -345,7 +375,7 @@ static void run_due(my_engine *e)
     my_net_clear_due(e, x);
     if (x->state == STATE_SCHEDULED) {
       x->state = STATE_READY;
-      enqueue(e, x, LIST_EXACT, e->now);
+      enqueue(e, x, x->exact ? LIST_EXACT : LIST_FRESH, e->now);
     } else if (x->transport == MY_UDP) {
       my_udp_due(e, x);
     } else {

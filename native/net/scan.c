@@ -59,7 +59,8 @@ static int make_room(my_scan *s)
   s->heard_of[0] = calloc(s->words, 8);
   s->heard_of[1] = s->places > MY_SCAN_BLOCK ? calloc(s->words, 8) : s->heard_of[0];
   if (!s->times || !s->heard_of[0] || !s->heard_of[1]) return MY_ENOMEM;
-  int rc = scan_queue_init(&s->queue);
+  int rc = scan_later_init(&s->later);
+  if (rc == MY_OK) rc = scan_queue_init(&s->queue);
   return rc == MY_OK ? my_scratch_new(&s->scratch) : rc;
 }
 
@@ -139,6 +140,7 @@ void my_scan_close(my_scan *s)
   if (s->bell >= 0) close(s->bell);
   my_scratch_free(s->scratch);
   free(s->queue.bytes);
+  free(s->later.list);
   if (s->heard_of[1] != s->heard_of[0]) free((void *)s->heard_of[1]);
   free((void *)s->heard_of[0]);
   free(s->times);

@@ -109,6 +109,27 @@ void scan_pace_sent(scan_pace *p, int64_t now_ns, size_t count);
 /* The listener's: an answer to what was sent then; rtt_ns -1: unknown. */
 void scan_pace_heard(scan_pace *p, int64_t sent_ns, int64_t rtt_ns);
 
+/* ---- places put off ---- */
+
+enum { LATER_MAX = 1 << 16 };
+
+typedef struct scan_put_off {
+  int64_t due_ns;
+  uint64_t place;
+} scan_put_off;
+
+/* The sending thread's. Where it is full, nothing new is asked until the first of it was. */
+typedef struct scan_later {
+  scan_put_off *list;
+  size_t count;
+} scan_later;
+
+int scan_later_init(scan_later *l);
+void scan_later_put(scan_later *l, int64_t due_ns, uint64_t place);   /* count is below LATER_MAX */
+bool scan_later_take(scan_later *l, int64_t now_ns, uint64_t *place); /* false: none is due */
+/* The lowest place of them all and n. */
+uint64_t scan_later_first(const scan_later *l, uint64_t n);
+
 /* ---- answers ---- */
 
 enum { QUEUE_BYTES = 1 << 24 };

@@ -14,7 +14,7 @@
 
 #include "sockaddr.h"
 
-enum { OPEN_MAX_AT_ONCE = 4000, SPARE = 64, EVENTS = 256 };
+enum { USUAL_AT_ONCE = 4000, SPARE = 64, EVENTS = 256 };
 
 /* One that is being connected. */
 typedef struct attempt {
@@ -201,17 +201,18 @@ static void connect_close(scan_path *path)
 }
 
 /* Descriptors are others', too. */
-static size_t room(void)
+static size_t room(size_t wanted)
 {
   struct rlimit r;
+  if (wanted == 0) wanted = USUAL_AT_ONCE;
   if (getrlimit(RLIMIT_NOFILE, &r) != 0) return SPARE;
   size_t most = r.rlim_cur / 2 > SPARE ? (size_t)r.rlim_cur / 2 : SPARE;
-  return most < OPEN_MAX_AT_ONCE ? most : OPEN_MAX_AT_ONCE;
+  return most < wanted ? most : wanted;
 }
 
 static int set_up(connect_path *p, const my_scan_config *config)
 {
-  p->count = room();
+  p->count = room(config->connections);
   p->source = config->source;
   p->timeout_ns = config->timeout_ns;
   if (config->interface) snprintf(p->interface, sizeof p->interface, "%s", config->interface);

@@ -27,6 +27,7 @@ static void note_progress(my_scan *s, unsigned pass, uint64_t n)
   int64_t now = my_clock_ns();
   const mark *best = NULL, *latest = &s->marks[(s->mark_at + MARKS - 1) % MARKS];
   if (now - latest->ns < s->config.timeout_ns / (MARKS / 2)) return;
+  n = scan_later_first(&s->later, n);
   s->marks[s->mark_at] = (mark){now, position(pass, n)};
   s->mark_at = (s->mark_at + 1) % MARKS;
   for (unsigned i = 0; i < MARKS; i++) {
@@ -138,6 +139,12 @@ static size_t batch_size(const my_scan *s)
   return n < 1 ? 1 : n > SCAN_BATCH ? SCAN_BATCH : (size_t)n;
 }
 
+static void find_peer(const my_scan *s, uint64_t n, my_endpoint *out)
+{
+  uint64_t place = my_shard_place(n, s->config.shard, s->config.shards);
+  my_ranges_item(s->config.targets, my_order_item(&s->order, place), out);
+}
+
 static void compose_syn(const my_scan *s, unsigned attempt, scan_datagram *d)
 {
   const my_cookie *c = &s->cookie;
@@ -146,25 +153,66 @@ static void compose_syn(const my_scan *s, unsigned attempt, scan_datagram *d)
   d->source_port = my_nonce_port(&c->key, &d->peer, attempt, c->port_first, c->port_count);
 }
 
-static size_t compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, uint8_t *room)
+static bool compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, uint8_t *room)
 {
-  uint64_t shards = s->config.shards, place = my_shard_place(n, s->config.shard, shards);
-  my_ranges_item(s->config.targets, my_order_item(&s->order, place), &d->peer);
+  find_peer(s, n, &d->peer);
   d->payload = room + SCAN_HEADROOM;
   d->attempt = attempt;
   if (s->config.tcp) {
     compose_syn(s, attempt, d);
-    return 1;
+    return true;
   }
   my_endpoint my = s->path->local;
   int len = my_cookie_compose(&s->cookie, &my, &d->peer, attempt, d->payload, MY_PROBE_MAX);
   d->source_port = my.port;
   if (len < 0) { /* a 4-byte address over IPv6 */
     count(&s->send_errors, 1);
-    return 0;
+    return false;
   }
   d->len = (size_t)len;
-  return 1;
+  return true;
+}
+
+static bool is_to_be_asked(const my_scan *s, uint64_t n, unsigned attempt)
+{
+  return (attempt == 0 && !s->config.held) || !scan_is_heard_of(s, n);
+}
+
+/* The next place that may be asked now: one that was put off for its host's sake and is due, or one
+ * from *n on. False: none, until something is due or at all. */
+static bool next_place(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt, uint64_t *place)
+{
+  int64_t now = s->config.limits ? my_clock_ns() : 0;
+  while (scan_later_take(&s->later, now, place))
+    if (is_to_be_asked(s, *place, attempt)) return true;
+  while (*n < end && s->later.count < LATER_MAX) {
+    my_endpoint peer;
+    *place = (*n)++;
+    if (!is_to_be_asked(s, *place, attempt)) continue;
+    if (!s->config.limits) return true;
+    find_peer(s, *place, &peer);
+    int64_t due = my_limits_host(s->config.limits, &peer, now);
+    if (due <= now) return true;
+    scan_later_put(&s->later, due, *place);
+  }
+  return false;
+}
+
+static size_t bytes_of(const my_scan *s, const scan_datagram *d)
+{
+  my_packet kind = !s->config.tcp  ? MY_PACKET_DATAGRAM
+                   : s->config.raw ? MY_PACKET_SYN
+                                   : MY_PACKET_CONNECTION;
+  return my_packet_bytes(kind, d->peer.family, d->len);
+}
+
+/* False: stopped before the link was free. */
+static bool wait_for_link(my_scan *s, size_t bytes)
+{
+  int64_t now = my_clock_ns(), due = my_limits_link(s->config.limits, bytes, now);
+  for (; due > now && !stopped(s); now = my_clock_ns())
+    sleep_ns(due - now > 100 * MS ? 100 * MS : due - now);
+  return due <= now;
 }
 
 /* From place *n on to 'end': a batch of those not heard of yet. False: nothing more is to be sent.
@@ -173,16 +221,18 @@ static bool send_some(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt)
 {
   scan_datagram list[SCAN_BATCH];
   uint64_t places[SCAN_BATCH];
-  size_t most = wait_turn(s, batch_size(s)), have = 0;
+  size_t most = wait_turn(s, batch_size(s)), have = 0, bytes = 0;
+  const size_t burst = my_limits_burst(s->config.limits);
   if (most == 0) return false;
-  while (have < most && *n < end) {
-    if ((attempt == 0 && !s->config.held) || !scan_is_heard_of(s, *n)) {
-      places[have] = *n;
-      have += compose(s, *n, attempt, &list[have], s->room[have]);
-    }
-    ++*n;
+  while (have < most && bytes <= burst && next_place(s, n, end, attempt, &places[have])) {
+    if (!compose(s, places[have], attempt, &list[have], s->room[have])) continue;
+    bytes += bytes_of(s, &list[have++]);
   }
-  if (have == 0) return true;
+  if (have == 0) {
+    if (s->later.count > 0) sleep_ns(MS / 5); /* all that is left waits for its hosts */
+    return true;
+  }
+  if (s->config.limits && !wait_for_link(s, bytes)) return false;
   if (!s->config.raw && !s->config.tcp) qsort(list, have, sizeof *list, port_order);
   note_sending(s, places, have, attempt);
   if (attempt == 0) count(&s->asked, have);
@@ -212,7 +262,7 @@ static bool send_block(my_scan *s, unsigned pass, uint64_t begin, uint64_t end)
   for (unsigned attempt = pass; attempt < s->cookie.attempts; attempt++) {
     atomic_store_explicit(&s->pass, attempt, memory_order_relaxed);
     bool go = true;
-    for (uint64_t n = attempt == pass ? begin : from; n < end && go;) {
+    for (uint64_t n = attempt == pass ? begin : from; (n < end || s->later.count > 0) && go;) {
       go = send_some(s, &n, end, attempt);
       note_progress(s, attempt, n);
     }

@@ -40,6 +40,7 @@ struct my_scan {
   uint64_t places; /* of the shard, from 0 on */
   scan_pace pace;
   scan_queue queue;
+  scan_later later;
   sending *times;
   /* Who was heard of: two blocks of places, that which is under way and the one before it. */
   _Atomic uint64_t *heard_of[2];

@@ -116,6 +116,7 @@ struct exchange {
   size_t fds_reserved;
   size_t queued;                  /* events of it that wait */
   bool exact, report_sent, quiet; /* quiet: heard, so no more attempts */
+  bool admitted;                  /* its turn by the limits is taken */
   unsigned replies, sent, busy_tries;
   my_reason icmp;
   tcp_state tcp;
@@ -135,7 +136,8 @@ struct my_engine {
   int64_t now;
   int64_t armed; /* what the timer is set to; NEVER: off */
   int64_t interval, next_slot;
-  int64_t spin;         /* before an exact start */
+  int64_t spin; /* before an exact start */
+  my_limits *limits;
   bool in_step, unseen; /* unseen: something was queued outside step */
   size_t max_open, open;
   size_t fds_ceiling, fds_limit, fds_reserved, fds_open;

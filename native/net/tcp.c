@@ -211,6 +211,8 @@ int my_engine_send(my_engine *e, uint64_t id, my_span bytes)
   if (bytes.len == 0) return MY_OK;
   int rc = keep_for_later(t, bytes);
   if (rc != MY_OK) return rc;
+  my_limits_link(e->limits, my_packet_bytes(MY_PACKET_STREAM, x->peer.family, bytes.len),
+                 my_clock_ns());
   flush(x);
   if (t->broken && !t->receiving)
     hung_up(e, x);

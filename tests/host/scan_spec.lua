@@ -103,6 +103,11 @@ describe("scan, before it sends,", function()
     { "--probe dns -p 53 127.0.0.1 --filter colour=red", 2, '--filter "colour=red"' },
     { "--resume /nonexistent/x.db", 2, "/nonexistent/x.db" },
     { "--probe dns -p 53 127.0.0.1 --rate fast", 2, '--rate "fast"' },
+    { "--probe dns -p 53 127.0.0.1 --bandwidth 5", 2, '--bandwidth "5": expected bits a second, from 1k on: 500k, 20M, 1G' },
+    { "--probe dns -p 53 127.0.0.1 --max-connections 1", 2, '--max-connections "1": expected a whole number from 2' },
+    { "--dry-run --probe dns -p 53 127.0.0.0/30 --per-host-rate 2 --bandwidth 64k", 0,
+      "at most 1000 a second: 1 s for all; 2 a second to one address; 64,000 bits a second" },
+    { "--dry-run --probe dns -p 1-1000 127.0.0.0/30 --per-host-rate 0.5", 0, "at most 1000 a second: 33 min for all" },
     { "--probe dns -p 53 127.0.0.1 -e nosuchlink0", 3, "nosuchlink0" },
     { "--probe dns -p 53 127.0.0.1 -S 192.0.2.77", 3, "192.0.2.77" },
     { "--probe dns -p 53 -iL /nonexistent/list", 2, "/nonexistent/list" },
@@ -172,6 +177,7 @@ end)
 describe("scan's options", function()
   it("come from a file, and the command line wins", function()
     local words = "-p 53 --probe dns 10.0.0.0/30 10.1.0.0/30 --rate max --retries 3 --raw --seed 5 --shard 2/3 --exclude 10.0.0.1"
+      .. " --per-host-rate 2.5 --bandwidth 20M --max-connections 100 --host-timeout 9"
     local printed = run("scan --print-config " .. words)
     assert.equal(0, printed.status, printed.err)
     local path = support.file("# a note\n\n" .. printed.out)

@@ -704,6 +704,59 @@ static void test_spin(void **state)
   }
 }
 
+/* One question a second to an address, whether it is a new one, one again, or has a time of its
+ * own; others do not wait. */
+static void test_limits(void **state)
+{
+  (void)state;
+  world w;
+  my_limits *limits;
+  const my_limits_config least = {.per_host = 1};
+  const my_span twice[] = {TEXT("a"), TEXT("b")};
+  peer first = make_peer(SOCK_DGRAM, "127.0.0.1"), second = make_peer(SOCK_DGRAM, "127.0.0.2");
+  memset(&w, 0, sizeof w);
+  assert_int_equal(my_limits_new(&limits, &least), MY_OK);
+  assert_int_equal(my_engine_new(&w.e, &(my_engine_config){.rate_pps = 1e6, .limits = limits}),
+                   MY_OK);
+  int64_t at = my_clock_ns();
+  my_exchange x = {.transport = MY_UDP, .peer = first.at, .payloads = twice, .payload_count = 2};
+  ask(&w, x);
+  x.start_ns = at + 1;
+  x.payload_count = 1;
+  x.timeout_ns = 100 * SECOND;
+  ask(&w, x);
+  x.start_ns = 0;
+  ask(&w, x);
+  x.peer = second.at;
+  ask(&w, x);
+  /* After so many ms: how many have come to each by then. The second attempt of the first is due
+   * after a second, when the two others have taken their turns. */
+  static const struct {
+    int64_t ms;
+    int one, two;
+  } rows[] = {{0, 1, 1},    {990, 1, 1},  {1010, 2, 1}, {1990, 2, 1},
+              {2010, 3, 1}, {2990, 3, 1}, {3020, 4, 1}};
+  int heard[2] = {0};
+  at = my_clock_ns();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    uint8_t bytes[BYTES];
+    my_endpoint from;
+    assert_true(my_engine_step(w.e, at + rows[i].ms * MS) >= 0);
+    assert_true(my_engine_step(w.e, at + rows[i].ms * MS) >=
+                0); /* what is due joins those that want to send */
+    for (; readable(first.fd, 0); heard[0]++)
+      hear(&first, bytes, &from);
+    for (; readable(second.fd, 0); heard[1]++)
+      hear(&second, bytes, &from);
+    assert_int_equal(heard[0], rows[i].one);
+    assert_int_equal(heard[1], rows[i].two);
+  }
+  close(first.fd);
+  close(second.fd);
+  end_world(&w);
+  my_limits_free(limits);
+}
+
 /* ---- many ---- */
 
 /* Answer everything that lies at the peer, without waiting. */
@@ -1324,6 +1377,7 @@ int main(void)
       cmocka_unit_test(test_late_reply),
       cmocka_unit_test(test_late_step),
       cmocka_unit_test(test_spin),
+      cmocka_unit_test(test_limits),
       cmocka_unit_test(test_round_trip_is_learned),
       cmocka_unit_test(test_flow),
       cmocka_unit_test(test_flow_unreachable),

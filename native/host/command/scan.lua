@@ -86,6 +86,14 @@ function command.define(parser)
     parser:flag("--no-blocklist", "Ask reserved address ranges, too"))
   parser:option("--rate", "At most so many datagrams a second, or max: as fast as both sides bear (default: 1000)")
     :argname("N"):convert(rate)
+  parser:option("--per-host-rate", "Of these, at most so many a second to one address; so are TCP connections")
+    :argname("N"):convert(options.rate("--per-host-rate"))
+  parser:option("--bandwidth", "Send at most so many bits a second, all told: 500k, 20M")
+    :argname("BITS"):convert(options.bits("--bandwidth"))
+  parser:option("--max-connections", "Open TCP connections at the most, half of them to find what is open (default: 4000 to find "
+    .. "it, 3000 to name it)"):argname("N"):convert(options.integer("--max-connections", 2, 200000))
+  parser:option("--host-timeout", "Give up naming what is at an address after so long")
+    :argname("SECONDS"):convert(options.seconds("--host-timeout"))
   parser:option("--retries", "Ask the silent so many times more (default: 1)")
     :argname("N"):convert(options.integer("--retries", 0, 7))
   parser:option("--timeout", "Wait so long at the most for the last answers (default: 3)")
@@ -178,19 +186,19 @@ local function print_list(set)
 end
 
 -- What a scan is, as a store keeps it: the rest of the options only say how it is shown.
-local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "blocklist", "no_blocklist", "rate", "retries",
-  "timeout", "raw", "interface", "source", "source_port", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6",
-  "verify_only", "yes" }
+local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "blocklist", "no_blocklist", "rate",
+  "per_host_rate", "bandwidth", "max_connections", "host_timeout", "retries", "timeout", "raw", "interface", "source",
+  "source_port", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only", "yes" }
 
 -- The options as a file for --config.
 local function config_text(args)
+  local function plain(n) return (math.tointeger(n) and "%d" or "%.15g"):format(n) end
   local names = table.move(KEPT, 1, #KEPT, 1, {})
   table.move({ "seed", "output", "status_file", "json" }, 1, 4, #names + 1, names)
   return config.text(names, args, {
-    rate = function(n) return n == 0 and "max" or ("%g"):format(n) end,
+    rate = function(n) return n == 0 and "max" or plain(n) end,
     shard = function(s) return ("%d/%d"):format(s[1] + 1, s[2]) end,
-    timeout = function(n) return ("%g"):format(n) end,
-    patience = function(n) return ("%g"):format(n) end,
+    timeout = plain, patience = plain, per_host_rate = plain, bandwidth = plain, host_timeout = plain,
   })
 end
 
@@ -263,6 +271,17 @@ local function seed_of(args)
   return string.unpack("<I6", core.random(6))
 end
 
+-- Of which each takes a file.
+local function make_room(connections)
+  if not connections then return end
+  local wanted, files = connections + 256, core.descriptors()
+  if files < wanted then files = host.descriptors(wanted) end
+  if files < wanted then
+    out.note(("--max-connections %d: only %d files may be open, and so many fewer connections; `ulimit -n %d` allows them")
+      :format(connections, files, wanted))
+  end
+end
+
 local function make_config(args, db, set)
   local shards = args.shard or { 0, 1 }
   return {
@@ -270,7 +289,8 @@ local function make_config(args, db, set)
     tcp = args.tcp, patience = args.patience,
     key = core.random(16), shard = shards[1], shards = shards[2], rate = args.rate or 1000, attempts = 1 + (args.retries or 1),
     timeout = args.timeout, raw = args.raw, interface = args.interface, source = args.source, source_port = args.source_port,
-    public_ip = args.public_ip, naming = not args.verify_only,
+    per_host_rate = args.per_host_rate, bandwidth = args.bandwidth, max_connections = args.max_connections,
+    host_timeout = args.host_timeout, public_ip = args.public_ip, naming = not args.verify_only,
     quiet = not args.json and (args.verbose or 0) == 0 and #args.output == 0 and not args.resume,
   }
 end
@@ -299,6 +319,7 @@ function command.run(args)
   if kept then resume_config(kept, scan) end
   out.note(scanning.plan(scan))
   if args.dry_run then return 0 end
+  make_room(args.max_connections)
   local files = outputs.open(args.output, {
     words = words_of(args), fields = args.fields or report.KEYS, filter = args.filter, store = kept,
   })

@@ -32,7 +32,7 @@ end
 -- Lateness is made good, but not by a burst.
 local function gap_after(port, step, slot, at)
   local gap = step.group.rank == 2 and step.tries == 1 and LIKELY_GAP or pace.GAP
-  port.next_at = math.max(slot + gap, at + gap / 2)
+  port.next_at = math.max(slot + gap, at + gap / 2, at + port.pace.gap)
 end
 
 local function send_probe(port, step, slot, at)

@@ -1,0 +1,194 @@
+-- What mynah scan sends at the most, as tcpdump sees it on the wire: to one address, over the link, at once, for so long.
+-- A slow machine can only make a scan slower: what is held is that it never is faster than it may be.
+local here = debug.getinfo(1, "S").source:match("^@(.*)/") or "."
+local support = dofile(here .. "/support.lua")
+local cjson = require "cjson"
+local uv = require "luv"
+
+-- Every packet on loopback of which the filter holds, in the order in which it left: function that ends it and gives an array of
+-- { time (since 1970), from, from_port, to, to_port, flags ("S", "F.", … of TCP), len (of UDP payload) }.
+local function watch(filter)
+  local p = support.spawn("/usr/bin/tcpdump", { "-i", "lo", "-nn", "-tt", "-l", "-B", "16384", "--immediate-mode", filter })
+  support.wait(function() return p.err:find "listening on" or p.status end)
+  assert(not p.status, p.err)
+  return function()
+    support.sleep(0.3)
+    p.kill "sigint"
+    support.wait(p.over)
+    local list = {}
+    for time, from, from_port, to, to_port, rest in p.out:gmatch "([%d.]+) IP ([%d.]+)%.(%d+) > ([%d.]+)%.(%d+): ([^\n]*)" do
+      list[#list + 1] = { time = tonumber(time), from = from, from_port = tonumber(from_port), to = to,
+        to_port = tonumber(to_port), flags = rest:match "Flags %[(.-)%]", len = tonumber(rest:match "^UDP, length (%d+)") }
+    end
+    return list
+  end
+end
+
+local function now()
+  local seconds, micro = uv.gettimeofday()
+  return seconds + micro / 1e6
+end
+
+local function scan(words)
+  local p = support.run("scan " .. words)
+  assert.equal(0, p.status, p.err)
+  return p
+end
+
+describe("scan --per-host-rate", function()
+  local HOSTS, PORTS, RATE = 3, 40, 50
+  -- Words; which packets are questions.
+  local ROWS = {
+    { "by datagrams", "--probe ntp", "udp and dst portrange 33001-33040" },
+    { "by frames", "--probe ntp --raw", "udp and dst portrange 33001-33040" },
+    { "by connections", "-sT", "tcp[tcpflags] == tcp-syn and dst portrange 33001-33040" },
+    { "by SYNs", "-sT --raw", "tcp[tcpflags] == tcp-syn and dst portrange 33001-33040" },
+  }
+  for _, row in ipairs(ROWS) do
+    it("asks no address faster, and others meanwhile, " .. row[1], function()
+      local seen, began = watch(row[3]), now()
+      scan(("%s -p 33001-33040 127.8.0.1-127.8.0.%d --rate max --retries 0 --timeout 1 --per-host-rate %d"):format(row[2], HOSTS,
+        RATE))
+      local count, latest, apart = {}, {}, 0
+      for _, packet in ipairs(seen()) do
+        count[packet.to] = (count[packet.to] or 0) + 1
+        latest[packet.to] = packet.time
+        local least, most = math.huge, 0
+        for n = 1, HOSTS do
+          local c = count["127.8.0." .. n] or 0
+          least, most = math.min(least, c), math.max(most, c)
+        end
+        apart = math.max(apart, most - least)
+      end
+      for n = 1, HOSTS do
+        local ip = "127.8.0." .. n
+        assert.equal(PORTS, count[ip])
+        assert.truthy(latest[ip] - began >= (PORTS - 1) / RATE, ("%s: %g s"):format(ip, latest[ip] - began))
+      end
+      assert.truthy(apart <= 3, "one address is " .. apart .. " questions ahead") -- a random order alone has 10
+    end)
+  end
+
+  it("counts what names an answer, too", function()
+    local nodes = support.serve { "skype" }
+    local seen, began = watch("udp and dst port " .. nodes.skype.port), now()
+    local p = scan(("--json --probe skype -p %d 127.0.0.1 --per-host-rate 2"):format(nodes.skype.port))
+    local list = seen()
+    nodes.stop()
+    assert.equal("skype", cjson.decode(p.lines[1]).service)
+    assert.truthy(#list >= 3, #list)
+    assert.truthy(list[#list].time - began >= (#list - 1) / 2, #list .. " packets")
+  end)
+
+  it("loses and repeats nothing where more wait than there is room for", function()
+    -- 129,022 questions to two addresses: as many as may be are put off, then it goes on; those of others are asked once.
+    local port, asked, close = support.udp_servers("127.7.0", 2)
+    local p = support.spawn(support.mynah, { "scan", "--verify-only", "--probe", "dns", "--rate", "max", "--retries", "0",
+      "--timeout", "1", "--per-host-rate", "20000", "-p", "1025-65535", "127.9.0.1-2",
+      "127.7.0.1:" .. port, "127.7.0.2:" .. port })
+    support.wait(p.over)
+    close()
+    assert.equal(0, p.status, p.err)
+    assert.same({ 1, 1 }, asked)
+    local sent, failed = p.err:match "\nmynah: 129,0(%d%d) sent", p.err:match "(%d+) could not be sent" or 0
+    assert.equal(24, tonumber(sent) + tonumber(failed), p.err)
+  end)
+end)
+
+describe("scan --bandwidth", function()
+  -- Bytes of a question's IP packets: of datagrams as they are seen; 44 of a SYN; 164 of a connection's three.
+  local ROWS = {
+    { "of datagrams", "--probe ntp", "udp and dst port 33001", 28 },
+    { "of frames", "--probe ntp --raw", "udp and dst port 33001", 28 },
+    { "of SYNs", "-sT --raw", "tcp[tcpflags] == tcp-syn and dst port 33001", 44 },
+    { "of connections", "-sT", "tcp[tcpflags] == tcp-syn and dst port 33001", 164 },
+  }
+  for _, row in ipairs(ROWS) do
+    it("is kept to, " .. row[1], function()
+      local seen, began = watch(row[3]), now()
+      scan(row[2] .. " -p 33001 127.8.0.0/25 --rate max --retries 0 --timeout 1 --bandwidth 100k")
+      local list, bytes = seen(), 0
+      assert.equal(128, #list)
+      for i = 1, #list - 1 do bytes = bytes + row[4] + (list[i].len or 0) end
+      local took = list[#list].time - began
+      assert.truthy(took >= bytes * 8 / 100000 - 0.02, ("%d bytes in %g s"):format(bytes, took))
+    end)
+  end
+end)
+
+describe("scan --max-connections", function()
+  -- Open from the SYN to the FIN or RST of the client, as they left.
+  local function most_open(list)
+    local open, count, most = {}, 0, 0
+    for _, packet in ipairs(list) do
+      local key = packet.from .. " " .. packet.from_port
+      if packet.flags == "S" and not open[key] then
+        open[key], count = true, count + 1
+        most = math.max(most, count)
+      elseif packet.flags:find "[FR]" and open[key] then
+        open[key], count = nil, count - 1
+      end
+    end
+    return most
+  end
+
+  it("is never exceeded by both stages together, and used", function()
+    local server, clients = uv.new_tcp(), {} -- a web server at every address
+    assert(server:bind("0.0.0.0", 0))
+    assert(server:listen(128, function()
+      local client = uv.new_tcp()
+      clients[#clients + 1] = client
+      server:accept(client)
+      client:read_start(function(_, bytes)
+        if client:is_closing() then return end
+        if not bytes then return client:close() end
+        client:write("HTTP/1.0 404 Not Found\r\nServer: test\r\n\r\n", function()
+          if not client:is_closing() then client:close() end
+        end)
+      end)
+    end))
+    local port = server:getsockname().port
+    local function run(words)
+      local seen = watch(("tcp and dst port %d and tcp[tcpflags] & (tcp-syn|tcp-fin|tcp-rst) != 0"):format(port))
+      local p = scan(("--json -sT -p %d 127.0.0.1-127.0.0.60 --rate max --retries 0 --timeout 2 --patience 0.1 %s"):format(port,
+        words))
+      assert.equal(60, #p.lines)
+      return most_open(seen())
+    end
+    local free, held = run "", run "--max-connections 16"
+    for _, client in ipairs(clients) do
+      if not client:is_closing() then client:close() end
+    end
+    server:close()
+    uv.run "nowait"
+    assert.truthy(free > 16, free)
+    assert.truthy(held <= 16 and held >= 4, held)
+  end)
+end)
+
+describe("scan --host-timeout", function()
+  it("gives up what is at an address, asks it nothing more, and names others", function()
+    local silent, closers, count = {}, {}, {}
+    for i = 1, 4 do
+      silent[i], closers[i] = support.tcp_server(function(client)
+        count[i] = (count[i] or 0) + 1
+        client:read_start(function() end)
+      end)
+    end
+    local nodes = support.serve { "ftp" }
+    local words = "--json -sT --max-connections 2 --host-timeout 0.5 --retries 0 --timeout 1"
+    for i = 1, 4 do words = words .. " 127.0.0.1:" .. silent[i] end
+    local p = scan(words)
+    for i = 1, 4 do closers[i]() end
+    nodes.stop()
+    assert.equal(4, #p.lines)
+    local asked_once = 0
+    for i = 1, 4 do
+      local row = cjson.decode(p.lines[i])
+      assert.equal("open", row.state)
+      assert.equal("given up: this address was asked for 0.5 s (--host-timeout)", row.evidence[#row.evidence])
+      if count[i] == 1 then asked_once = asked_once + 1 end
+    end
+    assert.equal(3, asked_once) -- but for the first that was asked what it is, all got the sweep's connection alone
+  end)
+end)
