@@ -1,10 +1,12 @@
 /* host.c - the Lua module `mynah_host`. */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -117,6 +119,19 @@ static int l_descriptors(lua_State *L)
   return 1;
 }
 
+/* knocked() -> did SIGUSR1 come since this was last asked? From the first time on it does nothing
+ * else. */
+static int l_knocked(lua_State *L)
+{
+  const struct timespec none = {0};
+  sigset_t knock;
+  sigemptyset(&knock);
+  sigaddset(&knock, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &knock, NULL);
+  lua_pushboolean(L, sigtimedwait(&knock, NULL, &none) == SIGUSR1);
+  return 1;
+}
+
 /* step_back(): from here on this thread gives way to the others of the program. */
 static int l_step_back(lua_State *L)
 {
@@ -137,6 +152,7 @@ static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty},
                                      {"list", l_list},
                                      {"step_back", l_step_back},
                                      {"descriptors", l_descriptors},
+                                     {"knocked", l_knocked},
                                      {"is_root", l_is_root},
                                      {NULL, NULL}};
 

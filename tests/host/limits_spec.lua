@@ -166,6 +166,25 @@ describe("scan --max-connections", function()
   end)
 end)
 
+describe("scan, in a pipe,", function()
+  it("says how far it is where SIGUSR1 asks, as often as it does, and nothing else", function()
+    local p = support.spawn(support.mynah, { "scan", "--probe", "ntp", "-p", "33001", "127.8.0.0/24", "--rate", "100",
+      "--retries", "0", "--timeout", "1" })
+    support.wait(function() return p.err:find "1 s for all\n" or p.err:find "3 s for all\n" or p.status end)
+    for n = 1, 2 do
+      assert.equal(n - 1, select(2, p.err:gsub(" of 256 asked", "")), p.err)
+      p.kill "sigusr1"
+      support.wait(function() return p.status or select(2, p.err:gsub(" of 256 asked", "")) == n end)
+    end
+    support.wait(p.over)
+    assert.equal(0, p.status, p.err)
+    local lines = {}
+    for line in p.err:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+    assert.equal(4, #lines, p.err)
+    for i = 2, 3 do assert.truthy(lines[i]:find "^mynah: %d+ of 256 asked, %d+ a second, 0 verified", lines[i]) end
+  end)
+end)
+
 describe("scan --host-timeout", function()
   it("gives up what is at an address, asks it nothing more, and names others", function()
     local silent, closers, count = {}, {}, {}

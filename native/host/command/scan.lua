@@ -23,7 +23,8 @@ Sends one datagram (--probe), or asks for one TCP connection (-sT), to each targ
 anything of it: a reply is known by what it owes to the
 datagram that went to its sender. What answers so is asked on until it is named; the silent are asked --retries times more.
 
-Before it sends, it says what; reserved address ranges are left out, but for networks of one's own that are named.]]
+Before it sends, it says what, and how far it is where SIGUSR1 asks; reserved address ranges are left out, but for networks of
+one's own that are named.]]
 
 command.epilog = [[
 Targets: 192.0.2.7  10.0.0.0/8  10.0-3.1,7.*  10.0.0.1-10.0.3.9  name  192.0.2.7:53  [2001:db8::7]:53  2001:db8::/120
@@ -296,6 +297,7 @@ local function make_config(args, db, set)
 end
 
 function command.run(args)
+  host.knocked() -- who asks too early must not end it
   if args.print_config then
     out.line(config_text(args))
     return 0
@@ -332,6 +334,7 @@ function command.run(args)
   end
   local counts, problem = scanning.run(scan, files, shown, function(line, c)
     out.progress(line)
+    if host.knocked() then out.note(line) end
     status(c)
   end)
   files.finish(not problem and not counts.error)
