@@ -1,8 +1,11 @@
 /* events.c - see events.h; the object `events` of the module mynah_host. */
+#include <errno.h>
 #include <math.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 
@@ -12,7 +15,7 @@
 #define EVENTS_MT "mynah_host.events"
 #define TIMER_MT  "mynah_host.timer"
 
-enum { SIGNALS = 2, ADDRESSES_MAX = 32 };
+enum { SIGNALS = 2, ADDRESSES_MAX = 32, BATCH = 64 };
 
 typedef struct entry {
   struct entry *next;
@@ -21,9 +24,14 @@ typedef struct entry {
   char *text; /* of a lookup: what was found, a line each; NULL else */
 } entry;
 
+/* libuv would add a file at each wait and take it out after each event: two system calls for every
+ * read. Files are therefore in a set of our own, for as long as they are open, which tells of
+ * changes; libuv waits for the set. */
 struct my_events {
   uv_loop_t loop;
   uv_signal_t signals[SIGNALS];
+  uv_poll_t poll; /* of the set */
+  int set;
   entry *first, **last; /* what came and was not taken yet */
   bool out_of_memory;
   int signal; /* 0: none came */
@@ -56,11 +64,27 @@ static void on_time(uv_timer_t *timer)
   finish(timer->data, MY_EVENT_TIMEOUT);
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+/* What ends a wait for reading or writing. An error on the file is found by who reads or writes. */
+static int events_of(uint32_t events)
 {
-  (void)status; /* an error on the file is found by who reads it */
-  (void)events;
-  finish(poll->data, MY_EVENT_READY);
+  bool both = events & (EPOLLERR | EPOLLHUP), in = events & (EPOLLIN | EPOLLRDHUP);
+  return (in || both ? UV_READABLE : 0) | (events & EPOLLOUT || both ? UV_WRITABLE : 0);
+}
+
+static void on_files(uv_poll_t *poll, int status, int unused)
+{
+  my_events *e = poll->loop->data;
+  struct epoll_event events[BATCH];
+  int n;
+  (void)status;
+  (void)unused;
+  do {
+    n = epoll_wait(e->set, events, BATCH, 0);
+    for (int i = 0; i < n; i++) {
+      my_waiter *w = events[i].data.ptr;
+      if (w->wanted & events_of(events[i].events)) finish(w, MY_EVENT_READY);
+    }
+  } while (n == BATCH);
 }
 
 my_waiter *my_waiter_new(my_events *e, int fd)
@@ -69,13 +93,13 @@ my_waiter *my_waiter_new(my_events *e, int fd)
   if (!w) return NULL;
   w->events = e;
   w->fd = fd;
-  if (fd >= 0 && uv_poll_init(&e->loop, &w->poll, fd) < 0) {
+  struct epoll_event all = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = w};
+  if (fd >= 0 && epoll_ctl(e->set, EPOLL_CTL_ADD, fd, &all) < 0) {
     free(w);
     return NULL;
   }
   uv_timer_init(&e->loop, &w->timer);
-  w->poll.data = w->timer.data = w;
-  w->open_handles = fd >= 0 ? 2 : 1;
+  w->timer.data = w;
   return w;
 }
 
@@ -84,13 +108,13 @@ int my_waiter_start(my_waiter *w, int events, double seconds, lua_Integer token)
   my_waiter_stop(w);
   w->token = token;
   w->waiting = true;
+  w->wanted = events;
   int rc = 0;
   if (seconds >= 0) {
     uv_update_time(&w->events->loop);
     uint64_t ms = seconds > 1e9 ? UINT64_MAX / 2 : (uint64_t)ceil(seconds * 1000);
     rc = uv_timer_start(&w->timer, on_time, ms, 0);
   }
-  if (rc == 0 && events != 0) rc = uv_poll_start(&w->poll, events, on_ready);
   if (rc < 0) my_waiter_stop(w);
   return rc;
 }
@@ -100,20 +124,18 @@ void my_waiter_stop(my_waiter *w)
   if (!w->waiting) return;
   w->waiting = false;
   uv_timer_stop(&w->timer);
-  if (w->fd >= 0) uv_poll_stop(&w->poll);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-  my_waiter *w = handle->data;
-  if (--w->open_handles == 0) free(w);
+  free(handle->data);
 }
 
 void my_waiter_close(my_waiter *w)
 {
   if (!w) return;
   my_waiter_stop(w);
-  if (w->fd >= 0) uv_close((uv_handle_t *)&w->poll, on_closed);
+  if (w->fd >= 0) epoll_ctl(w->events->set, EPOLL_CTL_DEL, w->fd, NULL);
   uv_close((uv_handle_t *)&w->timer, on_closed);
 }
 
@@ -277,8 +299,8 @@ static void on_signal(uv_signal_t *handle, int number)
   uv_stop(&e->loop);
 }
 
-/* events:wait([look]) -> signal number or nil. Until something is in the queue, a signal came, or
- * nobody waits any more; true only looks. */
+/* events:wait([look]) -> signal number or nil. Until something is in the queue or a signal came;
+ * true only looks. */
 static int l_wait(lua_State *L)
 {
   my_events *e = my_check_events(L, 1);
@@ -311,7 +333,8 @@ static int l_next(lua_State *L)
 static void on_walk(uv_handle_t *handle, void *unused)
 {
   (void)unused;
-  if (handle->type == UV_SIGNAL && !uv_is_closing(handle)) uv_close(handle, NULL);
+  bool ours = handle->type == UV_SIGNAL || handle->type == UV_POLL;
+  if (ours && !uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
 /* Waiters are closed by now: they keep this object alive. A lookup under way is waited for. */
@@ -324,6 +347,7 @@ static int l_events_gc(lua_State *L)
   uv_walk(&e->loop, on_walk, NULL);
   uv_run(&e->loop, UV_RUN_DEFAULT);
   uv_loop_close(&e->loop);
+  close(e->set);
   while (e->first) {
     entry *next = e->first->next;
     free(e->first->text);
@@ -334,10 +358,16 @@ static int l_events_gc(lua_State *L)
   return 0;
 }
 
+static int start_files(my_events *e)
+{
+  int rc = uv_poll_init(&e->loop, &e->poll, e->set);
+  return rc < 0 ? rc : uv_poll_start(&e->poll, UV_READABLE, on_files);
+}
+
 static int start(my_events *e)
 {
   static const int NUMBERS[SIGNALS] = {SIGINT, SIGTERM};
-  int rc = 0;
+  int rc = start_files(e);
   for (int i = 0; i < SIGNALS && rc == 0; i++) {
     uv_signal_init(&e->loop, &e->signals[i]);
     rc = uv_signal_start_oneshot(&e->signals[i], on_signal, NUMBERS[i]);
@@ -355,8 +385,10 @@ static int l_events(lua_State *L)
   my_events *e = calloc(1, sizeof *e);
   if (!e) return luaL_error(L, "out of memory");
   e->last = &e->first;
-  int rc = uv_loop_init(&e->loop);
+  e->set = epoll_create1(EPOLL_CLOEXEC);
+  int rc = e->set < 0 ? -errno : uv_loop_init(&e->loop);
   if (rc < 0) {
+    if (e->set >= 0) close(e->set);
     free(e);
     lua_pushnil(L);
     lua_pushstring(L, uv_strerror(rc));

@@ -18,18 +18,18 @@ typedef enum my_outcome { MY_EVENT_READY, MY_EVENT_TIMEOUT } my_outcome;
 typedef struct my_waiter {
   my_events *events;
   uv_timer_t timer;
-  uv_poll_t poll;
   int fd; /* -1: waits for time only */
-  int open_handles;
   bool waiting;
+  int wanted; /* UV_READABLE, UV_WRITABLE */
   lua_Integer token;
 } my_waiter;
 
-/* NULL: out of memory, or libuv does not take the file. 'fd' stays the caller's. */
+/* NULL: out of memory, or the file cannot be waited for. 'fd' stays the caller's. */
 my_waiter *my_waiter_new(my_events *e, int fd);
 
 /* Wait for 'events' of libuv (0: only for the time) or for 'seconds' (negative: for ever). One wait
- * at a time: another one takes the place of the first. 0 or a negative libuv error. */
+ * at a time: another one takes the place of the first. Only a change is an event: wait where the
+ * system call has just said that it would have to. 0 or a negative libuv error. */
 int my_waiter_start(my_waiter *w, int events, double seconds, lua_Integer token);
 void my_waiter_stop(my_waiter *w);
 void my_waiter_close(my_waiter *w); /* NULL is allowed; close the file after this */

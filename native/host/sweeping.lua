@@ -43,18 +43,20 @@ local function settled(target, state, reason, answer, size)
   }
 end
 
-local Sweep = {}
-Sweep.__index = Sweep
-
-function Sweep:config(list, more)
+local function new_config(list, rate, opts, more)
   local whole, places = gather(list)
   local config = {
-    targets = whole, key = core.random(16), seed = string.unpack("<I6", core.random(6)), adapts = true, rate = self.rate,
-    timeout = math.min(self.opts.timeout or 3, 3), public_ip = self.opts.public_ip, attempts = ATTEMPTS,
+    targets = whole, key = core.random(16), seed = string.unpack("<I6", core.random(6)), adapts = true, rate = rate,
+    timeout = math.min(opts.timeout or 3, 3), public_ip = opts.public_ip, attempts = ATTEMPTS,
   }
   for name, value in pairs(more) do config[name] = value end
   return config, places
 end
+
+local Sweep = {}
+Sweep.__index = Sweep
+
+function Sweep:config(list, more) return new_config(list, self.rate, self.opts, more) end
 
 -- The signature that is likeliest where a port says nothing.
 function Sweep:usual(list)
@@ -141,21 +143,24 @@ function Sweep:begin(kind, list)
   return { kind = kind, scan = scan, places = places, size = size }
 end
 
-local function take(self, job, answer)
-  local place = key(answer.ip or answer.from, answer.port or answer.from_port)
-  local target = job.places[place]
-  if not target then return end
-  job.places[place] = nil
-  job.kind.answered(self, target, answer, job.size)
+-- Until the scan is over: give each answer with its target, which leaves `places`. `sleep` lets so many seconds pass.
+local function follow(scan, places, sleep, give)
+  repeat
+    local over = scan:counts().over
+    for answer in function() return scan:next() end do
+      local place = key(answer.ip or answer.from, answer.port or answer.from_port)
+      local target = places[place]
+      places[place] = nil
+      if target then give(target, answer) end
+    end
+    if not over then sleep(LOOK) end
+  until over
 end
 
--- Until the scan of a job is over.
 function Sweep:follow(t, job)
-  repeat
-    local over = job.scan:counts().over
-    for answer in function() return job.scan:next() end do take(self, job, answer) end
-    if not over then t:sleep(LOOK) end
-  until over
+  follow(job.scan, job.places, function(seconds) t:sleep(seconds) end, function(target, answer)
+    job.kind.answered(self, target, answer, job.size)
+  end)
   job.kind.silent(self, job.places, job.size)
 end
 
@@ -175,6 +180,27 @@ local function split(list)
     end
   end
   return parts, left, near
+end
+
+--- Ask TCP ports by connecting, however few they are.
+-- @param list array of { ip, port, … } of one family
+-- @param sleep function (seconds): lets the others go on
+-- @param give function (target, state, reason, seconds that the answer took or nil), called for each of the list: "open",
+-- "closed" or "filtered", and why, in Nmap's words
+-- @return true; or nil and a message
+function sweeping.connect(list, sleep, give)
+  local near = true
+  for _, target in ipairs(list) do near = near and own.has { target.ip } end
+  local config, places = new_config(list, near and NEAR or FAR, {}, { tcp = true })
+  local scan, message = core.scan(config)
+  if not scan then return nil, message end
+  follow(scan, places, sleep, function(target, answer)
+    local open, refused = answer.kind == "verified", answer.reason == "conn-refused"
+    give(target, open and "open" or refused and "closed" or "filtered", open and "syn-ack" or answer.reason, answer.rtt)
+  end)
+  scan:close()
+  for _, target in pairs(places) do give(target, "filtered", "no-response") end
+  return true
 end
 
 --- Which of many ports are worth asking? The others' results are given at once.

@@ -4,6 +4,7 @@
 
 local api = require "host.nse.api"
 local core = require "mynah_core"
+local fail = require "host.fail"
 local files = require "host.nse.files"
 local out = require "host.out"
 local script = require "host.nse.script"
@@ -18,6 +19,7 @@ local run = {}
 
 local FAILED = "ERROR: Script execution failed (use -d to debug)"
 local GROUP = 256 -- hosts whose scripts run at the same time
+local STEP = 16   -- scripts that are started at a time
 
 local Run = {}
 Run.__index = Run
@@ -128,7 +130,9 @@ local function instance(self, s, kind, host, port)
   local port_table = port and targets.copy_port(port)
   local forced = s.forced and (kind == "portrule" or kind == "hostrule")
   if not rule or not (forced or rule(host_table, port_table)) then return false end
-  self:debug(("%s starts%s"):format(s.id, host and " at " .. host.ip .. (port and ":" .. port.number or "") or ""))
+  if self.options.debugging > 0 then
+    out.note(("%s starts%s"):format(s.id, host and " at " .. host.ip .. (port and ":" .. port.number or "") or ""))
+  end
   return true, rawget(env, "action")(host_table, port_table)
 end
 
@@ -167,19 +171,17 @@ end
 -- Run what `next_job` gives, so many at once, until there is none left.
 function Run:run_jobs(next_job)
   local active, most = 0, self.options.at_once
-  local function fill()
-    while active < most do
+  local function on_end() active = active - 1 end
+  self.world.scheduler:run(function()
+    local before = active
+    while active < most and active < before + STEP do
       local s, kind, host, port = next_job()
-      if not s then return end
+      if not s then break end
       active = active + 1
-      self:spawn(s, kind, host, port, function()
-        active = active - 1
-        fill()
-      end)
+      self:spawn(s, kind, host, port, on_end)
     end
-  end
-  fill()
-  self.world.scheduler:run()
+    return active > before
+  end)
 end
 
 local OFFERED = { open = true, ["open|filtered"] = true, unfiltered = true }
@@ -227,7 +229,8 @@ function Run:run_group(hosts)
     table.insert(of_host[place], result)
     if self.writer.result then self.writer:result(thread.host, thread.port, result) end
   end
-  targets.scan(self.world, hosts, self.options.given)
+  local ok, message = targets.scan(self.world, hosts, self.options.given)
+  if not ok then fail.run("cannot look for open ports: %s", message) end
   for _, host in ipairs(hosts) do self:complete(host) end
   for _, level in ipairs(self.levels) do self:run_jobs(jobs_of(level, hosts)) end
   for _, host in ipairs(hosts) do self.writer:host(host, results[host]) end
@@ -235,12 +238,10 @@ end
 
 -- The machine's own way to a host.
 function Run:complete(host)
-  local source = host.source
-  if not source then
-    local socket = self.world.scheduler.events:socket("udp", core.family(host.ip))
-    if socket and socket:connect(host.ip, 9) then source = socket:names() end
-    if socket then socket:close() end
-  end
+  local source
+  local socket = self.world.scheduler.events:socket("udp", core.family(host.ip))
+  if socket and socket:connect(host.ip, 9) then source = socket:names() end
+  if socket then socket:close() end
   if not source then return end
   host.bin_ip_src = targets.binary(source)
   for _, interface in ipairs(require "mynah_host".interfaces()) do
@@ -330,6 +331,7 @@ function Run:go(list, writer)
   self.writer = writer
   self:run_phase "prerule"
   local hosts, world = {}, self.world
+  world.targets:learn_services(list)
   for _, t in ipairs(list) do
     local host = world.targets:find(t.ip)
     if not host then

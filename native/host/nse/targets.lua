@@ -3,6 +3,7 @@
 
 local core = require "mynah_core"
 local files = require "host.nse.files"
+local sweeping = require "host.sweeping"
 
 local targets = {}
 
@@ -11,21 +12,27 @@ Targets.__index = Targets
 
 -- Names of services ---------------------------------------------------------------------------------------
 
-local function read_services(folders)
-  local names = {}
-  local path = files.find(folders, "nmap-services") or "/etc/services"
-  for name, number, protocol in (files.read(path) or ""):gmatch "([^%s#]+)%s+(%d+)/(%l+)[^\n]*" do
-    local key = number .. protocol
-    names[key] = names[key] or name
-  end
-  return names
-end
-
 --- The hosts of a run.
 -- @param folders of host.nse.files
 -- @return an object with find, add_new, count_new
 function targets.new(folders)
-  return setmetatable({ services = read_services(folders), by_ip = {}, new_names = {}, known_names = {} }, Targets)
+  return setmetatable({ folders = folders, services = { tcp = {}, udp = {} }, by_ip = {}, new_names = {}, known_names = {} },
+    Targets)
+end
+
+--- Learn the names of services at these ports. Only theirs are kept: there are tens of thousands.
+-- @param list array of { port=, transport= }
+function Targets:learn_services(list)
+  local services = self.services
+  for _, t in ipairs(list) do
+    local names = services[t.transport]
+    if t.port and not names[t.port] then names[t.port] = false end
+  end
+  local path = files.find(self.folders, "nmap-services") or "/etc/services"
+  for name, number, protocol in ("\n" .. (files.read(path) or "")):gmatch "\n([^%s#]+)%s+(%d+)/(%l+)" do
+    local names, port = services[protocol], tonumber(number)
+    if names and names[port] == false then names[port] = name end
+  end
 end
 
 -- Hosts ----------------------------------------------------------------------------------------------------
@@ -74,7 +81,7 @@ end
 
 --- Add a port of a host.
 function Targets:add_port(host, number, protocol)
-  local name = self.services[number .. protocol]
+  local name = self.services[protocol][number] or nil
   local port = { number = number, protocol = protocol, state = "unknown", reason = "", service = name, version = {
     name = name, name_confidence = name and 3.0 or 0.0, service_dtype = "table", service_tunnel = "none", cpe = {},
   } }
@@ -157,38 +164,22 @@ function Targets:count_new() return #self.new_names end
 
 -- Finding out -------------------------------------------------------------------------------------------------
 
-local SCAN_TIMEOUT_MS = 3000
-local SCAN_AT_ONCE = 256
-
 local function settle(port, state, reason) port.state, port.reason = state, reason end
 
--- One connection: what became of it, and how long it took.
-local function try_port(world, host, port)
-  local socket = world.new_socket "tcp"
-  socket:set_timeout(SCAN_TIMEOUT_MS)
-  local began = core.now()
-  local ok, why = socket:connect(host.ip, port.number, "tcp")
-  if ok or why == "ERROR" then
-    local rtt = core.now() - began
-    if host.times.srtt == 0 or rtt < host.times.srtt then host.times.srtt = rtt end
-    local known, my, my_port = false, nil, nil
-    if ok then known, my, my_port = socket:get_info() end
-    if known then host.source = my end
-    -- Of our own machine's ports the system may choose the very one that is asked: we spoke to ourselves.
-    if known and my == host.ip and my_port == port.number then ok, why = nil, "ERROR" end
-  end
-  socket:close()
-  if ok then return settle(port, "open", "syn-ack") end
-  if why == "ERROR" then return settle(port, "closed", "conn-refused") end
-  settle(port, "filtered", "no-response")
+-- What connecting says. The quickest answer is how far the host is.
+local function on_answer(target, state, reason, seconds)
+  local times = target.host.times
+  settle(target.of_port, state, reason)
+  if seconds and (times.srtt == 0 or seconds < times.srtt) then times.srtt = seconds end
 end
 
 --- Find the states of ports: of TCP by connecting, of UDP nothing is known before a script asks.
 -- @param world as host.nse.api takes it
--- @param hosts array
+-- @param hosts array, all of one family
 -- @param given true: they are taken to be open
+-- @return true; or nil and a message
 function targets.scan(world, hosts, given)
-  local queue, first = {}, 1
+  local list = {}
   for _, host in ipairs(hosts) do
     for _, port in ipairs(targets.sorted_ports(host)) do
       if given then
@@ -196,19 +187,20 @@ function targets.scan(world, hosts, given)
       elseif port.protocol == "udp" then
         settle(port, "open|filtered", "no-response")
       else
-        queue[#queue + 1] = { host, port }
+        list[#list + 1] = { ip = host.ip, port = port.number, host = host, of_port = port }
       end
     end
   end
-  local function worker()
-    while queue[first] do
-      local host, port = table.unpack(queue[first])
-      first = first + 1
-      try_port(world, host, port)
-    end
-  end
-  for _ = 1, math.min(#queue, SCAN_AT_ONCE) do world.scheduler:spawn(worker, {}) end
-  world.scheduler:run()
+  if #list == 0 then return true end
+  local scheduler, ok, message = world.scheduler, nil, nil
+  scheduler:spawn(function()
+    return sweeping.connect(list, function(seconds) scheduler:sleep(seconds) end, on_answer)
+  end, { on_end = function(_, ran, done, problem)
+    if not ran then error(done, 0) end
+    ok, message = done, problem
+  end })
+  scheduler:run()
+  return ok, message
 end
 
 return targets

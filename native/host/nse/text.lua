@@ -12,13 +12,13 @@ local NOT_SHOWN = 25 -- so many closed or silent ports are only counted
 local function print_results(results)
   table.sort(results, function(a, b) return a.id < b.id end)
   for _, r in ipairs(results) do
-    for _, line in ipairs(structured.lines(r.id, r.text)) do out.line(line) end
+    for _, line in ipairs(structured.lines(r.id, r.text)) do out.add(line) end
   end
 end
 
 local function print_phase(title, results)
   if #results == 0 then return end
-  out.line(title)
+  out.add(title)
   print_results(results)
 end
 
@@ -70,7 +70,7 @@ local function print_ports(shown, results, versions)
   end
   columns(rows)
   for _, row in ipairs(rows) do
-    out.line(row.line)
+    out.add(row.line)
     print_results(results[row.port] or {})
   end
 end
@@ -79,32 +79,38 @@ local function print_hidden(hidden)
   local list = {}
   for what, n in pairs(hidden) do list[#list + 1] = ("%d %s"):format(n, what) end
   table.sort(list)
-  if #list > 0 then out.line("Not shown: " .. table.concat(list, ", ")) end
+  if #list > 0 then out.add("Not shown: " .. table.concat(list, ", ")) end
 end
 
 local function print_host(host, results)
   local said = host.targetname or host.name
-  out.line("Nmap scan report for " .. (said ~= "" and ("%s (%s)"):format(said, host.ip) or host.ip))
+  out.add("Nmap scan report for " .. (said ~= "" and ("%s (%s)"):format(said, host.ip) or host.ip))
   local ports = targets.sorted_ports(host)
   local answered = host.times.srtt > 0
-  if answered then out.line(("Host is up (%.2gs latency)."):format(host.times.srtt)) end
+  if answered then out.add(("Host is up (%.2gs latency)."):format(host.times.srtt)) end
   local shown, hidden = split(ports, results)
-  if next(hidden) then print_hidden(hidden) else out.line "" end
+  if next(hidden) then print_hidden(hidden) else out.add "" end
   if #shown > 0 then print_ports(shown, results) end
   local of_host = results[host] or {}
   if #of_host > 0 then
-    out.line ""
+    out.add ""
     print_phase("Host script results:", of_host)
   end
-  out.line ""
+  out.add ""
 end
 
 --- A writer: `phase(name, results)`, `host(host, results by port or host)`, `finish(summary)`.
 function text.writer()
   local titles = { prerule = "Pre-scan script results:", postrule = "Post-scan script results:" }
   return {
-    phase = function(_, name, results) print_phase(titles[name], results) end,
-    host = function(_, host, results) print_host(host, results) end,
+    phase = function(_, name, results)
+      print_phase(titles[name], results)
+      out.flush()
+    end,
+    host = function(_, host, results)
+      print_host(host, results)
+      out.flush()
+    end,
     finish = function() end,
   }
 end

@@ -11,6 +11,10 @@ local threads = {}
 -- What a waiting thread yields. Nobody else has it, so no other yield is taken for a wait.
 local WAIT = {}
 
+-- Scripts leave garbage as fast as they end: at its usual speed the collector would be done when memory is several times that in
+-- use.
+local COLLECTOR_SPEED = 1000
+
 -- Coroutines within a thread -----------------------------------------------------------------------------
 
 local raw = {}
@@ -63,6 +67,7 @@ function threads.new(options)
   replace_coroutines()
   host.limits.watch()
   rawset(debug, "sethook", nil) -- it would take the watch away
+  collectgarbage("setstepmul", COLLECTOR_SPEED)
   return setmetatable({
     events = assert(host.events()), options = options,
     ready = {}, first = 1, last = 0,
@@ -192,20 +197,25 @@ local function take_events(self)
   end
 end
 
+-- Take what came. @param look true: without waiting for it
+local function listen(self, look)
+  local signal = self.events:wait(look)
+  take_events(self)
+  if signal and self.options.on_interrupt then self.options.on_interrupt(signal) end
+end
+
 --- Run until no thread is left, or all that are left wait for one another: these are ended.
+-- @param refill function or nil: starts some threads more and returns true, or false where there are none to start now. It is
+-- asked only while no thread can go on, so that no more run at once than there is waiting to fill: what they hold stays small.
 -- @raise what on_interrupt raises
-function Scheduler:run()
+function Scheduler:run(refill)
   while true do
     run_ready(self)
-    if self.alive == 0 then return end
-    local signal
-    if next(self.waits) == nil then
-      self:end_deadlock()
-    else
-      signal = self.events:wait()
-      take_events(self)
+    if refill and next(self.waits) ~= nil then listen(self, true) end
+    if self.first > self.last and not (refill and refill()) then
+      if self.alive == 0 then return end
+      if next(self.waits) ~= nil then listen(self) else self:end_deadlock() end
     end
-    if signal and self.options.on_interrupt then self.options.on_interrupt(signal) end
   end
 end
 
