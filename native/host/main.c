@@ -17,7 +17,7 @@
 #include "budget.h"
 #include "host.h"
 
-enum { EXIT_COULD_NOT_RUN = 3, DESCRIPTORS_WANTED = 16384 };
+enum { EXIT_COULD_NOT_RUN = 3, DESCRIPTORS_WANTED = 8192 };
 
 typedef struct program {
   int argc;

@@ -24,7 +24,8 @@ Examples:
 Exit status: 0 done; 1 a script could not be loaded; 2 usage or input error; 3 could not run.]]
 
 local MEGABYTE = 1 << 20
-local FILES = 200 -- descriptors that are kept for all but sockets
+local SOCKETS = 16000 -- open at once, where the system allows
+local FILES = 200     -- descriptors that are kept for all but sockets
 
 function command.define(parser)
   parser:argument("words", "Scripts as --script of Nmap takes them, then the target: HOST:PORT, or HOST with -p")
@@ -151,7 +152,7 @@ local function new_run(args)
     arguments = read_arguments(args), verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3,
     version_intensity = 7, family = options.family(args) or "inet", given = args.given, at_once = args.at_once,
     memory = args.script_memory * MEGABYTE, busy = args.script_busy, script_timeout = args.script_timeout,
-    sockets = math.max(host.descriptors() - FILES, FILES),
+    sockets = math.max(host.descriptors(SOCKETS + FILES) - FILES, FILES),
     sockets_per_script = args.script_sockets, threads_per_port = args.per_port, on_interrupt = fail.interrupted,
     trace = args.script_trace and require "host.nse.tracing".print or nil,
   }
