@@ -16,6 +16,11 @@ typedef struct my_nonce_key {
 
 uint64_t my_siphash(const my_nonce_key *key, my_span message);
 
+/* An attempt below 256 may be that of a further question: plus MY_NONCE_QUESTION for each before
+ * it.
+ */
+enum { MY_NONCE_QUESTION = 256 };
+
 /* Fill 'out' with what stands for random bytes in the probe of that attempt (from 0) at 'peer', its
  * port included: the entropy of my_sig_compose. */
 void my_nonce_fill(const my_nonce_key *key, const my_endpoint *peer, unsigned attempt, uint8_t *out,
@@ -32,7 +37,11 @@ typedef struct my_cookie {
   const my_sig *sig;
   unsigned attempts;               /* 1 or more, to the same peer */
   uint16_t port_first, port_count; /* source ports */
+  unsigned question;               /* which, where a peer is asked several: each draws its own */
 } my_cookie;
+
+/* The source port of that attempt. */
+uint16_t my_cookie_port(const my_cookie *c, const my_endpoint *peer, unsigned attempt);
 
 /* The probe of that attempt from 'my' to 'peer', as my_sig_compose writes it; my->port becomes the
  * port that it leaves from. */

@@ -22,10 +22,24 @@ enum {
                            * again: one bit each is kept */
 };
 
+/* A question of UDP: the probe of that signature, at that port. */
+typedef struct my_scan_question {
+  uint16_t port;
+  const my_sig *sig; /* lives as long as the scan */
+  bool same; /* no question: sends what the one before it sends, and its answer may be read by
+              * this signature, too */
+} my_scan_question;
+
 typedef struct my_scan_config {
   const my_sig *sig; /* of UDP; lives as long as the scan */
-  bool tcp;          /* instead: which ports accept a connection? sig is not used. Raw: by SYN,
-                      * never completed; else connected and closed at once */
+  /* Ports that are asked something else, or several things in turn: these, ascending by port, as
+   * many of each as the targets have (my_ranges_ask). sig is for all others; NULL where there are
+   * none. They are copied. The first answer of a port, whichever question it is to, ends all of
+   * them. */
+  const my_scan_question *questions;
+  size_t question_count;
+  bool tcp; /* instead: which ports accept a connection? sig is not used. Raw: by SYN,
+             * never completed; else connected and closed at once */
   const my_ranges *targets; /* sealed, at least one item; lives as long as the scan */
   uint64_t seed;            /* of the order */
   my_nonce_key key;
@@ -73,6 +87,8 @@ typedef struct my_answer {
   my_endpoint from;    /* who sent the reply or the error */
   my_endpoint my;      /* our address and port */
   unsigned attempt;    /* from 0 */
+  unsigned question;   /* of those to that port, from 0 */
+  const my_sig *sig;   /* that verified it, or whose probe the error is about; NULL: over TCP */
   int64_t received_ns; /* since 1970 */
   int64_t rtt_ns; /* -1: unknown, where the time of sending was overwritten or a clock was set */
   my_span data;   /* the reply; valid until the next call */
@@ -89,8 +105,9 @@ int my_scan_probe(const my_scan *s, const my_answer *answer, uint8_t *out, size_
 int my_scan_fd(const my_scan *s);
 
 typedef struct my_scan_counts {
-  uint64_t targets;     /* of this shard, from begin on */
-  uint64_t asked;       /* targets that got a datagram */
+  uint64_t targets;     /* of this shard, from begin on: items of the ranges */
+  uint64_t asked;       /* items that got a datagram */
+  uint64_t unanswered;  /* of them, so far; none of a port that answered another question */
   uint64_t sent;        /* datagrams */
   uint64_t received;    /* datagrams that came to our ports */
   uint64_t verified;    /* targets that answered so that it verifies */

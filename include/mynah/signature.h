@@ -57,6 +57,9 @@ typedef struct my_sig_info {
 
 void my_sig_get_info(const my_sig *sig, my_sig_info *out);
 
+/* The n-th range of ports that the service names for its transport. False: there are no more. */
+bool my_sig_port_range(const my_sig *sig, size_t n, uint16_t *first, uint16_t *last);
+
 /* The likelihood that 'port' serves this: 2 named alone, 1 within a named range, 0 not named. It
  * orders probes and is never a condition. */
 int my_sig_port_rank(const my_sig *sig, uint16_t port);

@@ -120,10 +120,20 @@ static int compose(const my_cookie *c, uint64_t hash, const my_endpoint *my,
   return my_sig_compose(c->sig, my, peer, (my_span){drawn, info.entropy_len}, out, cap);
 }
 
+static uint64_t hash_for(const my_cookie *c, const my_endpoint *peer, unsigned attempt)
+{
+  return hash_of(&c->key, peer, attempt + c->question * MY_NONCE_QUESTION);
+}
+
+uint16_t my_cookie_port(const my_cookie *c, const my_endpoint *peer, unsigned attempt)
+{
+  return port_of(hash_for(c, peer, attempt), c->port_first, c->port_count);
+}
+
 int my_cookie_compose(const my_cookie *c, my_endpoint *my, const my_endpoint *peer,
                       unsigned attempt, uint8_t *out, size_t cap)
 {
-  uint64_t hash = hash_of(&c->key, peer, attempt);
+  uint64_t hash = hash_for(c, peer, attempt);
   my->port = port_of(hash, c->port_first, c->port_count);
   return compose(c, hash, my, peer, out, cap);
 }
@@ -135,7 +145,7 @@ int my_cookie_verify(const my_cookie *c, const my_pair *pair, my_scratch *scratc
   int rc = MY_ENOENT;
   my_pair sent = *pair;
   for (unsigned i = 0; i < c->attempts; i++) {
-    uint64_t hash = hash_of(&c->key, &pair->peer, i);
+    uint64_t hash = hash_for(c, &pair->peer, i);
     if (port_of(hash, c->port_first, c->port_count) != pair->my.port) continue;
     int len = compose(c, hash, &pair->my, &pair->peer, probe, sizeof probe);
     if (len < 0) return len;

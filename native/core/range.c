@@ -13,6 +13,8 @@ enum { EXCLUDED = -100, PORTS_ALL = 65536 }; /* no set, and no MY_E… */
 typedef struct port_set {
   uint16_t *ports; /* ascending */
   size_t count;
+  uint32_t *begins; /* of each port, its first question; NULL: one to each */
+  uint32_t questions;
 } port_set;
 
 typedef struct entry {
@@ -31,7 +33,8 @@ typedef struct piece {
 struct my_ranges {
   port_set *sets;
   size_t set_count, set_room;
-  int single[PORTS_ALL]; /* the set of that port alone, plus 1; 0: none yet */
+  int single[PORTS_ALL];    /* the set of that port alone, plus 1; 0: none yet */
+  uint8_t asked[PORTS_ALL]; /* questions to each; 0: not said, and in no set */
   entry *entries;
   size_t entry_count, entry_room;
   piece *pieces;
@@ -61,8 +64,10 @@ int my_ranges_new(my_ranges **out)
 void my_ranges_free(my_ranges *r)
 {
   if (!r) return;
-  for (size_t i = 0; i < r->set_count; i++)
+  for (size_t i = 0; i < r->set_count; i++) {
     free(r->sets[i].ports);
+    free(r->sets[i].begins);
+  }
   free(r->sets);
   free(r->entries);
   free(r->pieces);
@@ -80,6 +85,38 @@ static int find_set(const my_ranges *r, const uint16_t *ports, size_t count)
   return -1;
 }
 
+int my_ranges_ask(my_ranges *r, uint16_t port, unsigned questions)
+{
+  if (questions == 0 || questions > MY_QUESTIONS_MAX) return MY_ERANGE;
+  if (r->asked[port]) return r->asked[port] == questions ? MY_OK : MY_ESTATE;
+  r->asked[port] = (uint8_t)questions;
+  return MY_OK;
+}
+
+unsigned my_ranges_questions(const my_ranges *r, uint16_t port)
+{
+  return r->asked[port] ? r->asked[port] : 1;
+}
+
+/* Where the questions of each port begin. */
+static int count_questions(my_ranges *r, port_set *set)
+{
+  set->questions = 0;
+  for (size_t i = 0; i < set->count; i++) {
+    my_ranges_ask(r, set->ports[i], my_ranges_questions(r, set->ports[i]));
+    set->questions += r->asked[set->ports[i]];
+  }
+  if (set->questions == set->count) return MY_OK;
+  set->begins = malloc(set->count * sizeof *set->begins);
+  if (!set->begins) return MY_ENOMEM;
+  uint32_t begin = 0;
+  for (size_t i = 0; i < set->count; i++) {
+    set->begins[i] = begin;
+    begin += r->asked[set->ports[i]];
+  }
+  return MY_OK;
+}
+
 /* 'ports' is ascending and none stands twice. */
 static int intern(my_ranges *r, const uint16_t *ports, size_t count)
 {
@@ -90,7 +127,12 @@ static int intern(my_ranges *r, const uint16_t *ports, size_t count)
   uint16_t *copy = malloc(count * sizeof *copy);
   if (!copy) return MY_ENOMEM;
   memcpy(copy, ports, count * sizeof *copy);
-  r->sets[r->set_count] = (port_set){copy, count};
+  port_set *set = &r->sets[r->set_count];
+  *set = (port_set){.ports = copy, .count = count};
+  if ((rc = count_questions(r, set)) != MY_OK) {
+    free(copy);
+    return rc;
+  }
   if (count == 1) r->single[ports[0]] = (int)r->set_count + 1;
   return (int)r->set_count++;
 }
@@ -219,7 +261,7 @@ static int add_piece(my_ranges *r, piece p)
 {
   address width = p.last - p.first + 1;
   if (width == 0 || width > ITEMS_MAX) return MY_ERANGE; /* 0: all of 2^128 */
-  address items = width * r->sets[p.ports].count;
+  address items = width * r->sets[p.ports].questions;
   if (items + r->items > ITEMS_MAX) return MY_ERANGE;
   p.begin = r->items;
   r->items += (uint64_t)items;
@@ -314,7 +356,27 @@ uint64_t my_ranges_excluded(const my_ranges *r)
   return r->excluded;
 }
 
-void my_ranges_item(const my_ranges *r, uint64_t item, my_endpoint *out)
+/* Which port the n-th question of a set is for; *n becomes its number among that port's. */
+static size_t port_of(const port_set *set, uint64_t *n)
+{
+  size_t low = 0, high = set->count;
+  if (!set->begins) {
+    low = (size_t)*n;
+    *n = 0;
+    return low;
+  }
+  while (high - low > 1) { /* the last port that begins at or before it */
+    size_t middle = low + (high - low) / 2;
+    if (set->begins[middle] <= *n)
+      low = middle;
+    else
+      high = middle;
+  }
+  *n -= set->begins[low];
+  return low;
+}
+
+unsigned my_ranges_item(const my_ranges *r, uint64_t item, my_endpoint *out)
 {
   size_t low = 0, high = r->piece_count;
   while (high - low > 1) { /* the last piece that begins at or before it */
@@ -326,8 +388,10 @@ void my_ranges_item(const my_ranges *r, uint64_t item, my_endpoint *out)
   }
   const piece *p = &r->pieces[low];
   const port_set *set = &r->sets[p->ports];
-  uint64_t within = item - p->begin;
-  endpoint_of(p->family, p->first + within / set->count, set->ports[within % set->count], out);
+  uint64_t within = item - p->begin, question = within % set->questions;
+  uint16_t port = set->ports[port_of(set, &question)];
+  endpoint_of(p->family, p->first + within / set->questions, port, out);
+  return (unsigned)question;
 }
 
 static int compare_piece(const piece *p, uint8_t family, address a)
@@ -361,7 +425,8 @@ bool my_ranges_find(const my_ranges *r, const my_endpoint *e, uint64_t *item)
     if (order == 0) {
       const port_set *set = &r->sets[p->ports];
       if (!find_port(set, e->port, &at)) return false;
-      *item = p->begin + (uint64_t)(a - p->first) * set->count + at;
+      *item = p->begin + (uint64_t)(a - p->first) * set->questions +
+              (set->begins ? set->begins[at] : at);
       return true;
     }
     if (order < 0)

@@ -135,6 +135,19 @@ void my_sig_get_info(const my_sig *sig, my_sig_info *out)
   *out = sig->info;
 }
 
+bool my_sig_port_range(const my_sig *sig, size_t n, uint16_t *first, uint16_t *last)
+{
+  my_transport carrier = sig->info.transport == MY_TLS ? MY_TCP : sig->info.transport;
+  for (size_t i = 0; i < sig->service->port_count; i++) {
+    const port_range *r = &sig->service->ports[i];
+    if (r->transport != carrier || n-- > 0) continue;
+    *first = r->first;
+    *last = r->last;
+    return true;
+  }
+  return false;
+}
+
 int my_sig_port_rank(const my_sig *sig, uint16_t port)
 {
   int rank = 0;

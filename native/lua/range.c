@@ -73,6 +73,17 @@ static int change(lua_State *L, bool excluded)
   return rc == MY_OK ? push_true(L) : push_failure(L, rc, NULL);
 }
 
+/* r:ask(port, how many questions) -> true | nil, message: before the first set with that port */
+static int l_ask(lua_State *L)
+{
+  ranges_ref *r = check_ranges(L, 1);
+  lua_Integer port = luaL_checkinteger(L, 2), questions = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, port >= 1 && port <= 65535, 2, "a port from 1 to 65535 expected");
+  luaL_argcheck(L, questions >= 1 && questions <= MY_QUESTIONS_MAX, 3, "1 to 255 expected");
+  int rc = my_ranges_ask(r->ranges, (uint16_t)port, (unsigned)questions);
+  return rc == MY_OK ? push_true(L) : push_failure(L, rc, NULL);
+}
+
 /* r:add(address, last address | length of the prefix | nil, ports) -> true | nil, message */
 static int l_add(lua_State *L)
 {
@@ -98,7 +109,7 @@ static int l_seal(lua_State *L)
   return 3;
 }
 
-/* r:item(number from 0) -> address, port | nil */
+/* r:item(number from 0) -> address, port, which question to it (from 0) | nil */
 static int l_item(lua_State *L)
 {
   ranges_ref *r = check_ranges(L, 1);
@@ -106,10 +117,11 @@ static int l_item(lua_State *L)
   luaL_argcheck(L, r->sealed, 1, "sealed ranges expected");
   my_endpoint e;
   if (n < 0 || (uint64_t)n >= my_ranges_items(r->ranges)) return 0;
-  my_ranges_item(r->ranges, (uint64_t)n, &e);
+  unsigned question = my_ranges_item(r->ranges, (uint64_t)n, &e);
   push_address(L, &e);
   lua_pushinteger(L, e.port);
-  return 2;
+  lua_pushinteger(L, question);
+  return 3;
 }
 
 /* r:find(address, port) -> its number | nil */
@@ -154,8 +166,9 @@ static int l_pieces(lua_State *L)
 void my_lua_open_range(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-      {"ports", l_ports}, {"add", l_add},   {"exclude", l_exclude}, {"seal", l_seal},
-      {"item", l_item},   {"find", l_find}, {"pieces", l_pieces},   {NULL, NULL},
+      {"ports", l_ports},     {"ask", l_ask},       {"add", l_add},
+      {"exclude", l_exclude}, {"seal", l_seal},     {"item", l_item},
+      {"find", l_find},       {"pieces", l_pieces}, {NULL, NULL},
   };
   new_class(L, RANGES_CLASS, methods, l_close);
   lua_pushcfunction(L, l_new);

@@ -59,9 +59,49 @@ static void read_config(lua_State *L, my_scan_config *c)
     luaL_argerror(L, 1, "numeric addresses in source and public_ip expected");
 }
 
-/* scan{ signatures=, name= (or tcp= true), targets= (sealed ranges), key= (16 bytes), seed=,
- * shard=, shards=, begin=, rate=, attempts=, timeout=, raw=, interface=, source=, source_port=,
- * public_ip=, others=, quiet=, deaf=, limits=, connections= } -> scan | nil, message */
+/* The array 'questions' of { port, name of a signature, whether it only reads the answer to the
+ * one before it } at 5, with the signatures at 3; what it
+ * becomes is pushed. */
+static void read_questions(lua_State *L, my_scan_config *c)
+{
+  const sigdb_ref *db = check_sigdb(L, 3);
+  size_t count = lua_rawlen(L, 5);
+  my_scan_question *list = lua_newuserdata(L, (count + 1) * sizeof *list);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 5, (lua_Integer)i + 1);
+    luaL_checktype(L, -1, LUA_TTABLE);
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 2);
+    bool same = lua_rawgeti(L, -3, 3) == LUA_TBOOLEAN && lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    lua_Integer port = luaL_checkinteger(L, -2);
+    luaL_argcheck(L, port >= 1 && port <= 65535, 1, "questions: a port from 1 to 65535 expected");
+    list[i] = (my_scan_question){(uint16_t)port, check_sig(L, db, lua_gettop(L)), same};
+    lua_pop(L, 3);
+  }
+  c->questions = list;
+  c->question_count = count;
+}
+
+/* Field 'signatures' at 3, and 'name' or 'questions', or both, at 4 and 5. */
+static void read_signatures(lua_State *L, my_scan_config *c)
+{
+  push_part(L, "signatures");
+  if (push_field(L, 1, "name"))
+    c->sig = check_sig(L, check_sigdb(L, 3), 4);
+  else
+    lua_pushnil(L);
+  if (push_field(L, 1, "questions")) {
+    luaL_checktype(L, 5, LUA_TTABLE);
+    read_questions(L, c);
+  }
+  luaL_argcheck(L, c->sig || c->question_count, 1, "field 'name' or 'questions' expected");
+}
+
+/* scan{ signatures=, name= and/or questions= { { port, name, same }, … } ascending by port (or tcp=
+ * true), targets= (sealed ranges), key= (16 bytes), seed=, shard=, shards=, begin=, rate=,
+ * attempts=, timeout=, raw=, interface=, source=, source_port=, public_ip=, others=, quiet=, deaf=,
+ * limits=, connections= } -> scan | nil, message */
 static int l_new(lua_State *L)
 {
   my_scan_config config = {0};
@@ -70,11 +110,7 @@ static int l_new(lua_State *L)
   lua_settop(L, 1);
   read_config(L, &config);
   push_part(L, "targets");
-  if (!config.tcp) {
-    push_part(L, "signatures");
-    push_part(L, "name");
-    config.sig = check_sig(L, check_sigdb(L, 3), 4);
-  }
+  if (!config.tcp) read_signatures(L, &config);
   ranges_ref *targets = check_ranges(L, 2);
   luaL_argcheck(L, targets->sealed, 1, "field 'targets': sealed ranges expected");
   config.targets = targets->ranges;
@@ -109,7 +145,8 @@ static void set_seconds(lua_State *L, const char *name, int64_t ns)
 }
 
 /* scan:next() -> { kind= "verified", "icmp" or "other", reason=, ip=, port=, from=, from_port=,
- * my=, my_port=, attempt=, time=, rtt= (nil: unknown), data=, request= } | nil */
+ * my=, my_port=, attempt=, name= (of the signature; nil: TCP), time=, rtt= (nil: unknown), data=,
+ * request= } | nil */
 static int l_next(lua_State *L)
 {
   static const char *const kinds[] = {
@@ -118,13 +155,18 @@ static int l_next(lua_State *L)
   uint8_t probe[MY_PROBE_MAX];
   my_answer a;
   if (my_scan_next(s, &a) != MY_OK) return 0;
-  lua_createtable(L, 0, 13);
+  lua_createtable(L, 0, 14);
   set_string(L, "kind", kinds[a.kind]);
   set_string(L, "reason", my_reason_text(a.reason));
   set_endpoint(L, "ip", "port", &a.peer);
   set_endpoint(L, "from", "from_port", &a.from);
   set_endpoint(L, "my", "my_port", &a.my);
   set_integer(L, "attempt", a.attempt);
+  if (a.sig) {
+    my_sig_info info;
+    my_sig_get_info(a.sig, &info);
+    set_string(L, "name", info.name);
+  }
   set_seconds(L, "time", a.received_ns);
   if (a.rtt_ns >= 0) set_seconds(L, "rtt", a.rtt_ns);
   set_span(L, "data", a.data);
@@ -176,21 +218,14 @@ static int l_counts(lua_State *L)
     const char *name;
     uint64_t value;
   } counts[] = {
-      {"targets", c.targets},
-      {"asked", c.asked},
-      {"sent", c.sent},
-      {"received", c.received},
-      {"verified", c.verified},
-      {"duplicates", c.duplicates},
-      {"unverified", c.unverified},
-      {"strangers", c.strangers},
-      {"errors", c.errors},
-      {"other_icmp", c.other_icmp},
-      {"dropped", c.dropped},
-      {"send_errors", c.send_errors},
-      {"stalls", c.stalls},
-      {"settled", c.settled},
-      {"pass", c.pass},
+      {"targets", c.targets},           {"asked", c.asked},
+      {"unanswered", c.unanswered},     {"sent", c.sent},
+      {"received", c.received},         {"verified", c.verified},
+      {"duplicates", c.duplicates},     {"unverified", c.unverified},
+      {"strangers", c.strangers},       {"errors", c.errors},
+      {"other_icmp", c.other_icmp},     {"dropped", c.dropped},
+      {"send_errors", c.send_errors},   {"stalls", c.stalls},
+      {"settled", c.settled},           {"pass", c.pass},
       {"settled_pass", c.settled_pass},
   };
   lua_createtable(L, 0, 20);

@@ -82,6 +82,22 @@ static void set_lines(lua_State *L, const my_sig *sig)
   lua_setfield(L, -2, "lines");
 }
 
+/* Field 'ports' of the table on top: array of { first, last } */
+static void set_ports(lua_State *L, const my_sig *sig)
+{
+  uint16_t first, last;
+  lua_newtable(L);
+  for (size_t n = 0; my_sig_port_range(sig, n, &first, &last); n++) {
+    lua_createtable(L, 2, 0);
+    lua_pushinteger(L, first);
+    lua_rawseti(L, -2, 1);
+    lua_pushinteger(L, last);
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, -2, (lua_Integer)n + 1);
+  }
+  lua_setfield(L, -2, "ports");
+}
+
 static int l_info(lua_State *L) /* db:info(name) -> table | nil */
 {
   sigdb_ref *r = check_sigdb(L, 1);
@@ -114,6 +130,7 @@ static int l_info(lua_State *L) /* db:info(name) -> table | nil */
     lua_rawseti(L, -2, (lua_Integer)k);
   }
   lua_setfield(L, -2, "steps");
+  set_ports(L, sig);
   return 1;
 }
 

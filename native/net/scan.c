@@ -32,13 +32,65 @@ static bool families_differ(const my_scan_config *c)
          (c->source.family && c->source.family != first.first.family);
 }
 
-static int check(const my_scan_config *c, my_where *where)
+static bool sends(const my_sig *sig)
 {
   my_sig_info info;
+  my_sig_get_info(sig, &info);
+  return info.transport == MY_UDP && info.probe_len > 0;
+}
+
+static bool all_send(const my_scan_config *c)
+{
+  for (size_t i = 0; i < c->question_count; i++)
+    if (!c->questions[i].sig || !sends(c->questions[i].sig)) return false;
+  return !c->sig || sends(c->sig);
+}
+
+/* The first question to that port, or where it would stand. */
+static size_t first_question(const my_scan_question *list, size_t count, unsigned port)
+{
+  size_t low = 0, high = count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (list[middle].port < port)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* As many questions to each port of the targets as these count. */
+static bool questions_fit(const my_scan_config *c)
+{
+  const my_scan_question *list = c->questions;
+  for (size_t i = 0; i < c->question_count; i++) {
+    if (i > 0 && list[i].port < list[i - 1].port) return false;
+    if (list[i].same && (i == 0 || list[i].port != list[i - 1].port)) return false;
+  }
+  for (size_t p = 0; p < my_ranges_pieces(c->targets); p++) {
+    my_range range;
+    my_ranges_piece(c->targets, p, &range);
+    for (size_t i = 0; i < range.port_count; i++) {
+      unsigned port = range.ports[i];
+      unsigned here = 0;
+      for (size_t k = first_question(list, c->question_count, port);
+           k < c->question_count && list[k].port == port; k++)
+        here += !list[k].same;
+      if (here == 0 && c->sig) here = 1;
+      if (here != my_ranges_questions(c->targets, range.ports[i])) return false;
+    }
+  }
+  return true;
+}
+
+static int check(const my_scan_config *c, my_where *where)
+{
   const char *why = NULL;
-  if (!c->tcp) my_sig_get_info(c->sig, &info);
-  if (!c->tcp && (info.transport != MY_UDP || info.probe_len == 0))
+  if (!c->tcp && !all_send(c))
     why = "the signature sends no datagram";
+  else if (!c->tcp && !questions_fit(c))
+    why = "the questions are not those of the targets";
   else if (my_ranges_items(c->targets) == 0)
     why = "there is nothing to ask";
   else if (families_differ(c))
@@ -99,14 +151,25 @@ static int open_scan(my_scan *s, my_where *where)
        : s->config.tcp ? scan_connect_open(&s->path, &s->config, where)
                        : scan_socket_open(&s->path, &s->config, where);
   if (rc != MY_OK) return rc;
-  s->cookie = (my_cookie){s->config.key, s->config.sig, s->config.attempts, s->path->port_first,
-                          s->path->port_count};
+  s->cookie = (my_cookie){s->config.key,       s->config.sig,       s->config.attempts,
+                          s->path->port_first, s->path->port_count, 0};
   atomic_store(&s->block, s->config.begin / MY_SCAN_BLOCK);
   atomic_store(&s->settled, position(s->config.pass, s->config.begin));
   atomic_store(&s->held, s->config.held);
   scan_pace_init(&s->pace, s->config.rate, s->config.adapts, my_clock_ns());
   rc = start_thread(&s->listener, scan_listener_main, s, &s->listening);
   return rc == MY_OK ? start_thread(&s->sender, scan_sender_main, s, &s->sending) : rc;
+}
+
+static int copy_questions(my_scan *s)
+{
+  size_t size = s->config.question_count * sizeof *s->questions;
+  s->looks = s->config.held || size > 0;
+  if (size == 0) return MY_OK;
+  if (!(s->questions = malloc(size))) return MY_ENOMEM;
+  memcpy(s->questions, s->config.questions, size);
+  s->config.questions = s->questions;
+  return MY_OK;
 }
 
 int my_scan_open(my_scan **out, const my_scan_config *config, my_where *where)
@@ -118,7 +181,8 @@ int my_scan_open(my_scan **out, const my_scan_config *config, my_where *where)
   s->config = *config;
   s->bell = -1;
   fill_in(&s->config);
-  int rc = open_scan(s, where);
+  int rc = copy_questions(s);
+  if (rc == MY_OK) rc = open_scan(s, where);
   if (rc == MY_OK) {
     *out = s;
     return MY_OK;
@@ -141,6 +205,7 @@ void my_scan_close(my_scan *s)
   my_scratch_free(s->scratch);
   free(s->queue.bytes);
   free(s->later.list);
+  free(s->questions);
   if (s->heard_of[1] != s->heard_of[0]) free((void *)s->heard_of[1]);
   free((void *)s->heard_of[0]);
   free(s->times);
@@ -160,10 +225,33 @@ int my_scan_next(my_scan *s, my_answer *out)
   return MY_NOT_YET;
 }
 
+const my_sig *scan_reading(const my_scan *s, uint16_t port, unsigned question, unsigned k)
+{
+  const my_scan_question *list = s->questions;
+  size_t count = s->config.question_count, i = first_question(list, count, port);
+  if (i == count || list[i].port != port) return k == 0 ? s->config.sig : NULL;
+  for (; question > 0; question--)
+    do
+      i++;
+    while (i < count && list[i].same);
+  for (; k > 0; k--)
+    if (++i == count || list[i].port != port || !list[i].same) return NULL;
+  return list[i].sig;
+}
+
+my_cookie scan_cookie(const my_scan *s, uint16_t port, unsigned question)
+{
+  my_cookie c = s->cookie;
+  c.sig = scan_reading(s, port, question, 0);
+  c.question = question;
+  return c;
+}
+
 int my_scan_probe(const my_scan *s, const my_answer *answer, uint8_t *out, size_t cap)
 {
   my_endpoint my = answer->my;
-  return my_cookie_compose(&s->cookie, &my, &answer->peer, answer->attempt, out, cap);
+  my_cookie cookie = scan_cookie(s, answer->peer.port, answer->question);
+  return my_cookie_compose(&cookie, &my, &answer->peer, answer->attempt, out, cap);
 }
 
 int my_scan_fd(const my_scan *s)
@@ -174,7 +262,10 @@ int my_scan_fd(const my_scan *s)
 void my_scan_skip(my_scan *s, const my_endpoint *target)
 {
   uint64_t n;
-  if (scan_place_of(s, target, &n)) scan_note_heard(s, n);
+  unsigned questions = my_ranges_questions(s->config.targets, target->port);
+  for (unsigned q = 0; q < questions; q++)
+    if (scan_place_of(s, target, q, &n) && scan_note_heard(s, n) && n >= s->config.begin)
+      count(&s->resumed, 1);
 }
 
 void my_scan_start(my_scan *s)
@@ -187,6 +278,15 @@ void my_scan_stop(my_scan *s)
   atomic_store(&s->stop, true);
 }
 
+/* Asked, less whose port was heard of. Those that were spared being asked count neither way. */
+static uint64_t unanswered(const my_scan *s)
+{
+  uint64_t reached = read_count(&s->asked) + read_count(&s->spared);
+  uint64_t heard = read_count(&s->verified) + read_count(&s->errors) + read_count(&s->others) +
+                   read_count(&s->resumed);
+  return reached > heard ? reached - heard : 0;
+}
+
 void my_scan_get_counts(const my_scan *s, my_scan_counts *out)
 {
   int64_t began = atomic_load(&s->began_ns), last = atomic_load(&s->last_answer_ns);
@@ -195,6 +295,7 @@ void my_scan_get_counts(const my_scan *s, my_scan_counts *out)
   *out = (my_scan_counts){
       .targets = s->places - s->config.begin,
       .asked = read_count(&s->asked),
+      .unanswered = unanswered(s),
       .sent = read_count(&s->sent),
       .received = read_count(&s->received),
       .verified = read_count(&s->verified),

@@ -6,11 +6,11 @@
 
 /* ---- who was heard of ---- */
 
-bool scan_place_of(const my_scan *s, const my_endpoint *peer, uint64_t *n)
+bool scan_place_of(const my_scan *s, const my_endpoint *peer, unsigned question, uint64_t *n)
 {
   uint64_t item;
   if (!my_ranges_find(s->config.targets, peer, &item)) return false;
-  uint64_t place = my_order_place(&s->order, item);
+  uint64_t place = my_order_place(&s->order, item + question);
   *n = place / s->config.shards;
   return place % s->config.shards == s->config.shard;
 }
@@ -31,6 +31,21 @@ bool scan_note_heard(my_scan *s, uint64_t n)
   bool first = !(
       atomic_fetch_or_explicit(&s->heard_of[block % 2][at / 64], bit, memory_order_relaxed) & bit);
   if (first && block == now) count(&s->news, 1);
+  return first;
+}
+
+/* All questions to a port are over with its first news, the answer to the one at place n. True:
+ * this is that. */
+static bool note_port(my_scan *s, const my_endpoint *peer, uint64_t n)
+{
+  uint64_t other, now = atomic_load_explicit(&s->block, memory_order_relaxed);
+  bool first = scan_note_heard(s, n);
+  unsigned questions = my_ranges_questions(s->config.targets, peer->port);
+  for (unsigned q = 0; q < questions && questions > 1; q++) {
+    if (!scan_place_of(s, peer, q, &other) || other == n) continue;
+    uint64_t block = other / MY_SCAN_BLOCK; /* those to come have no room yet */
+    if (block <= now && block + 1 >= now && scan_note_heard(s, other)) count(&s->others, 1);
+  }
   return first;
 }
 
@@ -63,19 +78,28 @@ static void give(my_scan *s, const my_answer *a)
   }
 }
 
-/* Is it about a datagram, or a SYN, of ours to 'peer'? */
-static bool is_ours(const my_scan *s, const scan_heard *h, unsigned *attempt)
+/* Did that question leave from the port that was heard at? */
+static bool is_of(const my_scan *s, const scan_heard *h, unsigned question, unsigned *attempt)
 {
-  *attempt = h->attempt;
-  if (h->is_known) return true;
-  for (unsigned i = 0; i < s->cookie.attempts; i++) {
-    if (my_nonce_port(&s->cookie.key, &h->peer, i, s->cookie.port_first, s->cookie.port_count) !=
-        h->to.port)
-      continue;
+  my_cookie c = scan_cookie(s, h->peer.port, question);
+  for (unsigned i = 0; i < c.attempts; i++) {
+    if (my_cookie_port(&c, &h->peer, i) != h->to.port) continue;
     if (h->is_tcp && h->ack != number_of(s, &h->peer, i) + 1) continue;
     *attempt = i;
     return true;
   }
+  return false;
+}
+
+/* Is it about a datagram, or a SYN, of ours to a->peer? Its place, and which it was. */
+static bool is_ours(const my_scan *s, const scan_heard *h, my_answer *a, uint64_t *n)
+{
+  unsigned questions = my_ranges_questions(s->config.targets, h->peer.port);
+  a->attempt = h->attempt;
+  for (a->question = 0; a->question < questions; a->question++)
+    if (scan_place_of(s, &h->peer, a->question, n) &&
+        (h->is_known || is_of(s, h, a->question, &a->attempt)))
+      return true;
   return false;
 }
 
@@ -88,14 +112,14 @@ static void on_error(my_scan *s, const scan_heard *h)
                  .from = h->from,
                  .my = h->to,
                  .received_ns = h->time_ns};
-  if (h->reason == MY_REASON_NONE || !scan_place_of(s, &h->peer, &n) ||
-      !is_ours(s, h, &a.attempt)) {
+  if (h->reason == MY_REASON_NONE || !is_ours(s, h, &a, &n)) {
     count(&s->other_icmp, 1);
     return;
   }
   a.peer.scope = 0;
+  a.sig = s->config.tcp ? NULL : scan_reading(s, a.peer.port, a.question, 0);
   time_answer(s, n, &a);
-  if (!scan_note_heard(s, n)) return;
+  if (!note_port(s, &a.peer, n)) return;
   count(&s->errors, 1);
   if (!s->config.quiet) give(s, &a);
 }
@@ -104,7 +128,7 @@ static void on_error(my_scan *s, const scan_heard *h)
 static void give_verified(my_scan *s, uint64_t n, my_answer *a)
 {
   time_answer(s, n, a);
-  if (!scan_note_heard(s, n)) {
+  if (!note_port(s, &a->peer, n)) {
     count(&s->duplicates, 1);
     return;
   }
@@ -124,7 +148,7 @@ static void on_accepted(my_scan *s, const scan_heard *h)
                  .my = h->to,
                  .received_ns = h->time_ns};
   count(&s->received, 1);
-  if (!scan_place_of(s, &h->peer, &n) || !is_ours(s, h, &a.attempt)) {
+  if (!is_ours(s, h, &a, &n)) {
     count(&s->strangers, 1);
     return;
   }
@@ -141,23 +165,48 @@ static void on_other(my_scan *s, my_answer *a, counter *kind)
   give(s, a);
 }
 
+/* As my_cookie_verify says, by the first of the signatures that reads it. */
+static int read_answer(my_scan *s, const my_pair *pair, unsigned question, my_answer *a)
+{
+  my_cookie c = scan_cookie(s, pair->peer.port, question);
+  int rc = MY_ENOENT;
+  for (unsigned k = 0; c.sig; c.sig = scan_reading(s, pair->peer.port, question, ++k)) {
+    rc = my_cookie_verify(&c, pair, s->scratch, &a->attempt);
+    a->sig = c.sig;
+    if (rc != MY_EFORMAT) break; /* it is read, or answers none of ours */
+  }
+  return rc;
+}
+
+/* The question to pair->peer that this answers. False: none of this scan was asked there. Else *rc
+ * says what my_cookie_verify does of the one that comes nearest. */
+static bool find_question(my_scan *s, my_pair *pair, my_answer *a, uint64_t *n, int *rc)
+{
+  unsigned questions = my_ranges_questions(s->config.targets, pair->peer.port);
+  bool asked = false;
+  for (unsigned q = 0; q < questions; q++) {
+    if (!scan_place_of(s, &pair->peer, q, n)) continue;
+    int said = read_answer(s, pair, q, a);
+    if (!asked || said != MY_ENOENT) *rc = said;
+    asked = true;
+    a->question = q;
+    if (said == MY_OK) break;
+  }
+  return asked;
+}
+
 /* Servers may answer from another port than the one that was asked (TFTP): where not many ports are
  * asked, all of them are tried. */
-static bool find_asked(my_scan *s, my_pair *pair, uint64_t *n, unsigned *attempt, int *rc)
+static bool find_asked(my_scan *s, my_pair *pair, my_answer *a, uint64_t *n, int *rc)
 {
   enum { PORTS_TRIED = 16 };
   my_range range;
-  if (scan_place_of(s, &pair->peer, n)) {
-    *rc = my_cookie_verify(&s->cookie, pair, s->scratch, attempt);
-    return true;
-  }
+  if (find_question(s, pair, a, n, rc)) return true;
   my_ranges_piece(s->config.targets, 0, &range);
   if (my_ranges_pieces(s->config.targets) > 1 || range.port_count > PORTS_TRIED) return false;
   for (size_t i = 0; i < range.port_count; i++) {
     pair->peer.port = range.ports[i];
-    if (!scan_place_of(s, &pair->peer, n)) continue;
-    *rc = my_cookie_verify(&s->cookie, pair, s->scratch, attempt);
-    if (*rc == MY_OK) return true;
+    if (find_question(s, pair, a, n, rc) && *rc == MY_OK) return true;
   }
   return false;
 }
@@ -181,7 +230,7 @@ static void on_reply(my_scan *s, const scan_heard *h)
                   .now_unix_ns = h->time_ns};
   count(&s->received, 1);
   pair.peer.scope = pair.from.scope = 0;
-  if (!find_asked(s, &pair, &n, &a.attempt, &rc) || rc == MY_ENOENT) {
+  if (!find_asked(s, &pair, &a, &n, &rc) || rc == MY_ENOENT) {
     on_other(s, &a, &s->strangers);
     return;
   }

@@ -16,7 +16,8 @@ typedef struct entry {
   uint32_t size; /* of the whole; the highest bit: nothing but room to pass over */
   uint32_t len;  /* of the reply */
   int64_t received_ns, rtt_ns;
-  uint8_t kind, reason, attempt;
+  const my_sig *sig;
+  uint8_t kind, reason, attempt, question;
   packed peer, from, my;
 } entry;
 
@@ -75,7 +76,9 @@ bool scan_queue_put(scan_queue *q, const my_answer *answer)
              .rtt_ns = answer->rtt_ns,
              .kind = (uint8_t)answer->kind,
              .reason = (uint8_t)answer->reason,
-             .attempt = (uint8_t)answer->attempt};
+             .attempt = (uint8_t)answer->attempt,
+             .question = (uint8_t)answer->question,
+             .sig = answer->sig};
   size_t len = pack(&answer->peer, &e.peer, addresses);
   len += pack(&answer->from, &e.from, addresses + len);
   len += pack(&answer->my, &e.my, addresses + len);
@@ -96,6 +99,8 @@ static void read_entry(const uint8_t *at, my_answer *out)
   *out = (my_answer){.kind = (my_answer_kind)e.kind,
                      .reason = (my_reason)e.reason,
                      .attempt = e.attempt,
+                     .question = e.question,
+                     .sig = e.sig,
                      .received_ns = e.received_ns,
                      .rtt_ns = e.rtt_ns};
   at += sizeof e;

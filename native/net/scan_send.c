@@ -139,23 +139,22 @@ static size_t batch_size(const my_scan *s)
   return n < 1 ? 1 : n > SCAN_BATCH ? SCAN_BATCH : (size_t)n;
 }
 
-static void find_peer(const my_scan *s, uint64_t n, my_endpoint *out)
+static unsigned find_peer(const my_scan *s, uint64_t n, my_endpoint *out)
 {
   uint64_t place = my_shard_place(n, s->config.shard, s->config.shards);
-  my_ranges_item(s->config.targets, my_order_item(&s->order, place), out);
+  return my_ranges_item(s->config.targets, my_order_item(&s->order, place), out);
 }
 
 static void compose_syn(const my_scan *s, unsigned attempt, scan_datagram *d)
 {
-  const my_cookie *c = &s->cookie;
   d->len = 0;
   d->seq = number_of(s, &d->peer, attempt);
-  d->source_port = my_nonce_port(&c->key, &d->peer, attempt, c->port_first, c->port_count);
+  d->source_port = my_cookie_port(&s->cookie, &d->peer, attempt);
 }
 
 static bool compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, uint8_t *room)
 {
-  find_peer(s, n, &d->peer);
+  unsigned question = find_peer(s, n, &d->peer);
   d->payload = room + SCAN_HEADROOM;
   d->attempt = attempt;
   if (s->config.tcp) {
@@ -163,7 +162,8 @@ static bool compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, 
     return true;
   }
   my_endpoint my = s->path->local;
-  int len = my_cookie_compose(&s->cookie, &my, &d->peer, attempt, d->payload, MY_PROBE_MAX);
+  my_cookie cookie = scan_cookie(s, d->peer.port, question);
+  int len = my_cookie_compose(&cookie, &my, &d->peer, attempt, d->payload, MY_PROBE_MAX);
   d->source_port = my.port;
   if (len < 0) { /* a 4-byte address over IPv6 */
     count(&s->send_errors, 1);
@@ -173,9 +173,11 @@ static bool compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, 
   return true;
 }
 
-static bool is_to_be_asked(const my_scan *s, uint64_t n, unsigned attempt)
+static bool is_to_be_asked(my_scan *s, uint64_t n, unsigned attempt)
 {
-  return (attempt == 0 && !s->config.held) || !scan_is_heard_of(s, n);
+  if ((attempt == 0 && !s->looks) || !scan_is_heard_of(s, n)) return true;
+  if (attempt == 0) count(&s->spared, 1);
+  return false;
 }
 
 /* The next place that may be asked now: one that was put off for its host's sake and is due, or one

@@ -36,6 +36,8 @@ struct my_scan {
   my_scan_config config;
   scan_path *path;
   my_cookie cookie;
+  my_scan_question *questions;
+  bool looks; /* whether somebody was heard of before being asked for the first time */
   my_order order;
   uint64_t places; /* of the shard, from 0 on */
   scan_pace pace;
@@ -53,6 +55,8 @@ struct my_scan {
   int bell;
   counter asked, sent, received, verified, duplicates, unverified, strangers, errors, other_icmp,
       dropped, send_errors, stalls, settled;
+  /* Places: heard of by another question to the same port; by an earlier scan; not asked for it. */
+  counter others, resumed, spared;
   counter news; /* targets of the present block that were heard of */
   _Atomic unsigned pass;
   _Atomic int64_t began_ns, pass_ended_ns, last_answer_ns, lag_ns, last_sent_ns;
@@ -116,8 +120,13 @@ static inline uint32_t number_of(const my_scan *s, const my_endpoint *peer, unsi
 
 /* ---- who was heard of (scan_hear.c) ---- */
 
-/* The place of a target in this shard; false: it has none. */
-bool scan_place_of(const my_scan *s, const my_endpoint *peer, uint64_t *n);
+/* The place of a question to a target in this shard; false: it has none. */
+bool scan_place_of(const my_scan *s, const my_endpoint *peer, unsigned question, uint64_t *n);
+/* The k-th signature that an answer to a question at that port may be read by, NULL where there is
+ * none; the first is the one that is sent. */
+const my_sig *scan_reading(const my_scan *s, uint16_t port, unsigned question, unsigned k);
+/* What is drawn for, and sent with, a question to that port. */
+my_cookie scan_cookie(const my_scan *s, uint16_t port, unsigned question);
 bool scan_is_heard_of(const my_scan *s, uint64_t n);
 /* True for the first time. What is older than two blocks is not known any more: better told twice
  * than not at all. */

@@ -199,6 +199,8 @@ static const struct {
     {"another address", "192.0.2.2", 53, 0, 0},
     {"another port", "192.0.2.1", 54, 0, 0},
     {"the next attempt", "192.0.2.1", 53, 1, 0},
+    {"another question", "192.0.2.1", 53, MY_NONCE_QUESTION, 0},
+    {"the next attempt at it", "192.0.2.1", 53, MY_NONCE_QUESTION + 1, 0},
     {"another scan", "192.0.2.1", 53, 0, 1},
     {"an IPv6 address of the same first bytes", "c000:201::", 53, 0, 0},
     {"link-local in one zone", "fe80::1%2", 53, 0, 0},

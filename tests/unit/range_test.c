@@ -127,6 +127,12 @@ static void test_rows(void **state)
   }
 }
 
+/* How many questions a port is asked in that round: every other round one each. */
+static unsigned questions_of(int round, unsigned port)
+{
+  return round % 2 ? 1 + ((unsigned)round + port * 5) % 4 : 1;
+}
+
 /* Random ranges of a /24, beside a table that is filled by hand. */
 static void test_against_a_table(void **state)
 {
@@ -138,6 +144,8 @@ static void test_against_a_table(void **state)
     memset(asked, 0, sizeof asked);
     memset(out, 0, sizeof out);
     assert_int_equal(my_ranges_new(&r), MY_OK);
+    for (unsigned p = 1; p <= 8 && round % 2; p++)
+      assert_int_equal(my_ranges_ask(r, (uint16_t)p, questions_of(round, p)), MY_OK);
     for (int k = 0; k < 12; k++) {
       seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
       unsigned a = seed & 255, b = seed >> 8 & 255, ports = seed >> 16 & 255;
@@ -170,9 +178,11 @@ static void test_against_a_table(void **state)
         bool wanted = asked[n][p] && !out[n];
         assert_int_equal(my_ranges_find(r, &e, &item), wanted);
         if (!wanted) continue;
-        assert_int_equal(item, expected++); /* addresses in order, ports ascending */
-        my_ranges_item(r, item, &back);
-        assert_true(my_endpoint_same_address(&e, &back) && e.port == back.port);
+        assert_int_equal(item, expected); /* addresses in order, ports ascending */
+        for (unsigned q = 0; q < questions_of(round, p); q++) {
+          assert_int_equal(my_ranges_item(r, expected++, &back), q);
+          assert_true(my_endpoint_same_address(&e, &back) && e.port == back.port);
+        }
       }
     assert_int_equal(my_ranges_items(r), expected);
     my_ranges_free(r);
@@ -189,7 +199,15 @@ static void test_refused(void **state)
   assert_int_equal(my_ranges_new(&r), MY_OK);
   assert_int_equal(my_ranges_ports(r, zero, 1), MY_ERANGE);
   assert_int_equal(my_ranges_ports(r, one, 0), MY_ERANGE);
+  assert_int_equal(my_ranges_ask(r, 2, 0), MY_ERANGE);
+  assert_int_equal(my_ranges_ask(r, 2, MY_QUESTIONS_MAX + 1), MY_ERANGE);
+  assert_int_equal(my_ranges_ask(r, 2, 3), MY_OK);
+  assert_int_equal(my_ranges_ask(r, 2, 4), MY_ESTATE);
   int set = my_ranges_ports(r, one, 1);
+  assert_int_equal(my_ranges_ask(r, 1, 2), MY_ESTATE); /* it is in a set */
+  assert_int_equal(my_ranges_ask(r, 1, 1), MY_OK);
+  assert_int_equal(my_ranges_questions(r, 1), 1);
+  assert_int_equal(my_ranges_questions(r, 2), 3);
   assert_int_equal(my_ranges_add(r, &high, &low, set), MY_ERANGE);
   assert_int_equal(my_ranges_add(r, &low, &six, set), MY_ERANGE);
   assert_int_equal(my_ranges_add(r, &none, &none, set), MY_ERANGE);

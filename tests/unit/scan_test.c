@@ -35,6 +35,15 @@ static const char signature[] = "service parrot\n"
                                 "  len   = 12\n"
                                 "  @0:8  = $id\n"
                                 "  @8:4  = \"here\"\n"
+                                "sig stork\n" /* sends the same, and reads nothing of it */
+                                "  send  id?8 \"who?\"\n"
+                                "  @0:8  = $id\n"
+                                "  @8:4  = \"none\"\n"
+                                "sig sparrow\n"
+                                "  send  id?8 \"tell\"\n"
+                                "  len   = 12\n"
+                                "  @0:8  = $id\n"
+                                "  @8:4  = \"told\"\n"
                                 "sig wanderer\n"
                                 "  send  id?8 \"who?\"\n"
                                 "  from-port any\n"
@@ -140,7 +149,7 @@ typedef struct setting {
   my_scan_config config;
 } setting;
 
-static void set_up(setting *s, const uint16_t *ports, size_t count)
+static void set_up_asking(setting *s, const uint16_t *ports, size_t count, unsigned questions)
 {
   my_where where;
   my_endpoint here;
@@ -150,6 +159,8 @@ static void set_up(setting *s, const uint16_t *ports, size_t count)
   assert_int_equal(my_sigdb_add(s->db, "test", text, &where), MY_OK);
   assert_int_equal(my_endpoint_parse(&here, "127.0.0.1", 0), MY_OK);
   assert_int_equal(my_ranges_new(&s->targets), MY_OK);
+  for (size_t i = 0; i < count; i++)
+    assert_int_equal(my_ranges_ask(s->targets, ports[i], questions), MY_OK);
   int set = my_ranges_ports(s->targets, ports, count);
   assert_int_equal(my_ranges_add(s->targets, &here, &here, set), MY_OK);
   assert_int_equal(my_ranges_seal(s->targets), MY_OK);
@@ -158,6 +169,11 @@ static void set_up(setting *s, const uint16_t *ports, size_t count)
                                .seed = 42,
                                .timeout_ns = 1000 * MS};
   assert_int_equal(my_random(s->config.key.bytes, sizeof s->config.key.bytes), MY_OK);
+}
+
+static void set_up(setting *s, const uint16_t *ports, size_t count)
+{
+  set_up_asking(s, ports, count, 1);
 }
 
 static void tear_down(setting *s)
@@ -528,6 +544,128 @@ static void test_shards_and_begin(void **state)
   tear_down(&s);
 }
 
+/* ---- several questions to each port ---- */
+
+enum { QUESTIONS = 3, RIGHT = 1, ROWS = QUESTIONS + 1 };
+
+static int by_port(const void *a, const void *b)
+{
+  return ((const my_scan_question *)a)->port - ((const my_scan_question *)b)->port;
+}
+
+/* A parrot is asked between two questions that it does not understand, and its answer is read by a
+ * stork first. */
+static void ask_parrots(setting *s, const world *w, my_scan_question list[PEERS * ROWS])
+{
+  const my_sig *sparrow = my_sigdb_find(s->db, "sparrow"), *parrot = s->config.sig;
+  for (size_t i = 0; i < PEERS * ROWS; i++)
+    list[i] = (my_scan_question){w->ports[i / ROWS], sparrow, false};
+  qsort(list, PEERS * ROWS, sizeof *list, by_port);
+  for (size_t i = RIGHT; i < PEERS * ROWS; i += ROWS) {
+    list[i].sig = my_sigdb_find(s->db, "stork");
+    list[i + 1].sig = parrot;
+    list[i + 1].same = true;
+  }
+  s->config.sig = NULL;
+  s->config.questions = list;
+  s->config.question_count = PEERS * ROWS;
+}
+
+/* Whoever answers one of them is given once, with that question; the others are asked it all. */
+static void test_questions(void **state)
+{
+  (void)state;
+  static world w;
+  setting s;
+  my_scan_counts c;
+  my_answer a;
+  my_scan_question list[PEERS * ROWS];
+  bool verified[PEERS] = {false};
+  uint64_t silent = 0;
+  begin(&w);
+  set_up_asking(&s, w.ports, PEERS, QUESTIONS);
+  ask_parrots(&s, &w, list);
+  const my_sig *parrot = my_sigdb_find(s.db, "parrot");
+  my_scan *scan = open_scan(&s.config);
+  while (next(scan, &a)) {
+    size_t i = peer_of(&w, a.peer.port);
+    assert_int_equal(a.question, RIGHT);
+    assert_ptr_equal(a.sig, parrot);
+    assert_false(verified[i]);
+    verified[i] = true;
+    uint8_t probe[MY_PROBE_MAX];
+    assert_int_equal(my_scan_probe(scan, &a, probe, sizeof probe), 12);
+    assert_memory_equal(probe, a.data.data, 8);
+  }
+  my_scan_get_counts(scan, &c);
+  my_scan_close(scan);
+  end(&w);
+  for (size_t i = 0; i < PEERS; i++) {
+    assert_int_equal(verified[i], expected[i % KINDS].verified);
+    assert_true(w.asked[i] <= 2 * QUESTIONS);
+    if (!verified[i]) assert_int_equal(w.asked[i], 2 * QUESTIONS);
+    if (!verified[i]) silent += QUESTIONS;
+  }
+  assert_int_equal(c.targets, PEERS * QUESTIONS);
+  assert_int_equal(c.unanswered, silent);
+  tear_down(&s);
+}
+
+/* Parts, the rest from the middle on, and what an earlier scan heard of, with questions. */
+static void test_questions_in_parts(void **state)
+{
+  (void)state;
+  static world w;
+  setting s;
+  my_answer a;
+  my_scan_counts c;
+  my_scan_question list[PEERS * ROWS];
+  unsigned before[PEERS];
+  begin(&w);
+  set_up_asking(&s, w.ports, PEERS, QUESTIONS);
+  ask_parrots(&s, &w, list);
+  s.config.attempts = 1;
+  s.config.shards = 4;
+  for (s.config.shard = 0; s.config.shard < 4; s.config.shard++) {
+    my_scan *scan = open_scan(&s.config);
+    while (next(scan, &a))
+      assert_int_equal(a.question, RIGHT);
+    my_scan_close(scan);
+  }
+  for (size_t i = SILENT; i < PEERS; i += KINDS)
+    assert_int_equal(w.asked[i], QUESTIONS);
+  for (size_t i = 0; i < PEERS; i++)
+    before[i] = w.asked[i];
+  s.config.shards = s.config.shard = 0;
+  s.config.begin = PEERS;
+  s.config.held = true;
+  my_scan *scan = open_scan(&s.config);
+  my_endpoint skipped;
+  my_endpoint_parse(&skipped, "127.0.0.1", w.ports[SILENT]);
+  my_scan_skip(scan, &skipped);
+  my_scan_start(scan);
+  while (next(scan, &a))
+    ;
+  my_scan_get_counts(scan, &c);
+  my_scan_close(scan);
+  end(&w);
+  my_order o;
+  unsigned rest[PEERS] = {0};
+  assert_int_equal(my_order_init(&o, PEERS * QUESTIONS, s.config.seed), MY_OK);
+  for (uint64_t place = PEERS; place < PEERS * QUESTIONS; place++) {
+    my_endpoint e;
+    my_ranges_item(s.targets, my_order_item(&o, place), &e);
+    rest[peer_of(&w, e.port)]++;
+  }
+  rest[SILENT] = 0;
+  for (size_t i = 0; i < PEERS; i++) {
+    assert_true(w.asked[i] - before[i] <= rest[i]);
+    if (!expected[i % KINDS].verified) assert_int_equal(w.asked[i] - before[i], rest[i]);
+  }
+  assert_true(c.asked <= PEERS * (QUESTIONS - 1));
+  tear_down(&s);
+}
+
 /* Stopped, and closed, at any moment: it ends, and no answer that was there is lost. */
 static void test_stop(void **state)
 {
@@ -615,6 +753,16 @@ static void test_refused(void **state)
   config.shards = 2, config.shard = 2;
   assert_int_equal(my_scan_open(&scan, &config, &where), MY_ERANGE);
   assert_string_equal(where.text, "no such shard");
+  const my_scan_question twice[] = {{9, config.sig, false}, {9, config.sig, false}};
+  const my_scan_question elsewhere[] = {{8, config.sig, false}}, alone[] = {{9, config.sig, true}};
+  config = s.config;
+  config.questions = twice, config.question_count = 2;
+  assert_int_equal(my_scan_open(&scan, &config, &where), MY_ERANGE);
+  assert_string_equal(where.text, "the questions are not those of the targets");
+  config.questions = alone, config.question_count = 1;
+  assert_int_equal(my_scan_open(&scan, &config, &where), MY_ERANGE);
+  config.sig = NULL, config.questions = elsewhere, config.question_count = 1;
+  assert_int_equal(my_scan_open(&scan, &config, &where), MY_ERANGE);
   config = s.config;
   config.interface = "nosuchlink0";
   assert_true(my_scan_open(&scan, &config, &where) < 0);
@@ -640,12 +788,14 @@ static void test_queue(void **state)
     for (;; put++) {
       in.data = (my_span){bytes, put * 7 % sizeof bytes};
       in.received_ns = (int64_t)put;
+      in.question = put % 256;
       if (!scan_queue_put(&q, &in)) break;
     }
     assert_true(scan_queue_fill(&q) > 0.99);
     for (uint64_t stop = put - (round % 2 ? 1000 : 0); taken < stop; taken++) {
       assert_true(scan_queue_take(&q, &out));
       assert_int_equal(out.received_ns, taken);
+      assert_int_equal(out.question, taken % 256);
       assert_int_equal(out.data.len, taken * 7 % sizeof bytes);
       assert_true(my_endpoint_same_address(&out.peer, &in.peer) && out.peer.port == 53);
       assert_int_equal(out.from.family, 0);
@@ -779,6 +929,8 @@ int main(void)
       cmocka_unit_test(test_forged_accept),
       cmocka_unit_test(test_forged_errors),
       cmocka_unit_test(test_shards_and_begin),
+      cmocka_unit_test(test_questions),
+      cmocka_unit_test(test_questions_in_parts),
       cmocka_unit_test(test_stop),
       cmocka_unit_test(test_memory),
       cmocka_unit_test(test_refused),
