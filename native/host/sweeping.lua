@@ -182,24 +182,30 @@ local function split(list)
   return parts, left, near
 end
 
---- Ask TCP ports by connecting, however few they are.
+--- Ask TCP ports by connecting, however few they are. A server that many connect to lets some wait until they seem silent:
+-- these are asked again, as long as that finds any.
 -- @param list array of { ip, port, … } of one family
 -- @param sleep function (seconds): lets the others go on
 -- @param give function (target, state, reason, seconds that the answer took or nil), called for each of the list: "open",
 -- "closed" or "filtered", and why, in Nmap's words
 -- @return true; or nil and a message
 function sweeping.connect(list, sleep, give)
-  local near = true
+  local near, attempts = true, ATTEMPTS
   for _, target in ipairs(list) do near = near and own.has { target.ip } end
-  local config, places = new_config(list, near and NEAR or FAR, {}, { tcp = true })
-  local scan, message = core.scan(config)
-  if not scan then return nil, message end
-  follow(scan, places, sleep, function(target, answer)
-    local open, refused = answer.kind == "verified", answer.reason == "conn-refused"
-    give(target, open and "open" or refused and "closed" or "filtered", open and "syn-ack" or answer.reason, answer.rtt)
-  end)
-  scan:close()
-  for _, target in pairs(places) do give(target, "filtered", "no-response") end
+  repeat
+    local config, places = new_config(list, near and NEAR or FAR, {}, { tcp = true, attempts = attempts })
+    local scan, message = core.scan(config)
+    if not scan then return nil, message end
+    follow(scan, places, sleep, function(target, answer)
+      local open, refused = answer.kind == "verified", answer.reason == "conn-refused"
+      give(target, open and "open" or refused and "closed" or "filtered", open and "syn-ack" or answer.reason, answer.rtt)
+    end)
+    scan:close()
+    local before = #list
+    list, attempts = {}, 1
+    for _, target in pairs(places) do list[#list + 1] = target end
+  until #list == 0 or #list == before
+  for _, target in ipairs(list) do give(target, "filtered", "no-response") end
   return true
 end
 

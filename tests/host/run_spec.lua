@@ -206,8 +206,79 @@ describe("mynah run", function()
     end
   end)
 
+  -- Targets as mynah scan takes them: { words, the hosts and ports that the script ran at, in the order of the output }.
+  local PLACES = {
+    { { "127.0.1.0/30", "-p", "9" }, "127.0.1.0:9 127.0.1.1:9 127.0.1.2:9 127.0.1.3:9" },
+    { { "127.0.1-2.1,7", "-p", "9,7" }, "127.0.1.1:7 127.0.1.1:9 127.0.1.7:7 127.0.1.7:9 127.0.2.1:7 127.0.2.1:9 127.0.2.7:7 " ..
+      "127.0.2.7:9" },
+    { { "127.0.0.9-127.0.0.11", "--exclude", "127.0.0.10", "-p", "9" }, "127.0.0.9:9 127.0.0.11:9" },
+    { { "127.0.0.1", "127.0.0.1:7", "-p", "T:9,U:9" }, "127.0.0.1:7 127.0.0.1:9 127.0.0.1:7u 127.0.0.1:9u" },
+    { { "::1", "-p", "9" }, "::1:9" },
+    { { "localhost", "-4", "-p", "9" }, "localhost=127.0.0.1:9" },
+  }
+  it("takes targets as mynah scan does", function()
+    local path = action [[return ("%s%s:%d%s"):format(host.targetname and host.targetname .. "=" or "", host.ip, port.number,
+      port.protocol == "udp" and "u" or "")]]
+    for _, row in ipairs(PLACES) do
+      local p = run { "run", "--given", "--script", path, table.unpack(row[1]) }
+      local places = {}
+      for place in p.out:gmatch("|_" .. id_of(path) .. ": (%S+)") do places[#places + 1] = place end
+      assert.equal(row[2], table.concat(places, " "), p.err)
+    end
+  end)
+
+  it("reads what other scanners wrote, and standard input", function()
+    local path = action "return host.ip .. ' ' .. port.number"
+    local list = support.file("# Nmap 7.93 scan\nHost: 127.0.0.3 ()\tPorts: 9/open/tcp//x///, 10/closed/tcp//y///\n", "")
+    local p = support.shell(('echo 127.0.0.2:9 | "$MYNAH" run %s -iL %s -iL - --given'):format(path, list))
+    assert.equal("127.0.0.2 9\n127.0.0.3 9", output(p, path))
+  end)
+
+  -- Nmap's words for why a port is what it is: { address, what `ip route` is told of it first, state, reason }.
+  local REASONS = {
+    { "127.0.0.1", "", "closed", "conn-refused" },
+    { "10.98.0.1", "ip route add unreachable 10.98.0.1", "filtered", "host-unreach" },
+    { "10.98.0.2", "ip route add prohibit 10.98.0.2", "filtered", "admin-prohibited" },
+    { "10.98.0.3", "", "filtered", "net-unreach" },
+    { "10.98.0.4", "ip route add 10.98.0.4 dev lo", "filtered", "no-response" },
+  }
+  it("tells why connecting failed as Nmap does", function()
+    for _, row in ipairs(REASONS) do
+      local command = row[2] .. "\n" .. [["$MYNAH" run banner %s -p 9 -oX -
+        nmap -n -Pn -sT -p 9 --max-retries 0 %s -oX -]]
+      local file = support.file(command:format(row[1], row[1]), ".sh")
+      local p = support.shell(("%s/tests/support/netns sh %s"):format(support.root, file))
+      local wanted, count = ('<state state="%s" reason="%s" '):format(row[3], row[4]), 0
+      for state in p.out:gmatch '<state state="[^"]*" reason="[^"]*" ' do
+        assert.equal(wanted, state)
+        count = count + 1
+      end
+      assert.equal(2, count, p.out .. p.err)
+    end
+  end)
+
+  it("writes each of many hosts once its scripts are done, and counts the silent", function()
+    local slow = action [[local r = nmap.registry
+      r.count = (r.count or 0) + 1
+      while host.ip == "127.0.0.1" and r.count < 700 do stdnse.sleep(0.01) end
+      return host.ip]]
+    local port, close = support.tcp_server(function(client) client:close() end, "0.0.0.0")
+    local file = support.file(([["$MYNAH" run --script %s -p %d 127.0.0.0/22 10.98.0.0/24]]):format(slow, port), ".sh")
+    local p = support.shell("sh " .. file)
+    close()
+    local order = {}
+    for ip in p.out:gmatch("|_" .. id_of(slow) .. ": (%S+)") do order[#order + 1] = ip end
+    assert.equal(1024, #order)
+    assert.equal("127.0.0.0", order[1])
+    assert.truthy(order[2] ~= "127.0.0.1", "it waited for others")
+    assert.truthy(p.out:find("\nNot shown: 256 of 1280 hosts, which did not answer\n", 1, true), p.out:sub(-300))
+  end)
+
   -- { words, what is said }
   local MISTAKES = {
+    { { "--script", "banner", "127.0.0.300", "-p", "9" }, '"127.0.0.300"' },
+    { { "--script", "banner", "127.0.0.1", "::1", "-p", "9" }, "IPv4 and IPv6 cannot be mixed" },
+    { { "--script", "banner", "127.0.0.1", "--exclude", "127.0.0.0/8", "-p", "9" }, "nothing is left to ask" },
     { { "no-such-script", "127.0.0.1", "-p", "9" }, 'script "no-such-script": no script, category, file or folder' },
     { { "banner", "127.0.0.1" }, "no port" },
     { { "127.0.0.1:9" }, "expected SCRIPT... TARGET" },

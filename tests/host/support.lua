@@ -144,9 +144,9 @@ end
 
 --- A TCP server of the test's own on loopback: on_connection(client) for each.
 -- @return port and a function that closes it
-function support.tcp_server(on_connection)
+function support.tcp_server(on_connection, address)
   local server, clients = uv.new_tcp(), {}
-  assert(server:bind("127.0.0.1", 0))
+  assert(server:bind(address or "127.0.0.1", 0))
   assert(server:listen(64, function()
     local client = uv.new_tcp()
     server:accept(client)

@@ -4,15 +4,18 @@ local arguments = require "host.nse.arguments"
 local fail = require "host.fail"
 local files = require "host.nse.files"
 local host = require "mynah_host"
+local list = require "host.nse.list"
 local options = require "host.options"
 local out = require "host.out"
-local targets = require "host.targets"
 
 local command = { name = "run", summary = "Run NSE scripts, ours or Nmap's, without Nmap" }
 
 command.description = [[
 Runs scripts for Nmap's Scripting Engine, unchanged, in an engine of its own. Scripts and libraries of an installed Nmap are
-found by themselves; without one there are ours. The output is that of Nmap.]]
+found by themselves; without one there are ours. The output is that of Nmap.
+
+Targets are those of mynah scan: addresses, names, 10.0.0.0/16, 10.0-3.1,7.*, FIRST-LAST, each with :PORT or with -p, and files of
+them. Of many, those that do not answer are only counted.]]
 
 command.epilog = [[
 Examples:
@@ -20,6 +23,7 @@ Examples:
   mynah run ./mine.nse 192.0.2.7 -p 8000-8100                 a file
   mynah run +http-title,banner 192.0.2.7:8123                 +: whatever its rule says of the port
   mynah run "http-* and safe" 192.0.2.7 -p 80 --script-args http.useragent=me
+  mynah run --script banner -p 22 10.0.0.0/16 10.1.0-3.1 example.net    many targets
 
 Exit status: 0 done; 1 a script could not be loaded; 2 usage or input error; 3 could not run.]]
 
@@ -28,10 +32,13 @@ local SOCKETS = 16000 -- open at once, where the system allows
 local FILES = 200     -- descriptors that are kept for all but sockets
 
 function command.define(parser)
-  parser:argument("words", "Scripts as --script of Nmap takes them, then the target: HOST:PORT, or HOST with -p")
-    :argname("SCRIPT... TARGET"):args("1+")
-  parser:option("-i --input", "Targets from a file, - for standard input; -iL as in Nmap; every word is a script then")
-    :argname("FILE")
+  parser:argument("words", "Scripts as --script of Nmap takes them, then the target; see below")
+    :argname("SCRIPT... TARGET"):args("*")
+  parser:option("--script", "The scripts; every word is a target then (repeatable)"):argname("SCRIPTS"):count("*")
+  parser:option("-i --input", "Targets from a file, - for standard input; -iL as in Nmap; every word is a script then "
+    .. "(repeatable)"):argname("FILE"):count("*")
+  parser:option("--exclude", "Leave these out (repeatable)"):argname("TARGET"):count("*")
+  parser:option("--exclude-file", "Leave out what this file names (repeatable)"):argname("FILE"):count("*")
   parser:option("-p --ports", "Ports as in Nmap: 80,U:53,T:1000-2000"):argname("PORTS")
   parser:flag("-sU --udp", "Ports without T: or U: are of UDP")
   parser:flag("-sT --tcp", "Ports without T: or U: are of TCP (the default)")
@@ -76,27 +83,21 @@ local function read_arguments(args)
   return result
 end
 
-local function words_of_file(name)
-  local text, message
-  if name == "-" then text = io.read "a" else text, message = files.read(name) end
-  if not text then fail.input("%s", message) end
-  local words = {}
-  for line in text:gmatch "[^\r\n]+" do
-    for word in line:gsub("#.*", ""):gmatch "%S+" do words[#words + 1] = word end
-  end
-  return words
-end
-
--- The targets; what is left of args.words are scripts.
+-- The targets: the last word, or with --script or -iL every one that is no script.
 local function read_targets(args)
-  local words = args.input and words_of_file(args.input) or { table.remove(args.words) }
-  if #args.words == 0 then fail.input("run: expected SCRIPT... TARGET; try `mynah run --help`") end
-  local list, message = targets.expand(words, {
-    ports = args.ports, tcp = args.tcp or not args.udp, udp = args.udp or (args.ports or ""):find "[Uu]:" ~= nil,
+  local words = args.words
+  if #args.script == 0 then
+    words = #args.input == 0 and { table.remove(args.words) } or {}
+    args.script = args.words
+  end
+  if #args.script == 0 or #words + #args.input == 0 then fail.input("run: expected SCRIPT... TARGET; try `mynah run --help`") end
+  local set, message = list.new {
+    words = words, files = args.input, exclude = args.exclude, exclude_files = args.exclude_file, ports = args.ports,
+    tcp = args.tcp or not args.udp, udp = args.udp or (args.ports or ""):find "[Uu]:" ~= nil,
     resolve = options.resolver(options.family(args)),
-  })
-  if not list then fail.input("%s", message) end
-  return list
+  }
+  if not set then fail.input("%s", message) end
+  return set
 end
 
 -- Several writers as one.
@@ -146,11 +147,11 @@ local function show_help(run)
   end
 end
 
-local function new_run(args)
+local function new_run(args, family)
   local run, message = require "host.nse.run".new {
-    scripts = split_scripts(args.words), datadir = args.datadir, alone = args.without_nmap,
+    scripts = split_scripts(args.script), datadir = args.datadir, alone = args.without_nmap,
     arguments = read_arguments(args), verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3,
-    version_intensity = 7, family = options.family(args) or "inet", given = args.given, at_once = args.at_once,
+    version_intensity = 7, family = family or "inet", given = args.given, at_once = args.at_once,
     memory = args.script_memory * MEGABYTE, busy = args.script_busy, script_timeout = args.script_timeout,
     sockets = math.max(host.descriptors(SOCKETS + FILES) - FILES, FILES),
     sockets_per_script = args.script_sockets, threads_per_port = args.per_port, on_interrupt = fail.interrupted,
@@ -161,16 +162,17 @@ local function new_run(args)
 end
 
 function command.run(args)
-  local words = "mynah run " .. table.concat(args.words, " ")
+  local words = ("mynah run %s %s"):format(table.concat(args.script, ","), table.concat(args.words, " "))
   if args.json and args.xml == "-" then fail.input("--json and -oX -: only one of them can be on standard output") end
   if args.script_help then
+    args.script = #args.script > 0 and args.script or args.words
     local run = new_run(args)
     show_help(run)
     return run.broken > 0 and fail.NEGATIVE or 0
   end
-  local list = read_targets(args)
-  local run = new_run(args)
-  return run:go(list, writer_of(args, words)) > 0 and fail.NEGATIVE or 0
+  local set = read_targets(args)
+  local run = new_run(args, set.family == 6 and "inet6" or "inet")
+  return run:go(set, writer_of(args, words)) > 0 and fail.NEGATIVE or 0
 end
 
 return command

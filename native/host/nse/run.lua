@@ -18,8 +18,8 @@ local threads = require "host.nse.threads"
 local run = {}
 
 local FAILED = "ERROR: Script execution failed (use -d to debug)"
-local GROUP = 256 -- hosts whose scripts run at the same time
-local STEP = 16   -- scripts that are started at a time
+local HOSTS, PORTS = 1024, 16384 -- hosts whose scripts run at the same time, and their ports, at the most
+local STEP = 16                  -- scripts that are started at a time
 
 local Run = {}
 Run.__index = Run
@@ -169,16 +169,33 @@ function Run:spawn(s, kind, host, port, on_end)
 end
 
 -- Run what `next_job` gives, so many at once, until there is none left.
-function Run:run_jobs(next_job)
+-- @param on_host function or nil: called with each host whose jobs are all done
+function Run:run_jobs(next_job, on_host)
   local active, most = 0, self.options.at_once
-  local function on_end() active = active - 1 end
+  local running, current = {}, nil -- how many of a host run; the host whose jobs are given now
+  local function look_at(host)
+    if host and on_host and host ~= current and running[host] == 0 then on_host(host) end
+  end
+  local function start(s, kind, host, port)
+    if host ~= current then
+      local before = current
+      current = host
+      look_at(before)
+    end
+    active = active + 1
+    if host then running[host] = (running[host] or 0) + 1 end
+    self:spawn(s, kind, host, port, function()
+      active = active - 1
+      if host then running[host] = running[host] - 1 end
+      look_at(host)
+    end)
+  end
   self.world.scheduler:run(function()
     local before = active
     while active < most and active < before + STEP do
       local s, kind, host, port = next_job()
       if not s then break end
-      active = active + 1
-      self:spawn(s, kind, host, port, on_end)
+      start(s, kind, host, port)
     end
     return active > before
   end)
@@ -190,7 +207,7 @@ local OFFERED = { open = true, ["open|filtered"] = true, unfiltered = true }
 local function jobs_of(level, hosts)
   return coroutine.wrap(function()
     for _, host in ipairs(hosts) do
-      for _, s in ipairs(level) do
+      for _, s in ipairs(host.asked and level or {}) do
         if s.rules.hostrule then coroutine.yield(s, "hostrule", host) end
       end
       for _, port in ipairs(targets.sorted_ports(host)) do
@@ -219,8 +236,9 @@ function Run:run_phase(kind)
   self.writer:phase(kind, results)
 end
 
+-- Hosts are written as soon as their scripts are done. Of many, those that say nothing are only counted.
 function Run:run_group(hosts)
-  local results = {}
+  local results, written = {}, {}
   for _, host in ipairs(hosts) do results[host] = {} end
   self.on_result = function(thread, result)
     local of_host = results[thread.host]
@@ -231,23 +249,20 @@ function Run:run_group(hosts)
   end
   local ok, message = targets.scan(self.world, hosts, self.options.given)
   if not ok then fail.run("cannot look for open ports: %s", message) end
-  for _, host in ipairs(hosts) do self:complete(host) end
-  for _, level in ipairs(self.levels) do self:run_jobs(jobs_of(level, hosts)) end
-  for _, host in ipairs(hosts) do self.writer:host(host, results[host]) end
-end
-
--- The machine's own way to a host.
-function Run:complete(host)
-  local source
-  local socket = self.world.scheduler.events:socket("udp", core.family(host.ip))
-  if socket and socket:connect(host.ip, 9) then source = socket:names() end
-  if socket then socket:close() end
-  if not source then return end
-  host.bin_ip_src = targets.binary(source)
-  for _, interface in ipairs(require "mynah_host".interfaces()) do
-    if interface.address == source then host.interface, host.interface_mtu = interface.device, interface.mtu end
+  for _, host in ipairs(hosts) do
+    host.asked = not self.many or targets.answered(host)
   end
-  if source == host.ip then host.directly_connected, host.reason = true, "localhost-response" end
+  local function write(host)
+    if written[host] then return end
+    written[host] = true
+    local shown = not self.many or next(results[host]) ~= nil or targets.answered(host)
+    self.up = self.up + (shown and 1 or 0)
+    if shown or self.options.verbosity > 0 then self.writer:host(host, results[host]) end
+    results[host] = nil
+    self.world.targets:drop(host)
+  end
+  for i, level in ipairs(self.levels) do self:run_jobs(jobs_of(level, hosts), i == #self.levels and write or nil) end
+  for _, host in ipairs(hosts) do write(host) end
 end
 
 -- Loading --------------------------------------------------------------------------------------------------
@@ -324,27 +339,27 @@ function run.new(options)
 end
 
 --- Run the scripts.
--- @param list array of { ip=, port=, transport=, name= }, as host.targets gives it
+-- @param list of host.nse.list
 -- @param writer as host.nse.text makes one
 -- @return number of scripts that could not be loaded
 function Run:go(list, writer)
-  self.writer = writer
+  self.writer, self.up, self.many = writer, 0, list.hosts > 1
   self:run_phase "prerule"
-  local hosts, world = {}, self.world
-  world.targets:learn_services(list)
-  for _, t in ipairs(list) do
-    local host = world.targets:find(t.ip)
-    if not host then
-      host = world.targets:add(t.ip, t.name)
-      hosts[#hosts + 1] = host
-    end
-    if t.port then world.targets:add_port(host, t.port, t.transport) end
+  local count, known = 0, self.world.targets
+  local function add(asked)
+    local host = known:add(asked.ip, asked.name)
+    known:learn_services(asked.ports)
+    for _, p in ipairs(asked.ports) do known:add_port(host, p.port, p.transport) end
+    return host
   end
-  for first = 1, #hosts, GROUP do
-    self:run_group(table.move(hosts, first, math.min(first + GROUP - 1, #hosts), 1, {}))
-  end
+  repeat
+    local group = list:next(HOSTS, PORTS)
+    for i, asked in ipairs(group) do group[i] = add(asked) end
+    if #group > 0 then self:run_group(group) end
+    count = count + #group
+  until #group == 0
   self:run_phase "postrule"
-  self.writer:finish { hosts = #hosts, broken = self.broken }
+  self.writer:finish { hosts = count, up = self.up, broken = self.broken }
   return self.broken
 end
 

@@ -3,6 +3,7 @@
 
 local core = require "mynah_core"
 local files = require "host.nse.files"
+local host_module = require "mynah_host"
 local sweeping = require "host.sweeping"
 
 local targets = {}
@@ -23,11 +24,12 @@ end
 --- Learn the names of services at these ports. Only theirs are kept: there are tens of thousands.
 -- @param list array of { port=, transport= }
 function Targets:learn_services(list)
-  local services = self.services
+  local services, more = self.services, false
   for _, t in ipairs(list) do
     local names = services[t.transport]
-    if t.port and not names[t.port] then names[t.port] = false end
+    if names[t.port] == nil then names[t.port], more = false, true end
   end
+  if not more then return end
   local path = files.find(self.folders, "nmap-services") or "/etc/services"
   for name, number, protocol in ("\n" .. (files.read(path) or "")):gmatch "\n([^%s#]+)%s+(%d+)/(%l+)" do
     local names, port = services[protocol], tonumber(number)
@@ -66,6 +68,19 @@ function Targets:add(ip, said)
 end
 
 function Targets:find(ip) return self.by_ip[ip] end
+
+--- Forget a host, whose scripts are done.
+function Targets:drop(host) self.by_ip[host.ip] = nil end
+
+--- Did a host answer, as far as its ports say?
+function targets.answered(host)
+  for _, ports in pairs(host.ports) do
+    for _, port in pairs(ports) do
+      if port.state == "open" or port.state == "closed" then return true end
+    end
+  end
+  return false
+end
 
 --- The table that a rule or an action gets for a host: its own, but for the registry.
 function targets.copy_host(host)
@@ -166,6 +181,27 @@ function Targets:count_new() return #self.new_names end
 
 local function settle(port, state, reason) port.state, port.reason = state, reason end
 
+-- What this machine says at once where it has no way to a host.
+local NO_WAY = {
+  ["Network is unreachable"] = "net-unreach", ["No route to host"] = "host-unreach", ["Permission denied"] = "admin-prohibited",
+}
+
+-- The machine's own way to a host; nil and a reason where it has none.
+local function find_way(world, host, interfaces)
+  local socket = world.scheduler.events:socket("udp", core.family(host.ip))
+  if not socket then return true end
+  local ok, message = socket:connect(host.ip, 9)
+  local source = ok and socket:names()
+  socket:close()
+  if not ok then return nil, NO_WAY[message] or "no-response" end
+  host.bin_ip_src = binary(source)
+  for _, interface in ipairs(interfaces) do
+    if interface.address == source then host.interface, host.interface_mtu = interface.device, interface.mtu end
+  end
+  if source == host.ip then host.directly_connected, host.reason = true, "localhost-response" end
+  return true
+end
+
 -- What connecting says. The quickest answer is how far the host is.
 local function on_answer(target, state, reason, seconds)
   local times = target.host.times
@@ -179,11 +215,14 @@ end
 -- @param given true: they are taken to be open
 -- @return true; or nil and a message
 function targets.scan(world, hosts, given)
-  local list = {}
+  local list, interfaces = {}, host_module.interfaces()
   for _, host in ipairs(hosts) do
+    local way, reason = find_way(world, host, interfaces)
     for _, port in ipairs(targets.sorted_ports(host)) do
       if given then
         settle(port, "open", "user-set")
+      elseif not way then
+        settle(port, "filtered", reason)
       elseif port.protocol == "udp" then
         settle(port, "open|filtered", "no-response")
       else

@@ -111,7 +111,10 @@ function text.writer()
       print_host(host, results)
       out.flush()
     end,
-    finish = function() end,
+    finish = function(_, summary)
+      local silent = summary.hosts - summary.up
+      if silent > 0 then out.line(("Not shown: %d of %d hosts, which did not answer"):format(silent, summary.hosts)) end
+    end,
   }
 end
 

@@ -98,8 +98,8 @@ function xml.writer(file, words)
     finish = function(_, summary)
       local now = os.time()
       write("<runstats>" .. element("finished", { "time", now, "timestr", os.date("%a %b %e %H:%M:%S %Y", now),
-        "elapsed", now - began, "exit", "success" }) .. element("hosts", { "up", summary.hosts, "down", 0, "total",
-        summary.hosts }) .. "\n</runstats>\n</nmaprun>\n")
+        "elapsed", now - began, "exit", "success" }) .. element("hosts", { "up", summary.up, "down", summary.hosts - summary.up,
+        "total", summary.hosts }) .. "\n</runstats>\n</nmaprun>\n")
     end,
   }
 end
