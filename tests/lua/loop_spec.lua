@@ -93,6 +93,40 @@ describe("loop", function()
     assert.are.equal(0, w.tcp[1].open)
   end)
 
+  it("keeps nothing of tasks that are over, however long they would have waited", function()
+    local _, l = world()
+    local most, kept, woken = 0, setmetatable({}, { __mode = "k" }), 0
+    l:run(function()
+      for _ = 1, 2000 do
+        local task = l:spawn(function()
+          local held = {} -- on the stack of one that is cancelled while it waits for long
+          kept[held] = true
+          l:sleep(3600)
+          return held
+        end)
+        local other = l:spawn(function()
+          l:pause(l:now() + 1800)
+          woken = woken + 1
+        end)
+        l:sleep(0.001)
+        task:cancel()
+        l:wake(other)
+        other:wait()
+        most = math.max(most, #l.timers)
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(kept))
+      assert.is_true(most < 500)
+      local late = l:now() + 5 -- and those who still wait are not forgotten
+      for _ = 1, 400 do l:spawn(function() l:sleep(3600) end):cancel() end
+      l:sleep(5)
+      assert.is_true(l:now() >= late)
+    end)
+    assert.are.equal(2000, woken)
+    assert.are.equal(0, l.armed)
+  end)
+
   it("keeps a thousand tasks apart", function()
     local _, l = world()
     local sum = 0

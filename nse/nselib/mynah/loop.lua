@@ -15,7 +15,7 @@ Channel.__index = Channel
 local Lock = {}
 Lock.__index = Lock
 
--- Timers: a binary heap by time. Entries of waits that ended early stay until they come to the top.
+-- Timers: a binary heap by time. Entries of waits that ended early stay until they come to the top, or are most of it.
 local function heap_push(heap, entry)
   local i = #heap + 1
   while i > 1 do
@@ -45,6 +45,25 @@ local function heap_pop(heap)
   heap[i] = last
 end
 
+local MOSTLY = 4 -- times as many entries as tasks that wait for a time, and
+local FEW = 256  -- so many more
+
+local function is_live(entry) return not entry.task.done and entry.token == entry.task.token end
+
+-- Throw out what nobody waits for any more.
+local function sweep(self)
+  local old = self.timers
+  self.timers = {}
+  for _, entry in ipairs(old) do
+    if is_live(entry) then heap_push(self.timers, entry) end
+  end
+end
+
+local function disarm(self, task)
+  if task.armed then self.armed = self.armed - 1 end
+  task.armed = false
+end
+
 --- Make a scheduler.
 -- @param config table: `engine` (of mynah_core.engine); `wait`, a function (engine, seconds or nil) that returns when
 -- the engine has work or the time is up, and "interrupt" where the user asked to stop (default: engine:wait);
@@ -57,7 +76,7 @@ function loop.new(config)
     wait = config.wait or function(e, seconds) return e:wait(seconds) end,
     clock = config.now or require "mynah_core".now,
     ready = {}, ready_first = 1,
-    timers = {},
+    timers = {}, armed = 0, -- tasks that wait for a time
     channels = {}, -- exchange id -> channel
     tasks = 0,
   }, Loop)
@@ -76,8 +95,13 @@ end
 function Loop:pause(deadline)
   local task = assert(self.current, "this waits, so it must run inside loop:run")
   task.token = task.token + 1
-  if deadline then heap_push(self.timers, { at = deadline, task = task, token = task.token }) end
-  return coroutine.yield()
+  if not deadline then return coroutine.yield() end
+  heap_push(self.timers, { at = deadline, task = task, token = task.token })
+  self.armed, task.armed = self.armed + 1, true
+  if #self.timers > MOSTLY * self.armed + FEW then sweep(self) end
+  local value = coroutine.yield()
+  disarm(self, task)
+  return value
 end
 
 -- Wake a paused task once; a second wake of the same pause does nothing.
@@ -94,6 +118,7 @@ end
 local function finish(self, task, ok, results)
   task.done, task.ok, task.results = true, ok, results
   self.tasks = self.tasks - 1
+  disarm(self, task)
   local parent = task.parent
   if parent then parent.children[task] = nil end
   for thing in pairs(task.owned) do
@@ -106,25 +131,27 @@ local function finish(self, task, ok, results)
   end
   for child in pairs(task.children) do child:cancel() end
   for _, waiter in ipairs(task.waiters) do self:wake(waiter, true) end
+  -- What it kept on its stack is not kept by whoever still knows it: timers of waits that ended early do, for long.
+  task.co = nil
 end
 
 local function resume(self, task, value)
-  local before = self.current
+  local before, co = self.current, task.co
   self.current = task
   local results
   if task.args then
     local args = task.args
     task.args = nil
-    results = table.pack(coroutine.resume(task.co, table.unpack(args, 1, args.n)))
+    results = table.pack(coroutine.resume(co, table.unpack(args, 1, args.n)))
   else
-    results = table.pack(coroutine.resume(task.co, value))
+    results = table.pack(coroutine.resume(co, value))
   end
   self.current = before
   if task.done then return end -- it cancelled itself
   if not results[1] then
-    task.trace = debug.traceback(task.co)
+    task.trace = debug.traceback(co)
     finish(self, task, false, results)
-  elseif coroutine.status(task.co) == "dead" then
+  elseif coroutine.status(co) == "dead" then
     finish(self, task, true, results)
   end
 end
@@ -269,7 +296,7 @@ local function fire_timers(self)
   local now, heap = self:now(), self.timers
   while heap[1] do
     local top = heap[1]
-    local live = not top.task.done and top.token == top.task.token
+    local live = is_live(top)
     if live and top.at > now then return top.at - now end
     heap_pop(heap)
     if live then enqueue(self, top.task, top.token) end
