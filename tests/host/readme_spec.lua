@@ -43,6 +43,21 @@ describe("README", function()
     end)
   end
 
+  it("its scan of this machine finds every address, on a smaller net", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    local words = readme:match "\n(    build/bin/mynah demo %-%-serve http [^\n]*&\n    build/bin/mynah scan [^\n]*\n[^\n]*)\n"
+    local script, count = words:gsub("build/bin/mynah", '"$MYNAH"'):gsub("/16", "/23")
+    assert.equal(1, count)
+    script = script:gsub("&\n", "> served &\nuntil grep -q http served; do sleep 0.1; done\n")
+    local p = support.shell(("mkdir %s && cd %s\n%s\nstatus=$?\nkill $!\nexit $status"):format(folder, folder, script))
+    os.execute("rm -rf " .. folder)
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find("512 results of 512 targets", 1, true), p.out)
+    assert.truthy(p.out:find("\n *512  open\n") and p.out:find("\n *512  http\n"), p.out)
+    assert.truthy(p.err:find("512 named", 1, true), p.err)
+  end)
+
   it("its program has about ten lines", function()
     local _, count = readme:match("```lua\n(.-)```"):gsub("\n", "")
     assert.truthy(count <= 10)
