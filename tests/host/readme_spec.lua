@@ -1,6 +1,8 @@
 -- The README's programs and commands do what the README says.
 local support = dofile((debug.getinfo(1, "S").source:match("^@(.*)/") or ".") .. "/support.lua")
 
+local uv = require "luv"
+
 local function read(path)
   local file = assert(io.open(path, "rb"))
   local bytes = file:read "a"
@@ -56,6 +58,20 @@ describe("README", function()
     assert.truthy(p.out:find("512 results of 512 targets", 1, true), p.out)
     assert.truthy(p.out:find("\n *512  open\n") and p.out:find("\n *512  http\n"), p.out)
     assert.truthy(p.err:find("512 named", 1, true), p.err)
+  end)
+
+  it("its program with a loop of its own asks all ports at once, and the loop goes on", function()
+    local program = readme:match("```lua\n(local uv, core.-)```")
+    local file = support.file("local ticks = 0 require 'luv'.new_timer():start(10, 10, function() ticks = ticks + 1 end)\n" ..
+      program .. "\nprint(ticks > 50 and 'ticked')", ".lua")
+    local silent = uv.new_udp()
+    silent:bind("127.0.0.1", 0)
+    local port = tostring(silent:getsockname().port)
+    local p = support.program("/usr/bin/lua5.3", { file, "127.0.0.1", port, tostring(nodes.skype.port) }, {
+      env = { LUA_PATH = support.root .. "/nse/nselib/?.lua;;", LUA_CPATH = build .. "/lua/5.3/?.so;;", ASAN_OPTIONS = false },
+    })
+    silent:close()
+    assert.equal(("%d\t11 bytes\n%s\tended\nticked\n"):format(nodes.skype.port, port), p.out, p.err)
   end)
 
   it("its program has about ten lines", function()

@@ -15,7 +15,8 @@ Runs scripts for Nmap's Scripting Engine, unchanged, in an engine of its own. Sc
 found by themselves; without one there are ours. The output is that of Nmap.
 
 Targets are those of mynah scan: addresses, names, 10.0.0.0/16, 10.0-3.1,7.*, FIRST-LAST, each with :PORT or with -p, and files of
-them. Of many, those that do not answer are only counted.]]
+them. Of many, those that do not answer are only counted. Addresses are not looked up backwards: host.name is empty, as with -n of
+Nmap.]]
 
 command.epilog = [[
 Examples:
