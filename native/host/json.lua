@@ -38,4 +38,11 @@ function json.object(order, object)
   return core.json_object(order, object, encode_string)
 end
 
+--- The answers that wait at a scan, which only verifies, a line each with the keys that `order` names.
+-- @param alike table: what of it all have in common
+-- @return text, empty where there are none
+function json.rows(scan, order, alike)
+  return scan:rows(order, alike, encode_string)
+end
+
 return json

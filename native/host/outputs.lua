@@ -157,7 +157,8 @@ end
 -- @param paths array of names that end in .jsonl, .csv, .xml, .gnmap or .db
 -- @param options table: `words` what the user called, `fields` (array of keys), `filter` (function of a result, or nil),
 -- `store` a store that is open already, instead of the .db among them
--- @return an object: add(result), found(result) (verified, and still to be named), progress(table), finish(whole), `store`
+-- @return an object: add(result), found(result) (verified, and still to be named), progress(table), finish(whole), `store`;
+-- `is_empty`: there is nothing to be written to
 -- @raise exit statuses 2 and 3
 function outputs.open(paths, options)
   local list, kept = {}, options.store
@@ -172,7 +173,7 @@ function outputs.open(paths, options)
       fail.input('-o "%s": expected a name that ends in .jsonl, .csv, .xml, .gnmap or .db', path)
     end
   end
-  local self = { store = kept }
+  local self = { store = kept, is_empty = #list == 0 and not kept }
   function self.add(r)
     if kept then kept:add(r, false) end
     if options.filter and not options.filter(r) then return end

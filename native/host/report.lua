@@ -124,12 +124,20 @@ end
 
 --- Results one after the other, as they come.
 -- @param opts table: `json` (with the keys of `fields`, or all); `verbose`: what is not open is shown, too, and the evidence
--- @return an object with add(result) and flush(): until then lines may wait
+-- @return an object with add(result) and flush(): until then lines may wait; of JSON also drain(scan, alike), which
+-- adds all answers of a scan that only verifies, as json.rows has them
 function report.stream(opts)
   local view, verbose = { flush = out.flush }, opts.verbose or 0
   if opts.json then
     local keys = opts.fields or report.KEYS
     function view.add(r) out.add(json.object(keys, r)) end
+    function view.drain(scan, alike)
+      local lines = json.rows(scan, keys, alike)
+      while lines ~= "" do
+        out.add(lines:sub(1, -2))
+        lines = json.rows(scan, keys, alike)
+      end
+    end
     return view
   end
   function view.add(r)

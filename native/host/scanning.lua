@@ -80,25 +80,25 @@ function scanning.summary(c)
   return table.concat(parts, ", ") .. "; " .. times
 end
 
-local function milliseconds(seconds) return seconds and math.floor(seconds * 1e6 + 0.5) / 1000 or nil end
-
 -- A result in the shape of mynah.identify, of what stage 1 knows.
-local CLOSED = { ["port-unreach"] = true, ["conn-refused"] = true }
-
 local function result_of(answer, found)
   found = found or {}
-  local closed = answer.kind == "icmp"
-  local state = closed and (CLOSED[answer.reason] and "closed" or "filtered") or "open"
   return {
-    ip = answer.ip, port = answer.port, transport = found.transport or "udp", state = state,
+    probe = found.probe or answer.kind == "verified" and answer.name or nil,
+    ip = answer.ip, port = answer.port, transport = found.transport or "udp", state = answer.state,
     reason = answer.reason, service = found.service, product = found.product, version = found.version, extra = found.extra,
     cpe = found.cpe, tls = false,
     confidence = found.confidence or 0, guess = found.guess, fresh_bits = found.fresh_bits,
-    identity_bits = found.identity_bits, probe = found.probe, rtt_ms = milliseconds(answer.rtt), elapsed_ms = nil,
+    identity_bits = found.identity_bits, rtt_ms = answer.rtt_ms, elapsed_ms = nil,
     sent = found.sent, received = #answer.data, reply_port = answer.from_port,
     reply_hex = #answer.data > 0 and text.to_hex(answer.data) or nil, evidence = found.evidence or {},
-    timestamp = text.timestamp(answer.time),
+    timestamp = answer.timestamp,
   }
+end
+
+-- What all answers have in common.
+local function alike(config)
+  return { transport = config.tcp and "tcp" or "udp", tls = false, confidence = 0, evidence = {} }
 end
 
 local Stage = {}
@@ -144,9 +144,9 @@ end
 -- An answer of stage 1.
 function Stage:take(answer)
   if answer.kind == "other" then return end
-  if answer.kind == "icmp" then return self:give(result_of(answer, self.refused)) end
-  if not self.config.naming then return self:give(result_of(answer, self.verified)) end
-  local found, more = self.verified, true
+  if answer.kind == "icmp" then return self:give(result_of(answer, self.alike)) end
+  if not self.config.naming then return self:give(result_of(answer, self.alike)) end
+  local found, more = self.alike, true
   if not self.config.tcp then found, more = self:judge(answer) end
   if not more then return self:give(result_of(answer, found)) end
   self.outputs.found(result_of(answer, found))
@@ -189,7 +189,7 @@ function Stage:ask_on(t, item)
   local target = { ip = answer.ip, port = answer.port, transport = tcp and "tcp" or "udp", name = answer.ip,
     only = self.config.name, open = tcp }
   local asked = self:within_time(t, target)
-  if not asked then return self:give(late(result_of(answer, tcp and self.verified or item.found), self.config.host_timeout)) end
+  if not asked then return self:give(late(result_of(answer, tcp and self.alike or item.found), self.config.host_timeout)) end
   if tcp then return self:give(asked) end
   local result = result_of(answer, (asked.service or asked.guess) and asked or item.found)
   self:give(result)
@@ -218,6 +218,10 @@ function Stage:start(t)
 end
 
 function Stage:drain(scan)
+  if self.whole then -- nobody looks at a single answer
+    self.view.drain(scan, self.alike)
+    return self.view.flush()
+  end
   local answer = self:pending() < WAITING and scan:next()
   while answer do
     self:take(answer)
@@ -278,8 +282,8 @@ local function go_on(self, scan, results)
   for _, r in ipairs(results) do
     scan:skip(r.ip, r.port)
     if r.pending == 1 then
-      self:ask_later({ ip = r.ip, port = r.port, kind = "verified", reason = r.reason, data = "", time = core.unix(),
-        rtt = r.rtt_ms and r.rtt_ms / 1000, from_port = r.reply_port }, r)
+      self:ask_later({ ip = r.ip, port = r.port, kind = "verified", state = "open", reason = r.reason, data = "",
+        rtt_ms = r.rtt_ms, from_port = r.reply_port, timestamp = text.timestamp(core.unix()) }, r)
     end
   end
   scan:start()
@@ -291,7 +295,8 @@ end
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
 -- `per_host_rate`, `bandwidth` in bits a second, `max_connections`, `host_timeout` in seconds, each nil for none,
 -- `naming` false: only verify; `quiet`: errors are only counted; `begin`, `pass`, `key` and `resumed` (results) to go on
--- @param view of host.report: add is called with each result as identify has them, flush soon after
+-- @param view of host.report: add is called with each result as identify has them, flush soon after; or, where nobody else wants
+-- a scan's answers that are only verified, drain
 -- @param files of host.outputs
 -- @param on_progress function of a line of text, and counts
 -- @return counts as mynah_core has them, `named`, and `seconds` in all; and what ended it before its time, or nil
@@ -314,8 +319,8 @@ function scanning.run(config, files, view, on_progress)
   }
   local self = setmetatable({
     config = config, info = config.name and config.db:info(config.name), settings = settings, view = view,
-    outputs = files, kept_at = 0, verified = { probe = config.name, transport = config.tcp and "tcp" or "udp" },
-    refused = { transport = config.tcp and "tcp" or "udp" }, waiting = {}, first = 1, last = 0, working = 0, named = 0,
+    outputs = files, kept_at = 0, whole = view.drain and not config.naming and files.is_empty,
+    alike = alike(config), waiting = {}, first = 1, last = 0, working = 0, named = 0,
     hosts = {}, workers = rest and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
   }, Stage)

@@ -1,22 +1,8 @@
 /* scan.c - the stateless stage of a scan, for Lua. Times are seconds. */
 #include "limits_ref.h"
 #include "range_ref.h"
+#include "scan_ref.h"
 #include "sigdb_ref.h"
-
-#include "mynah/scan.h"
-
-static const char class_name[] = "mynah.scan";
-
-typedef struct owner {
-  my_scan *scan;
-} owner;
-
-static my_scan *check_scan(lua_State *L)
-{
-  owner *o = luaL_checkudata(L, 1, class_name);
-  luaL_argcheck(L, o->scan != NULL, 1, "the scan is closed");
-  return o->scan;
-}
 
 static uint64_t count_field(lua_State *L, const char *name)
 {
@@ -116,7 +102,7 @@ static int l_new(lua_State *L)
   config.targets = targets->ranges;
   config.limits = push_limits_field(L, 1);
   int limits = lua_gettop(L);
-  owner *o = new_owner(L, sizeof *o, class_name);
+  scan_owner *o = new_owner(L, sizeof *o, SCAN_CLASS);
   lua_createtable(L, 3, 0); /* what must live as long */
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, 1);
@@ -133,7 +119,7 @@ static int l_new(lua_State *L)
 
 static int l_close(lua_State *L)
 {
-  owner *o = luaL_checkudata(L, 1, class_name);
+  scan_owner *o = luaL_checkudata(L, 1, SCAN_CLASS);
   my_scan_close(o->scan);
   o->scan = NULL;
   return 0;
@@ -146,7 +132,7 @@ static void set_seconds(lua_State *L, const char *name, int64_t ns)
 
 /* scan:next() -> { kind= "verified", "icmp" or "other", reason=, ip=, port=, from=, from_port=,
  * my=, my_port=, attempt=, name= (of the signature; nil: TCP), time=, rtt= (nil: unknown), data=,
- * request= } | nil */
+ * request=, and as results have it: state=, rtt_ms=, timestamp= } | nil */
 static int l_next(lua_State *L)
 {
   static const char *const kinds[] = {
@@ -154,8 +140,9 @@ static int l_next(lua_State *L)
   my_scan *s = check_scan(L);
   uint8_t probe[MY_PROBE_MAX];
   my_answer a;
+  char time[SCAN_TIME_TEXT];
   if (my_scan_next(s, &a) != MY_OK) return 0;
-  lua_createtable(L, 0, 14);
+  lua_createtable(L, 0, 17);
   set_string(L, "kind", kinds[a.kind]);
   set_string(L, "reason", my_reason_text(a.reason));
   set_endpoint(L, "ip", "port", &a.peer);
@@ -168,7 +155,12 @@ static int l_next(lua_State *L)
     set_string(L, "name", info.name);
   }
   set_seconds(L, "time", a.received_ns);
-  if (a.rtt_ns >= 0) set_seconds(L, "rtt", a.rtt_ns);
+  if (a.rtt_ns >= 0) {
+    set_seconds(L, "rtt", a.rtt_ns);
+    set_number(L, "rtt_ms", (lua_Number)scan_rtt_of(&a) / 1000);
+  }
+  set_string(L, "state", scan_state_of(&a));
+  set_string(L, "timestamp", scan_time_of(&a, time));
   set_span(L, "data", a.data);
   int len = a.kind == MY_ANSWER_VERIFIED && a.reason == MY_REASON_UDP_RESPONSE
                 ? my_scan_probe(s, &a, probe, sizeof probe)
@@ -249,10 +241,10 @@ static int l_drop_privileges(lua_State *L)
 void my_lua_open_scan(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-      {"next", l_next}, {"fd", l_fd},         {"skip", l_skip}, {"start", l_start},
-      {"stop", l_stop}, {"counts", l_counts}, {NULL, NULL},
+      {"next", l_next},   {"rows", my_lua_scan_rows}, {"fd", l_fd},         {"skip", l_skip},
+      {"start", l_start}, {"stop", l_stop},           {"counts", l_counts}, {NULL, NULL},
   };
-  new_class(L, class_name, methods, l_close);
+  new_class(L, SCAN_CLASS, methods, l_close);
   lua_pushcfunction(L, l_new);
   lua_setfield(L, -2, "scan");
   lua_pushcfunction(L, l_drop_privileges);

@@ -291,6 +291,31 @@ describe("scan finds", function()
       assert.equal(20, counts["did not verify"])
     end)
 
+    it("rows that say the same, whoever wants them besides, " .. name, function()
+      if path ~= "" and not IS_ROOT then return pending("whole frames need root") end
+      local port, _, close = serve(20, function(_, bytes) return { turned(bytes) } end)
+      local file = os.tmpname() .. ".jsonl"
+      local words = ("scan --json --verify-only --probe dns -p %d 127.7.0.1-127.7.0.30 --timeout 1 %s"):format(port, path)
+      local alone, beside = run(words), run(words .. " -o " .. file)
+      close()
+      local stored = {}
+      for line in io.lines(file) do stored[#stored + 1] = line end
+      os.remove(file)
+      assert.same(beside.lines, stored)
+      -- Times and nonces are of a moment; that they are there is not.
+      local function text_of(lines)
+        local list = {}
+        for i, line in ipairs(lines) do
+          list[i] = line:gsub('"rtt_ms":%d+%.%d%d?%d?,', '"rtt_ms":0,'):gsub('"reply_hex":"%x+"', '"reply_hex":""')
+            :gsub('"timestamp":"%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ"', '"timestamp":""')
+        end
+        table.sort(list)
+        return list
+      end
+      assert.equal(30, #alone.lines)
+      assert.same(text_of(beside.lines), text_of(alone.lines))
+    end)
+
     it("the hidden node among other ports, and names it, " .. name, function()
       if path ~= "" and not IS_ROOT then return pending("whole frames need root") end
       local nodes = support.serve { "skype" }

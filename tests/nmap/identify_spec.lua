@@ -48,7 +48,9 @@ end
 local function hold(run, key, service, story)
   local port = assert(run[key], key .. " is not in the XML output")
   local output = port.scripts["mynah-identify"] or {}
-  story = ("%s; nmap's script: %s, guess %s"):format(story, tostring(output.service), tostring(output.guess))
+  story = ("%s; nmap's script: %s, guess %s; port %s: %s, %s; %s"):format(story, tostring(output.service),
+    tostring(output.guess), key, tostring(port.state), tostring(port.reason), json.encode(output))
+  story = story .. "\n" .. (run.out:match("\n(" .. port.port .. "/[^\n]+\n[^\n]+\n[^\n]+)") or "")
   assert(output.service == service, story)
   local line = run.out:match("\n(" .. port.port .. "/" .. port.transport .. " +[^\n]+)")
   assert(line, "no line for it in the normal output")

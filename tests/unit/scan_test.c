@@ -1,6 +1,5 @@
 /* scan_test.c - the stateless stage against peers of every kind on loopback, and its pace in a
  * world whose clock is ours. */
-#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -328,7 +328,7 @@ function command.run(args)
   if files.store and not kept then keep_settings(files.store, args, scan) end
   local view = report.stream { json = args.json, verbose = args.verbose, fields = args.fields }
   local status = status_writer(args.status_file)
-  local shown = { flush = view.flush }
+  local shown = { flush = view.flush, drain = not args.filter and view.drain or nil }
   function shown.add(r)
     if not args.filter or args.filter(r) then view.add(r) end
   end

@@ -28,18 +28,24 @@ end
 
 -- Engine ----------------------------------------------------------------------------------------------
 
+-- Nmap resolves an address of a family only where the machine has one besides loopback's: that may be either.
+local LOOPBACK = { { family = 4, ip = "127.0.0.1" }, { family = 6, ip = "::1", af = "inet6" } }
+
 -- The doorbell's socket. sendto needs no connected socket, so it takes none of the places that Nmap counts.
 local function new_bell()
   local bell, token = pump:bell()
   if not bell then return nil, token end
-  local six = nmap.address_family() == "inet6"
-  local socket = nmap.new_socket("udp", six and "inet6" or nil)
-  set_timeout(socket, 1)
-  local ok, why = socket:sendto(six and "::1" or "127.0.0.1", pump:port(six and 6 or 4), token)
-  if ok then return bell, socket end
+  local reasons = {}
+  for i, at in ipairs(LOOPBACK) do
+    local socket = nmap.new_socket("udp", at.af)
+    set_timeout(socket, 1)
+    local ok, why = socket:sendto(at.ip, pump:port(at.family), token)
+    if ok then return bell, socket end
+    socket:close()
+    reasons[i] = tostring(why)
+  end
   bell:close()
-  socket:close()
-  return nil, "doorbell: " .. tostring(why)
+  return nil, "doorbell: " .. table.concat(reasons, "; ")
 end
 
 -- Nmap lets a few threads at a time hold connected sockets, the others wait. This script's place is taken before anything is

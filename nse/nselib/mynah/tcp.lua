@@ -26,6 +26,7 @@ local ALONE_PAUSE = 0.2   -- seconds that a server for one client needs to see t
 local ALONE_TRIES = 10
 local HUSH_WAIT = 0.3     -- seconds for a server to turn to the next connection
 local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
+local LAST_PAUSE = 2      -- seconds that the last connection is kept back for what answers still to come may call for
 local LAST_WORDS = 1      -- seconds for the rest, once the peer spoke and everything was asked
 local LATE_WORDS = 4      -- the same while questions are still without an answer
 
@@ -414,7 +415,7 @@ local function plan_all(c)
   list[#list + 1] = "get11"
   if c.hangs_up and c.listener then list[#list + 1] = "alone" end
   if answers_with_error(c) then
-    list[#list + 1] = "get10" -- its answer is held against signatures
+    if not hung_up(c, "get11") then list[#list + 1] = "get10" end -- its answer is held against signatures
     add_signatures(c, list, 0, 1, "text")
   end
   if questions.turns_away(c) then list[#list + 1] = "options" end
@@ -485,6 +486,14 @@ local function exhausted(c)
   return questions.judge(c) or { none = true }
 end
 
+-- A question is over: the next one goes out at once, but for the last that there may be.
+local function go_on(c)
+  if c.pending > 0 and not c.over and c.opened == c.max_connections - 1 then
+    c.t:sleep(math.max(LAST_PAUSE, 8 * (c.rtt or 0)))
+  end
+  return advance(c)
+end
+
 function advance(c)
   local key, q = next_question(c)
   if not key then return exhausted(c) end
@@ -497,7 +506,7 @@ function advance(c)
       local verdict = ask(c, key, q)
       finished = true
       c.pending = c.pending - 1
-      return verdict or advance(c)
+      return verdict or go_on(c)
     end,
     function()
       repeat

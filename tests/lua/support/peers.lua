@@ -364,6 +364,14 @@ peers.tcp = {
     local answer = c.on_data
     function c:on_data(bytes) if bytes:find "HTTP/" then self:close() else answer(self, bytes) end end
   end, { service = false, signed = "memcached" } },
+  { "memcached under load: hangs up at once, and answers late", function(c)
+    local serve = verbs(nil, { VERSION = "VERSION 1.6.18\r\n" }, "ERROR\r\n")
+    serve(c)
+    local answer = c.on_data
+    function c:on_data(bytes)
+      if bytes:find "HTTP/" then self:close() else self:after(0.8, function() answer(self, bytes) end) end
+    end
+  end, { service = false, signed = "memcached" } },
   -- How they hang up on a page's request says what to ask first within six connections.
   { "mqtt: resets on what is no CONNECT", function(c)
     function c:on_data(bytes)
