@@ -95,6 +95,33 @@ describe("scan --per-host-rate", function()
   end)
 end)
 
+describe("scan --per-host-rate, killed", function()
+  it("loses and repeats nothing of what it had put off", function()
+    local HOSTS, PORTS = 4, 150
+    local db = os.tmpname() .. ".db"
+    local p = support.spawn(support.mynah, { "scan", "--verify-only", "--probe", "ntp", "-p", ("33001-%d"):format(33000 + PORTS),
+      ("127.8.0.1-127.8.0.%d"):format(HOSTS), "--per-host-rate", "50", "--timeout", "0.3", "-o", db })
+    support.wait(function() return p.status or p.err:find "to one address" end)
+    support.sleep(1.5) -- all that is left waits for its hosts, and much longer than a timeout
+    p.kill "sigkill"
+    support.wait(p.over)
+    local before = #support.run({ "report", "--json", db }).lines
+    local resumed = support.run { "scan", "--resume", db }
+    assert.equal(0, resumed.status, resumed.err)
+    local seen, rows = {}, support.run({ "report", "--json", db }).lines
+    os.remove(db)
+    for _, line in ipairs(rows) do
+      local row = cjson.decode(line)
+      local key = ("%s %d"):format(row.ip, row.port)
+      seen[key] = (seen[key] or 0) + 1
+    end
+    assert.truthy(before < HOSTS * PORTS, "it was over before it was killed")
+    for n = 1, HOSTS do
+      for port = 33001, 33000 + PORTS do assert.equal(1, seen[("127.8.0.%d %d"):format(n, port)], n .. " " .. port) end
+    end
+  end)
+end)
+
 describe("scan --bandwidth", function()
   -- Bytes of a question's IP packets: of datagrams as they are seen; 44 of a SYN; 164 of a connection's three.
   local ROWS = {
