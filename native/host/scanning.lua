@@ -313,9 +313,9 @@ function scanning.run(config, files, view, on_progress)
   local rest = config.max_connections and config.max_connections - config.max_connections // 2
   local total, settings = share_of(config), {
     signatures = signatures.new(config.db), max_probes = FURTHER,
-    timeout = config.tcp and config.timeout or 1 + 2 * between, -- a question may wait for its turn
+    timeout = config.tcp and config.timeout or 1,
     patience = config.patience, tls = host.tls, public_ip = config.public_ip,
-    pace = pace.new { rate = rate, descriptors = core.descriptors(), gap = between },
+    pace = pace.new { rate = rate, descriptors = core.descriptors(), gap = between, held = config.limits ~= nil },
   }
   local self = setmetatable({
     config = config, info = config.name and config.db:info(config.name), settings = settings, view = view,

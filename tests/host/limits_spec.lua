@@ -80,6 +80,23 @@ describe("scan --per-host-rate", function()
     assert.truthy(list[#list].time - began >= (#list - 1) / 2, #list .. " packets")
   end)
 
+  it("does not take for silence what could not be asked yet", function()
+    -- Ports of one address wait for each other; each of their questions is listened to from when it left.
+    local nodes, ports = {}, {}
+    for i = 1, 4 do
+      nodes[i] = support.serve { "skype" }
+      ports[i] = nodes[i].skype.port
+    end
+    local p = scan(("--json --probe skype -p %s 127.0.0.1 --per-host-rate 3"):format(table.concat(ports, ",")))
+    for i = 1, 4 do nodes[i].stop() end
+    assert.equal(4, #p.lines)
+    for _, line in ipairs(p.lines) do
+      local row = cjson.decode(line)
+      assert.equal("skype", row.service, line)
+      assert.truthy(row.confidence >= 0.9, line)
+    end
+  end)
+
   it("loses and repeats nothing where more wait than there is room for", function()
     -- 129,022 questions to two addresses: as many as may be are put off, then it goes on; those of others are asked once.
     local port, asked, close = support.udp_servers("127.7.0", 2)

@@ -76,6 +76,7 @@ function A:submit(payload, opts)
   x.of, x.close, x.at, x.local_port = self, close_exchange, opts and opts.at or self.t:now(), opts and opts.local_port
   self.open[x] = true
   self.pace:opened(x)
+  if self.pace.held then self:await_sent(x) end
   return x
 end
 
@@ -190,17 +191,34 @@ function A:next_reply(deadline)
   end
 end
 
+--- Keep a reply, if it is one, for whoever asks for it later.
+function A:keep(reply)
+  if reply and #self.waiting < KEPT_REPLIES then table.insert(self.waiting, reply) end
+end
+
 --- The next reply to one of these exchanges; what the others get is kept.
 -- @param mine set of exchanges
 -- @param deadline
 -- @return as next_reply
 function A:next_reply_of(mine, deadline)
+  for i, reply in ipairs(self.waiting) do
+    if mine[reply.x] then return table.remove(self.waiting, i) end
+  end
   while not self.over do
     local event, x = self.inbox:next(deadline)
     if not event then return nil end
     local reply = take(self, event, x)
     if reply and mine[x] then return reply end
-    if reply and #self.waiting < KEPT_REPLIES then table.insert(self.waiting, reply) end
+    self:keep(reply)
+  end
+end
+
+--- Where limits may hold a datagram up, silence only counts from when it left.
+function A:await_sent(x)
+  while not (x.sent or x.closed or self.over) do
+    local event, other = self.inbox:next()
+    if not event then return end
+    self:keep(take(self, event, other))
   end
 end
 

@@ -27,13 +27,14 @@ end
 
 --- Share out a rate.
 -- @param config table: `rate` datagrams a second (1000), `descriptors` that the process may have open, as mynah_core says it,
--- `gap` seconds between two datagrams to a port at the least
+-- `gap` seconds between two datagrams to a port at the least, `held` true where the engine has limits of its own
 -- @return the pace
 function pace.new(config)
   local rate = (config.rate or RATE) * SHARE
   local spacing = math.max(SPACING, 1 / rate)
   return setmetatable({
-    gap = config.gap or 0, spacing = spacing, each = math.max(1, math.floor(rate * spacing + 1e-6)), taken = {}, low = 0,
+    gap = config.gap or 0, held = config.held,
+    spacing = spacing, each = math.max(1, math.floor(rate * spacing + 1e-6)), taken = {}, low = 0,
     lanes = math.max(1, math.floor(rate * pace.GAP)), senders = setmetatable({}, { __mode = "k" }),
     most = most_open(config.descriptors), open = 0, line = {}, first = 1, last = 0,
   }, Pace)

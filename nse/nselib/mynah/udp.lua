@@ -47,6 +47,7 @@ local function send_probe(port, step, slot, at)
     return
   end
   x.step = step
+  if port.pace.held and step.tries == 1 then port.deadline = port.t:now() + port.timeout end
   port:schedule(x)
   gap_after(port, step, slot, at)
 end
