@@ -102,7 +102,10 @@ function Maker:ports(text)
   for _, range in ipairs(list) do
     local asked = range.only == nil or range.only == self.transport
     for port = range[1], asked and range[2] or 0 do
-      if not seen[port] then numbers[#numbers + 1], seen[port] = port, true end
+      if not seen[port] then
+        numbers[#numbers + 1], seen[port] = port, true
+        if self.questions then assert(self.whole:ask(port, #self.questions:of(port))) end
+      end
     end
   end
   if #numbers == 0 then return nil, ('ports "%s": none for the transport asked'):format(text) end
@@ -160,13 +163,25 @@ function Maker:block(word)
   return true
 end
 
+-- Standard input; kept where it is read for each transport.
+local kept
+local function standard_input(again)
+  if not again then return io.stdin end
+  if not kept then
+    kept = assert(io.tmpfile())
+    for part in function() return io.stdin:read(1 << 16) end do assert(kept:write(part)) end
+  end
+  kept:seek "set"
+  return kept
+end
+
 --- Take words from a file, as host.inputs reads it.
 -- @param path "-": standard input
 -- @param method "add", "exclude" or, once all targets are added, "block"
 -- @return true; or nil and a message with file and line
 function Maker:file(path, method)
-  local file, problem = io.stdin, nil
-  if path ~= "-" then file, problem = io.open(path, "r") end
+  local file, problem
+  if path == "-" then file = standard_input(self.again) else file, problem = io.open(path, "r") end
   if not file then return nil, problem end
   local ok, message = inputs.read(file, self.transport, function(word) return self[method](self, word) end)
   if path ~= "-" then file:close() end
@@ -175,30 +190,32 @@ function Maker:file(path, method)
 end
 
 --- Finish.
--- @return table: `whole` (sealed ranges of mynah_core), `items`, `addresses`, `excluded` (addresses), `others` (addresses that
--- are not in a network of one's own); or nil and a message
+-- @return table: `whole` (sealed ranges of mynah_core), `items`, `targets` (the same, each port once), `addresses`, `excluded`
+-- (addresses), `others` (addresses that are not in a network of one's own); or nil and a message
 function Maker:seal()
   local items, count, excluded = self.whole:seal()
   if not items then return nil, ("the targets: %s (at most 2^62 of them)"):format(count) end
-  local pieces, others = self.whole:pieces(), 0
+  local pieces, others, asked = self.whole:pieces(), 0, 0
   for _, piece in ipairs(pieces) do
+    asked = asked + piece.addresses * piece.ports
     if not own.has { piece.first, piece.last } then others = others + piece.addresses end
   end
   if #pieces > 0 and core.family(pieces[1].first) ~= core.family(pieces[#pieces].first) then
     return nil, ("%s and %s: IPv4 and IPv6 cannot be mixed; scan one after the other"):format(pieces[1].first,
       pieces[#pieces].first)
   end
-  return { whole = self.whole, items = items, addresses = count, excluded = excluded, others = others,
+  return { whole = self.whole, items = items, targets = asked, addresses = count, excluded = excluded, others = others,
     has_excludes = self.excludes }
 end
 
 --- Begin.
--- @param options table: `ports` text of -p or nil, `transport` "tcp" or "udp", `resolve` as for host.targets
+-- @param options table: `ports` text of -p or nil, `transport` "tcp" or "udp", `resolve` as for host.targets,
+-- `questions` of host.questions (UDP: an item for each; nil: one), `again`: standard input is read by another one, too
 -- @return an object with add, exclude, block, file and seal
 function ranges.new(options)
   return setmetatable({
     whole = assert(core.ranges()), sets = {}, words = {}, spec = options.ports, resolve = options.resolve,
-    transport = options.transport,
+    transport = options.transport, questions = options.questions, again = options.again,
   }, Maker)
 end
 

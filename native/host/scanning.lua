@@ -33,31 +33,77 @@ local function span(seconds)
   return ("%.1f h"):format(seconds / 3600)
 end
 
-local function share_of(config)
-  local whole = config.set.items
+local function share_of(config, sweep)
+  local whole = sweep.set.items
   return whole // config.shards + (config.shard < whole % config.shards and 1 or 0)
 end
 
---- What a scan will send, as one line.
+local function total_of(config)
+  local sum = 0
+  for _, sweep in ipairs(config.sweeps) do sum = sum + share_of(config, sweep) end
+  return sum
+end
+
+local SOME = 6 -- kinds of datagrams that are named
+
+-- What goes to each target, and how many of these there are.
+local function what_of(config, sweep)
+  local count = share_of(config, sweep)
+  if sweep.tcp then return config.raw and "one SYN to each" or "one connection to each", count end
+  local kinds, names = sweep.questions:kinds(), {}
+  if #kinds == 1 and sweep.set.items == sweep.set.targets then
+    return ("%s datagram of %d bytes to each"):format(kinds[1].service, kinds[1].bytes), count
+  end
+  local seen = {}
+  for _, kind in ipairs(kinds) do
+    if not seen[kind.service] then names[#names + 1], seen[kind.service] = kind.service, true end
+  end
+  local more = #names > SOME and (" and %d more"):format(#names - SOME) or ""
+  local what = ("%s, to each port its own: %s%s"):format(told(count, "datagram", "datagrams"),
+    table.concat(names, ", ", 1, math.min(#names, SOME)), more)
+  local unnamed, likeliest = sweep.questions:unnamed()
+  if unnamed > 0 and not config.probe then
+    what = what .. ("; %s that no service names: %s, the likeliest of all"):format(told(unnamed, "port", "ports"), likeliest)
+  end
+  return what, sweep.set.targets
+end
+
+--- Everything that a scan will send, a line each.
 -- @param config as for run
-function scanning.plan(config)
-  local info, count = config.name and config.db:info(config.name), share_of(config)
-  local what = info and ("%s datagram of %d bytes to each"):format(info.service, info.probe_len)
-    or config.raw and "one SYN to each" or "one connection to each"
+-- @return array of text
+function scanning.details(config)
+  local lines = {}
+  for _, sweep in ipairs(config.sweeps) do
+    for _, kind in ipairs(sweep.questions and sweep.questions:kinds() or {}) do
+      lines[#lines + 1] = ("%s (%s): %d bytes to U:%s"):format(kind.service, kind.name, kind.bytes, kind.ports)
+    end
+    local unit = not sweep.tcp and "datagrams" or config.raw and "SYNs" or "connections"
+    lines[#lines + 1] = ("%s to find who answers, at the most"):format(told(config.attempts * share_of(config, sweep),
+      unit:sub(1, -2), unit))
+  end
+  return lines
+end
+
+--- What a sweep of a scan will send, as one line.
+-- @param config as for run
+-- @param sweep one of its sweeps
+function scanning.plan(config, sweep)
+  local what, targets = what_of(config, sweep)
+  local count = share_of(config, sweep)
   local parts = {
-    told(count, "target", "targets") .. " (" .. told(config.set.addresses, "address", "addresses") .. ")",
+    told(targets, "target", "targets") .. " (" .. told(sweep.set.addresses, "address", "addresses") .. ")",
     what,
   }
   if config.attempts > 1 then parts[#parts + 1] = ("the silent get %d more"):format(config.attempts - 1) end
   if config.rate > 0 then
-    local rate = math.min(config.rate, (config.per_host_rate or math.huge) * config.set.addresses)
+    local rate = math.min(config.rate, (config.per_host_rate or math.huge) * sweep.set.addresses)
     parts[#parts + 1] = ("at most %g a second: %s for all"):format(config.rate, span(count / rate))
   else
     parts[#parts + 1] = "as fast as both sides bear"
   end
   if config.per_host_rate then parts[#parts + 1] = ("%g a second to one address"):format(config.per_host_rate) end
   if config.bandwidth then parts[#parts + 1] = told(math.floor(config.bandwidth), "bit", "bits") .. " a second" end
-  if config.set.excluded > 0 then parts[#parts + 1] = told(config.set.excluded, "address", "addresses") .. " excluded" end
+  if sweep.set.excluded > 0 then parts[#parts + 1] = told(sweep.set.excluded, "address", "addresses") .. " excluded" end
   if config.shards > 1 then parts[#parts + 1] = ("part %d of %d"):format(config.shard + 1, config.shards) end
   return table.concat(parts, "; ")
 end
@@ -68,7 +114,7 @@ function scanning.summary(c)
   local parts = {
     told(c.sent, "sent", "sent"), told(c.verified + c.errors, "answered", "answered"), told(c.verified, "verified", "verified"),
     told(c.named, "named", "named"), told(c.duplicates, "duplicate", "duplicates"), told(c.dropped, "dropped", "dropped"),
-    told(math.max(0, c.asked - c.verified - c.errors), "unanswered", "unanswered"),
+    told(c.unanswered, "unanswered", "unanswered"),
   }
   for _, extra in ipairs {
     { c.unverified, "did not verify" }, { c.strangers, "from strangers" }, { c.send_errors, "could not be sent" },
@@ -85,7 +131,7 @@ local function result_of(answer, found)
   found = found or {}
   return {
     probe = found.probe or answer.kind == "verified" and answer.name or nil,
-    ip = answer.ip, port = answer.port, transport = found.transport or "udp", state = answer.state,
+    ip = answer.ip, port = answer.port, transport = answer.transport, state = answer.state,
     reason = answer.reason, service = found.service, product = found.product, version = found.version, extra = found.extra,
     cpe = found.cpe, tls = false,
     confidence = found.confidence or 0, guess = found.guess, fresh_bits = found.fresh_bits,
@@ -96,9 +142,9 @@ local function result_of(answer, found)
   }
 end
 
--- What all answers have in common.
-local function alike(config)
-  return { transport = config.tcp and "tcp" or "udp", tls = false, confidence = 0, evidence = {} }
+-- What all answers of a sweep have in common.
+local function alike(sweep)
+  return { transport = sweep.transport, tls = false, confidence = 0, evidence = {} }
 end
 
 local Stage = {}
@@ -116,17 +162,16 @@ local function round(n) return n and math.floor(n * 10 + 0.5) / 10 end
 
 -- What one pair shows already.
 function Stage:judge(answer)
-  local verdict = self.config.db:judge(self.config.name, { pair_of(answer, self.config.public_ip) })
-  local info = self.info
+  local verdict = self.config.db:judge(answer.name, { pair_of(answer, self.config.public_ip) })
   if not verdict or verdict.state == "no" then return nil end
   local certain = verdict.state == "certain"
   local found = {
     confidence = math.floor(verdict.confidence * 1000 + 0.5) / 1000, fresh_bits = round(verdict.fresh_bits),
-    identity_bits = round(verdict.identity_bits), probe = self.config.name, sent = #answer.request,
+    identity_bits = round(verdict.identity_bits), probe = answer.name, sent = #answer.request,
     product = certain and verdict.product or nil, version = certain and verdict.version or nil,
     extra = certain and verdict.extra or nil, evidence = signatures.evidence(verdict),
   }
-  found[certain and "service" or "guess"] = info.service
+  found[certain and "service" or "guess"] = self.signatures.info[answer.name].service
   return found, verdict.state == "more" or verdict.want == "step"
 end
 
@@ -142,12 +187,12 @@ function Stage:ask_later(answer, found)
 end
 
 -- An answer of stage 1.
-function Stage:take(answer)
+function Stage:take(answer, sweep)
   if answer.kind == "other" then return end
-  if answer.kind == "icmp" then return self:give(result_of(answer, self.alike)) end
-  if not self.config.naming then return self:give(result_of(answer, self.alike)) end
-  local found, more = self.alike, true
-  if not self.config.tcp then found, more = self:judge(answer) end
+  answer.transport = sweep.transport
+  if answer.kind == "icmp" or not self.config.naming then return self:give(result_of(answer)) end
+  local found, more = nil, true
+  if not sweep.tcp then found, more = self:judge(answer) end
   if not more then return self:give(result_of(answer, found)) end
   self.outputs.found(result_of(answer, found))
   self:ask_later(answer, found)
@@ -162,14 +207,14 @@ end
 -- is forgotten once none is any more; but who used it up is asked nothing again.
 function Stage:within_time(t, target)
   local limit, ip = self.config.host_timeout, target.ip
-  if not limit then return identify.port(t, target, self.settings) end
+  if not limit then return identify.port(t, target, self.settings[target.transport]) end
   local host_time = self.hosts[ip] or { till = t:now() + limit, ports = 0 }
   self.hosts[ip], host_time.ports = host_time, host_time.ports + 1
   local result
   if t:now() < host_time.till then
     t:race {
       function()
-        result = identify.port(t, target, self.settings)
+        result = identify.port(t, target, self.settings[target.transport])
         return true
       end,
       function()
@@ -185,11 +230,12 @@ end
 
 -- Ask one target on. What stage 1 found stands where that brings nothing.
 function Stage:ask_on(t, item)
-  local answer, tcp = item.answer, self.config.tcp
-  local target = { ip = answer.ip, port = answer.port, transport = tcp and "tcp" or "udp", name = answer.ip,
-    only = self.config.name, open = tcp }
+  local answer = item.answer
+  local tcp = answer.transport == "tcp"
+  local target = { ip = answer.ip, port = answer.port, transport = answer.transport, name = answer.ip,
+    only = not tcp and self.questions:only(answer.port) or nil, open = tcp }
   local asked = self:within_time(t, target)
-  if not asked then return self:give(late(result_of(answer, tcp and self.alike or item.found), self.config.host_timeout)) end
+  if not asked then return self:give(late(result_of(answer, item.found), self.config.host_timeout)) end
   if tcp then return self:give(asked) end
   local result = result_of(answer, (asked.service or asked.guess) and asked or item.found)
   self:give(result)
@@ -217,14 +263,14 @@ function Stage:start(t)
   end
 end
 
-function Stage:drain(scan)
+function Stage:drain(scan, sweep)
   if self.whole then -- nobody looks at a single answer
-    self.view.drain(scan, self.alike)
+    self.view.drain(scan, alike(sweep))
     return self.view.flush()
   end
   local answer = self:pending() < WAITING and scan:next()
   while answer do
-    self:take(answer)
+    self:take(answer, sweep)
     answer = self:pending() < WAITING and scan:next()
   end
   self.view.flush()
@@ -235,22 +281,51 @@ function Stage:keep(counts)
   local now = core.now()
   if now < self.kept_at + KEEP and not counts.over then return end
   self.kept_at = now
-  self.outputs.progress { settled = counts.settled, settled_pass = counts.settled_pass, asked = counts.asked, sent = counts.sent }
+  self.outputs.progress { sweep = self.sweep, settled = counts.settled, settled_pass = counts.settled_pass,
+    asked = counts.asked, sent = counts.sent }
 end
 
--- Fetch answers until there are no more to come.
-function Stage:feed(t, scan)
-  repeat
-    local counts = scan:counts() -- before the look: what is settled then has come by its end
+-- The counts of all sweeps together; where one is, is that of the one under way.
+function Stage:counts()
+  local sum, now = { elapsed = 0 }, nil
+  for i = self.first_sweep, #self.config.sweeps do
+    local c = self.ended[i] or self.scans[i]:counts()
+    for name, value in pairs(c) do
+      if name ~= "elapsed" and type(value) == "number" then sum[name] = (sum[name] or 0) + value end
+    end
+    if i <= self.sweep and (i == self.sweep or c.verified > 0) then sum.elapsed = self.begun[i] - self.began + c.elapsed end
+    sum.error = sum.error or c.error
+    if i == self.sweep then now = c end
+  end
+  sum.settled, sum.settled_pass, sum.pass, sum.over = now.settled, now.settled_pass, now.pass, now.over
+  return sum
+end
+
+-- Fetch answers until there are no more to come. Sweeps follow each other; what they found is asked on meanwhile.
+function Stage:feed(t)
+  while true do
+    local scan, last = self.scans[self.sweep], self.sweep == #self.config.sweeps
+    local counts = self:counts() -- before the look: what is settled then has come by its end
     local over = counts.over
-    self:drain(scan)
+    self:drain(scan, self.config.sweeps[self.sweep])
     if self:pending() < WAITING then self:keep(counts) end
     self:start(t)
     if self.problem then error(self.problem, 0) end
-    self.progress(scan:counts(), self:pending() + self.working)
-    over = over and self:pending() == 0 and self.working == 0
-    if not over then t:sleep(LOOK) end
-  until over
+    self.progress(self:counts(), self:pending() + self.working)
+    over = over and self:pending() < WAITING
+    if over and last and self:pending() == 0 and self.working == 0 then return end
+    if over and not last and not counts.error then self:next_sweep() else t:sleep(LOOK) end
+  end
+end
+
+-- The one under way is over.
+function Stage:next_sweep()
+  local scan = self.scans[self.sweep]
+  self.ended[self.sweep] = scan:counts()
+  scan:close()
+  self.sweep = self.sweep + 1
+  self.begun[self.sweep] = core.now()
+  self.scans[self.sweep]:start()
 end
 
 local function shown(c, total, pending)
@@ -261,40 +336,57 @@ local function shown(c, total, pending)
   return pending > 0 and line .. (", %d are asked on"):format(pending) or line
 end
 
-local function open(config)
+local function open_sweep(config, i)
+  local sweep, at = config.sweeps[i], config.sweep or 1
+  local name, rows
+  if sweep.questions then name, rows = sweep.questions:rows() end
   local scan, message = core.scan {
-    signatures = config.db, name = config.name, targets = config.set.whole, key = config.key or core.random(16),
+    signatures = config.db, name = name, questions = rows, targets = sweep.set.whole, key = config.key or core.random(16),
     seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
     rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,
     limits = config.limits, connections = config.max_connections and config.max_connections // 2,
     interface = config.interface, source = config.source, source_port = config.source_port,
-    tcp = config.tcp, public_ip = config.public_ip,
-    quiet = config.quiet, begin = config.begin, pass = config.pass,
-    held = config.resumed ~= nil,
+    tcp = sweep.tcp, public_ip = config.public_ip,
+    quiet = config.quiet, begin = i == at and config.begin or nil, pass = i == at and config.pass or nil,
+    held = config.resumed ~= nil or i > at,
   }
   if not scan then fail.run("cannot scan: %s", message) end
-  if config.raw then core.drop_privileges() end
   return scan
 end
 
--- Results of before: they are not asked again, but for those that wait to be asked on.
-local function go_on(self, scan, results)
-  for _, r in ipairs(results) do
-    scan:skip(r.ip, r.port)
-    if r.pending == 1 then
-      self:ask_later({ ip = r.ip, port = r.port, kind = "verified", state = "open", reason = r.reason, data = "",
-        rtt_ms = r.rtt_ms, from_port = r.reply_port, timestamp = text.timestamp(core.unix()) }, r)
-    end
-  end
-  scan:start()
+-- All that are not over; but for the first they wait for their turn.
+local function open(config)
+  local scans = {}
+  for i = config.sweep or 1, #config.sweeps do scans[i] = open_sweep(config, i) end
+  if config.raw then core.drop_privileges() end
+  return scans
 end
 
+-- Results of before: they are not asked again, but for those that wait to be asked on.
+local function go_on(self, results)
+  local of_transport = {}
+  for i, scan in pairs(self.scans) do of_transport[self.config.sweeps[i].transport] = scan end
+  for _, r in ipairs(results) do
+    local scan = of_transport[r.transport]
+    if scan then scan:skip(r.ip, r.port) end
+    if r.pending == 1 then
+      self:ask_later({ ip = r.ip, port = r.port, transport = r.transport, kind = "verified", state = "open", reason = r.reason,
+        data = "", rtt_ms = r.rtt_ms, from_port = r.reply_port, timestamp = text.timestamp(core.unix()) }, r)
+    end
+  end
+  self.scans[self.sweep]:start()
+end
+
+local function with_timeout(settings, seconds) return setmetatable({ timeout = seconds }, { __index = settings }) end
+
 --- Scan.
--- @param config table: `db`, `set` (of host.ranges), `name` of the signature (UDP) or `tcp` true, `patience` (TCP),
+-- @param config table: `db`, `signatures` (its set), `probe` (the user named what is asked over UDP), `sweeps` (one after the
+-- other, array of { transport, `tcp` true or `questions` of host.questions, `set` of host.ranges }), `patience` (TCP),
 -- `rate` (0: as fast as both sides bear),
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
 -- `per_host_rate`, `bandwidth` in bits a second, `max_connections`, `host_timeout` in seconds, each nil for none,
--- `naming` false: only verify; `quiet`: errors are only counted; `begin`, `pass`, `key` and `resumed` (results) to go on
+-- `naming` false: only verify; `quiet`: errors are only counted; `sweep` (its number), `begin`, `pass`, `key` and `resumed`
+-- (results) to go on
 -- @param view of host.report: add is called with each result as identify has them, flush soon after; or, where nobody else wants
 -- a scan's answers that are only verified, drain
 -- @param files of host.outputs
@@ -305,36 +397,39 @@ function scanning.run(config, files, view, on_progress)
   if config.per_host_rate or config.bandwidth then
     config.limits = assert(core.limits { per_host = config.per_host_rate, bits = config.bandwidth })
   end
-  local scan, began = open(config), core.now()
+  local scans, began = open(config), core.now()
   collectgarbage("setpause", 400) -- rows come and go by the thousand
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
   local between = config.per_host_rate and 1 / config.per_host_rate or 0
   local rest = config.max_connections and config.max_connections - config.max_connections // 2
-  local total, settings = share_of(config), {
-    signatures = signatures.new(config.db), max_probes = FURTHER,
-    timeout = config.tcp and config.timeout or 1,
-    patience = config.patience, tls = host.tls, public_ip = config.public_ip,
+  local total, settings = total_of(config), {
+    signatures = config.signatures, max_probes = FURTHER, patience = config.patience, tls = host.tls,
+    public_ip = config.public_ip,
     pace = pace.new { rate = rate, descriptors = core.descriptors(), gap = between, held = config.limits ~= nil },
   }
+  local sweep = config.sweep or 1
   local self = setmetatable({
-    config = config, info = config.name and config.db:info(config.name), settings = settings, view = view,
-    outputs = files, kept_at = 0, whole = view.drain and not config.naming and files.is_empty,
-    alike = alike(config), waiting = {}, first = 1, last = 0, working = 0, named = 0,
+    config = config, signatures = config.signatures, view = view, outputs = files, kept_at = 0,
+    settings = { udp = with_timeout(settings, 1), tcp = with_timeout(settings, config.timeout) },
+    whole = view.drain and not config.naming and files.is_empty,
+    scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
+    waiting = {}, first = 1, last = 0, working = 0, named = 0,
     hosts = {}, workers = rest and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
   }, Stage)
-  if config.resumed then go_on(self, scan, config.resumed) end
+  for _, each in ipairs(config.sweeps) do self.questions = self.questions or each.questions end
+  if config.resumed then go_on(self, config.resumed) end
   local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_exchanges = rest }, function(l)
     local t = transport.new { loop = l }
-    return l:run(function() self:feed(t, scan) end)
+    return l:run(function() self:feed(t) end)
   end)
-  local counts = scan:counts()
-  if not ok then self:drain(scan) end
+  local counts, scan = self:counts(), scans[self.sweep]
+  if not ok then self:drain(scan, config.sweeps[self.sweep]) end
   self.kept_at = -KEEP
   self:keep(counts)
   counts.named, counts.seconds = self.named, core.now() - began
-  scan:close()
+  for i = self.sweep, #config.sweeps do scans[i]:close() end
   return counts, not ok and problem or nil
 end
 

@@ -18,7 +18,7 @@ local GROUPS = {
 }
 local LEAST = 8 -- servers that must have started and been named
 
-local peers, rows = nil, {}
+local peers, rows, alone = nil, {}, {}
 
 -- mynah scan --json in the namespace of the servers: what is said of each, by "address:port".
 local function scan(signature, list, path)
@@ -60,6 +60,7 @@ describe("real servers, scanned", function()
       if #list > 0 then
         local sockets, frames = scan(group[1], list), scan(group[1], list, "--raw")
         assert.are.same(sockets, frames, group[1])
+        for place, what in pairs(sockets) do alone[place] = what end
         for _, row in ipairs(list) do
           local said = sockets[("%s:%d"):format(row.host, row.port)]
           if said and said:find(" " .. row.service .. " ", 1, true) then named = named + 1 end
@@ -68,5 +69,26 @@ describe("real servers, scanned", function()
     end
     print(("note: %d servers named, the same both ways"):format(named))
     assert(named >= LEAST, named .. " named")
+  end)
+
+  it("are named by one scan that asks all of them everything", function()
+    local names, list = {}, {}
+    for i, group in ipairs(GROUPS) do
+      names[i] = group[1]
+      for _, name in ipairs(group[2]) do list[#list + 1] = rows[name] end
+    end
+    local found, named, services = scan(table.concat(names, ","), list), 0, {}
+    for _, row in ipairs(list) do
+      local place = ("%s:%d"):format(row.host, row.port)
+      if (alone[place] or ""):find(" " .. row.service .. " ", 1, true) then
+        assert.equal(alone[place], found[place])
+        named, services[row.service] = named + 1, true
+      end
+    end
+    assert(named >= LEAST, named .. " named")
+    local kinds = 0
+    for _ in pairs(services) do kinds = kinds + 1 end
+    print(("note: %d servers of %d services named by one scan"):format(named, kinds))
+    assert(kinds >= 3, kinds .. " services")
   end)
 end)

@@ -8,20 +8,24 @@ local options = require "host.options"
 local host = require "mynah_host"
 local json = require "host.json"
 local out = require "host.out"
+local openssl = require "mynah_openssl"
 local outputs = require "host.outputs"
+local questions = require "host.questions"
 local ranges = require "host.ranges"
 local report = require "host.report"
 local scanning = require "host.scanning"
 local signatures = require "host.signatures"
+local sets = require "mynah.signatures"
 local store = require "host.store"
+local targets = require "host.targets"
 local text = require "mynah.text"
 
 local command = { name = "scan", summary = "Ask very many targets one thing, and name what answers" }
 
 command.description = [[
-Sends one datagram (--probe), or asks for one TCP connection (-sT), to each target, in random order and without keeping
-anything of it: a reply is known by what it owes to the
-datagram that went to its sender. What answers so is asked on until it is named; the silent are asked --retries times more.
+Sends each UDP port the datagrams of the services that live there, or those that --probe names, and asks for one TCP connection
+to each TCP port, in random order and without keeping anything of it: a reply is known by what it owes to the datagram that went
+to its sender. What answers so is asked on until it is named; the silent are asked --retries times more.
 
 Before it sends, it says what, and how far it is where SIGUSR1 asks; reserved address ranges are left out, but for networks of
 one's own that are named.]]
@@ -30,7 +34,9 @@ command.epilog = [[
 Targets: 192.0.2.7  10.0.0.0/8  10.0-3.1,7.*  10.0.0.1-10.0.3.9  name  192.0.2.7:53  [2001:db8::7]:53  2001:db8::/120
 
 Examples:
-  mynah scan --probe dns -p 53 10.0.0.0/16             who answers DNS in this network
+  mynah scan -p 53,123,161 10.0.0.0/16                 who answers DNS, NTP and SNMP in this network
+  mynah scan 10.0.0.0/24                               every service that the library knows, at its own UDP ports
+  mynah scan -p U:53,161,T:22,80 10.0.0.0/24           UDP and TCP
   mynah scan --probe skype -p 10000-50000 192.0.2.7    a node hidden among 40,000 ports
   mynah scan -sT -p 21,80,443 10.0.0.0/16 -o scan.db   which TCP ports are open, and what they are
   mynah scan --probe ntp -p 123 -iL targets.txt --json one JSON object a line for each answer
@@ -72,9 +78,13 @@ end
 
 function command.define(parser)
   parser:argument("target", "What to ask; see below"):args("*")
-  parser:option("-p --ports", "Ports as in Nmap: 53,1000-2000"):argname("PORTS")
-  parser:option("--probe", "UDP: the service or signature whose datagram is sent"):argname("NAME")
-  parser:flag("-sT --tcp", "TCP instead: by connecting, or by SYN with --raw")
+  parser:option("-p --ports", "Ports as in Nmap: 53,1000-2000, U:53,T:80; without T: or U: they are of UDP, or as -sU and -sT "
+    .. "say (default, of UDP: those of the services asked)"):argname("PORTS")
+  parser:option("--probe", "UDP: the services or signatures whose datagrams are sent, with commas: each to its own ports, all of "
+    .. "them to ports of none (default: those of the port; the likeliest of all where nothing is known of it)")
+    :argname("NAMES")
+  parser:flag("-sU --udp", "UDP")
+  parser:flag("-sT --tcp", "TCP: by connecting, or by SYN with --raw; with -sU: UDP first, then TCP")
   parser:option("--patience", "TCP: wait so long for a silent server to speak (default: 30)")
     :argname("SECONDS"):convert(options.seconds("--patience"))
   parser:option("-i --input", "Targets from a file, - for standard input; -iL as in Nmap (repeatable)")
@@ -133,10 +143,26 @@ function command.define(parser)
   parser:flag("-v --verbose", "Show errors that came back, and the evidence"):count("*")
 end
 
+-- Which transports are asked: as flags say, else as -p does.
+local function transports_of(args)
+  if args.probe and args.tcp and not args.udp then
+    fail.input("--probe sends datagrams, -sT asks over TCP: say -sU -sT for both")
+  end
+  local asked = { udp = args.udp, tcp = args.tcp }
+  if not args.udp and not args.tcp then
+    local list, message = targets.port_ranges(args.ports or "1")
+    if not list then fail.input("%s", message) end
+    for _, range in ipairs(list) do asked[range.only or "udp"] = true end
+  end
+  if args.probe and not asked.udp then fail.input("--probe sends datagrams, and no UDP port is asked") end
+  return asked.udp and asked.tcp and { "udp", "tcp" } or { asked.udp and "udp" or "tcp" }
+end
+
 -- The targets of all arguments and files.
-local function read_targets(args)
+local function read_targets(args, transport, again, asked)
   local maker = ranges.new {
-    ports = args.ports, transport = args.tcp and "tcp" or "udp", resolve = options.resolver(options.family(args)),
+    ports = args.ports or asked and asked:own_ports(), transport = transport, questions = asked, again = again,
+    resolve = options.resolver(options.family(args)),
   }
   local function must(ok, message)
     if not ok then fail.input("%s", message) end
@@ -146,7 +172,7 @@ local function read_targets(args)
   for _, word in ipairs(args.exclude) do must(maker:exclude(word)) end
   for _, path in ipairs(args.exclude_file) do must(maker:file(path, "exclude")) end
   if #maker.words == 0 and #args.input > 0 then
-    fail.input("no target: no open %s port in %s", args.tcp and "TCP" or "UDP", table.concat(args.input, ", "))
+    fail.input("no target: no open %s port in %s", transport:upper(), table.concat(args.input, ", "))
   elseif #maker.words == 0 then
     fail.input("no target; try `mynah scan --help`")
   end
@@ -157,20 +183,15 @@ local function read_targets(args)
   return set
 end
 
--- The signature that --probe names: itself, or the first of a service that sends over UDP.
-local function read_probe(db, name)
-  local of_service
-  for _, each in ipairs(db:names()) do
-    local info = db:info(each)
-    local sends = info.transport == "udp" and info.probe_len > 0
-    if each == name then
-      if sends then return each end
-      fail.input('--probe "%s": it sends no datagram', name)
-    end
-    if info.service == name and sends then of_service = of_service or each end
+-- What is done one after the other, over each transport.
+local function read_sweeps(args, sigs)
+  local list, over = {}, transports_of(args)
+  for i, transport in ipairs(over) do
+    local asked = transport == "udp" and questions.new(sigs, args.probe) or nil
+    list[i] = { transport = transport, tcp = transport == "tcp", questions = asked,
+      set = read_targets(args, transport, #over > 1, asked) }
   end
-  if not of_service then fail.input('--probe "%s": no signature or service of this name; `mynah sig list` has them', name) end
-  return of_service
+  return list
 end
 
 local function refuse_wide(args, set)
@@ -178,10 +199,12 @@ local function refuse_wide(args, set)
   fail.input("%d addresses of others, and nothing is excluded: name an --exclude-file, or say --yes", set.others)
 end
 
-local function print_list(set)
-  for n = 0, set.items - 1 do
-    local ip, port = set.whole:item(n)
-    out.line((ip:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(ip, port))
+local function print_list(sweeps)
+  for _, sweep in ipairs(sweeps) do
+    for n = 0, sweep.set.items - 1 do
+      local ip, port, question = sweep.set.whole:item(n)
+      if question == 0 then out.line(targets.format(ip, port) .. (#sweeps > 1 and "/" .. sweep.transport or "")) end
+    end
   end
   return 0
 end
@@ -189,7 +212,7 @@ end
 -- What a scan is, as a store keeps it: the rest of the options only say how it is shown.
 local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "blocklist", "no_blocklist", "rate",
   "per_host_rate", "bandwidth", "max_connections", "host_timeout", "retries", "timeout", "raw", "interface", "source",
-  "source_port", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only", "yes" }
+  "source_port", "udp", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only", "yes" }
 
 -- The options as a file for --config.
 local function config_text(args)
@@ -203,19 +226,39 @@ local function config_text(args)
   })
 end
 
+-- How many items each sweep has, and what UDP ports are asked: what a scan that goes on must find again.
+local function whole_of(scan)
+  local parts = {}
+  for _, sweep in ipairs(scan.sweeps) do
+    parts[#parts + 1] = ("%s %d"):format(sweep.transport, sweep.set.items)
+    local name, rows = nil, {}
+    if sweep.questions then name, rows = sweep.questions:rows() end
+    for _, row in ipairs(rows) do parts[#parts + 1] = ("%d %s"):format(row[1], row[2]) end
+    parts[#parts + 1] = name
+  end
+  return text.to_hex(openssl.digest("sha256", table.concat(parts, "\n")))
+end
+
+local function items_of(scan)
+  local sum = 0
+  for _, sweep in ipairs(scan.sweeps) do sum = sum + sweep.set.items end
+  return sum
+end
+
 local function keep_settings(kept, args, scan)
   local settings = {}
   for _, name in ipairs(KEPT) do settings[name] = args[name] end
   for name, value in pairs {
-    settings = cjson.encode(settings), signatures = signatures.digest(args.sig), items = scan.set.items,
-    key = text.to_hex(scan.key), seed = scan.seed, started = text.timestamp(core.unix()), version = host.version,
+    settings = cjson.encode(settings), signatures = signatures.digest(args.sig), items = items_of(scan),
+    questions = whole_of(scan), key = text.to_hex(scan.key), seed = scan.seed, started = text.timestamp(core.unix()),
+    version = host.version,
   } do kept:set(name, value) end
-  kept:progress { settled = 0, settled_pass = 0 }
+  kept:progress { sweep = 1, settled = 0, settled_pass = 0 }
 end
 
 -- The settings of a scan that is to be gone on with; a clear refusal where it would be another one.
 local function read_settings(path, args)
-  if #args.target > 0 or args.ports or args.probe or args.tcp or #args.input > 0 then
+  if #args.target > 0 or args.ports or args.probe or args.udp or args.tcp or #args.input > 0 then
     fail.input("--resume %s: the scan has its own targets, ports and probe", path)
   end
   local kept = store.open(path)
@@ -228,10 +271,14 @@ local function read_settings(path, args)
 end
 
 local function resume_config(kept, scan)
-  if kept:get "items" ~= scan.set.items then
+  if kept:get "items" ~= items_of(scan) then
     fail.input("--resume %s: there were %d targets, now there are %d: names or files say something else", kept.path,
-      kept:get "items", scan.set.items)
+      kept:get "items", items_of(scan))
+  elseif kept:get "questions" ~= whole_of(scan) then
+    fail.input("--resume %s: its ports would be asked something else now; mynah %s, which began it, can go on with it",
+      kept.path, kept:get "version")
   end
+  scan.sweep = kept:get "sweep"
   scan.key = text.from_hex(kept:get "key")
   scan.begin, scan.pass = kept:get "settled", kept:get "settled_pass"
   scan.resumed = kept:results()
@@ -258,8 +305,14 @@ local function status_writer(path)
 end
 
 local function words_of(args)
-  local words = { "mynah scan", args.tcp and "-sT" or "--probe " .. args.probe, args.ports and "-p " .. args.ports or nil }
-  return table.concat(words, " ") .. " " .. table.concat(args.target, " ")
+  local words = { "mynah scan" }
+  for _, word in ipairs {
+    args.udp and "-sU" or "", args.tcp and "-sT" or "", args.probe and "--probe " .. args.probe or "",
+    args.ports and "-p " .. args.ports or "", table.concat(args.target, " "),
+  } do
+    if word ~= "" then words[#words + 1] = word end
+  end
+  return table.concat(words, " ")
 end
 
 -- Parts of two orders would overlap: all must be given the same one.
@@ -283,11 +336,10 @@ local function make_room(connections)
   end
 end
 
-local function make_config(args, db, set)
+local function make_config(args, sigs, sweeps)
   local shards = args.shard or { 0, 1 }
   return {
-    db = db, set = set, name = args.probe and read_probe(db, args.probe), seed = seed_of(args),
-    tcp = args.tcp, patience = args.patience,
+    db = sigs.db, signatures = sigs, sweeps = sweeps, probe = args.probe, seed = seed_of(args), patience = args.patience,
     key = core.random(16), shard = shards[1], shards = shards[2], rate = args.rate or 1000, attempts = 1 + (args.retries or 1),
     timeout = args.timeout, raw = args.raw, interface = args.interface, source = args.source, source_port = args.source_port,
     per_host_rate = args.per_host_rate, bandwidth = args.bandwidth, max_connections = args.max_connections,
@@ -307,20 +359,20 @@ function command.run(args)
     out.note(("%s: this scan is finished"):format(args.resume))
     return 0
   end
-  local db = signatures.load(args.sig)
-  local set = read_targets(args)
-  if args.list then return print_list(set) end
-  if not args.probe and not args.tcp then
-    fail.input("--probe: which service's datagram shall be sent? for example --probe dns; or -sT")
-  elseif args.probe and args.tcp then
-    fail.input("--probe sends datagrams, -sT asks over TCP: one at a time")
-  end
+  local sigs = sets.new(signatures.load(args.sig))
+  local sweeps = read_sweeps(args, sigs)
+  if args.list then return print_list(sweeps) end
   if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
-  refuse_wide(args, set)
-  local scan = make_config(args, db, set)
+  for _, sweep in ipairs(sweeps) do refuse_wide(args, sweep.set) end
+  local scan = make_config(args, sigs, sweeps)
   if kept then resume_config(kept, scan) end
-  out.note(scanning.plan(scan))
-  if args.dry_run then return 0 end
+  for _, sweep in ipairs(sweeps) do
+    out.note((#sweeps > 1 and sweep.transport:upper() .. ": " or "") .. scanning.plan(scan, sweep))
+  end
+  if args.dry_run then
+    for _, line in ipairs(scanning.details(scan)) do out.line(line) end
+    return 0
+  end
   make_room(args.max_connections)
   local files = outputs.open(args.output, {
     words = words_of(args), fields = args.fields or report.KEYS, filter = args.filter, store = kept,

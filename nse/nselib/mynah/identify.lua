@@ -50,7 +50,7 @@ end
 --- Ask one port. Runs inside a task of the transport.
 -- @param t transport
 -- @param target table: `ip` numeric address, `port`, `transport` "tcp" or "udp", `name` as the user gave the host (default: ip),
--- `open` true where somebody found it so, `only` the signature (UDP) that is asked, instead of all
+-- `open` true where somebody found it so, `only` the signature (UDP) that is asked, or a set of them, instead of all
 -- @param opts table: `signatures` (a database of mynah_core, or a set of mynah.signatures), `timeout` and `patience` in seconds
 -- (3 and 30), `attempts` at each probe of a UDP port before silence is believed (3), `max_probes` datagrams to a UDP port at the
 -- most (200), `tls` (a function that begins a session as mynah_host.tls does), `pace` of mynah.pace that all UDP ports

@@ -59,16 +59,17 @@ end
 -- @param transport "udp" or "tcp"
 -- @param port number
 -- What names the port comes first, then ranges, then the rest; likelier services first among equals.
--- @param only nil, or the name of the one signature whose probe is wanted
+-- @param only nil, or the name of the one signature whose probe is wanted, or a set of such names
 -- @return array of { name (of the first), service (its), names (array), rank (0 to 2), kind ("text" or "binary"), head (its first
 -- two bytes, as once drawn), constant (the bytes, where nothing in them is drawn), tells_port (boolean: our own port stands
 -- in it) }
 function S:probes(transport, port, only)
   local list = {}
+  if type(only) == "string" then only = { [only] = true } end
   for _, group in ipairs(self.groups[transport]) do
     local rank, wanted = 0, only == nil
     for _, name in ipairs(group.names) do
-      rank, wanted = math.max(rank, self.db:rank(name, port)), wanted or name == only
+      rank, wanted = math.max(rank, self.db:rank(name, port)), wanted or only[name] == true
     end
     list[#list + 1] = wanted and {
       name = group.name, names = group.names, kind = group.kind, constant = group.constant, head = group.head, rank = rank,

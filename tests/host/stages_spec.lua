@@ -1,0 +1,267 @@
+-- The stages of mynah scan: several questions to each UDP port, UDP and TCP in one scan, scripts behind the checks.
+local here = debug.getinfo(1, "S").source:match("^@(.*)/") or "."
+local support = dofile(here .. "/support.lua")
+local cjson = require "cjson"
+local uv = require "luv"
+local run = support.run
+
+-- Two services at one port, one at two; two signatures that send the same; one at a range.
+local SIGNATURES = [[
+service alpha
+  title "Alpha"
+  from  "this test"
+  ports udp 47101
+sig alpha
+  send  0a id?8
+  @0    = 8a
+  @1:8  = $id
+  @9:6  = "alpha!"
+
+service beta
+  title "Beta"
+  from  "this test"
+  ports udp 47101,47102
+sig beta
+  send  0b id?8
+  @0    = 8b
+  @1:8  = $id
+  @9:6  = "beta!!"
+
+service gamma
+  title "Gamma"
+  from  "this test"
+  ports udp 47103
+sig gamma-one
+  send  0c id?8
+  @0    = 8c
+  @1:8  = $id
+  @9:6  = "gamma1"
+sig gamma-two
+  send  0c id?8
+  @0    = 8c
+  @1:8  = $id
+  @9:6  = "gamma2"
+
+service delta
+  title "Delta"
+  from  "this test"
+  ports udp 47200-47210
+sig delta
+  send  0d id?8
+  @0    = 8d
+  @1:8  = $id
+  @9:6  = "delta!"
+]]
+local SPEAK = { alpha = { 0x0a, "alpha!" }, beta = { 0x0b, "beta!!" }, gamma = { 0x0c, "gamma2" }, delta = { 0x0d, "delta!" } }
+
+-- A server that answers one question and no other.
+-- @return how often it was asked, by first byte; a function that closes it
+local function serve(ip, port, speaks, delay)
+  local socket, asked = uv.new_udp(), {}
+  assert(socket:bind(ip, port))
+  socket:recv_start(function(_, bytes, from)
+    if not bytes or not from then return end
+    local head, words = table.unpack(SPEAK[speaks] or {})
+    asked[bytes:byte(1)] = (asked[bytes:byte(1)] or 0) + 1
+    if bytes:byte(1) ~= head then return end
+    local timer = uv.new_timer()
+    timer:start(delay or 0, 0, function()
+      timer:close()
+      if not socket:is_closing() then
+        socket:send(string.char(head | 0x80) .. bytes:sub(2, 9) .. words, from.ip, from.port, function() end)
+      end
+    end)
+  end)
+  return asked, function() socket:close() end
+end
+
+local WORLD = { { 47101, "beta" }, { 47102, "beta" }, { 47103, "gamma" }, { 47205, "delta" }, { 47300, "alpha" },
+  { 47104, "silent" } }
+local PORTS = "47101-47104,47205,47300,47301"
+
+local closing, sigs, folder
+
+-- The servers of WORLD at an address.
+local function serve_world(ip, delay)
+  local asked = {}
+  for _, row in ipairs(WORLD) do asked[row[1]], closing[#closing + 1] = serve(ip, row[1], row[2], delay) end
+  return asked
+end
+
+local function start(words)
+  local args = {}
+  for word in words:gmatch "%S+" do args[#args + 1] = word end
+  return support.spawn(support.mynah, args)
+end
+
+-- Kill a scan some time after it has begun to keep results in that file.
+local function kill_after(words, db, seconds)
+  local p = start(words)
+  support.poll(function() return p.status or run("report " .. db).status == 0 end)
+  support.sleep(seconds)
+  p.kill "sigkill"
+  support.wait(p.over, 10)
+end
+
+local function summary(p)
+  local counts = {}
+  local line = p.err:match "([^\n]+ sent, [^\n]+)" or ""
+  for count, what in line:gmatch "([%d,]+) ([%a ]+)[,;]" do counts[what] = tonumber((count:gsub(",", ""))) end
+  return counts
+end
+
+-- "127.7.2.1:47101/udp open beta" of each row, sorted.
+local function said(lines)
+  local list = {}
+  for i, line in ipairs(lines) do
+    local r = cjson.decode(line)
+    list[i] = ("%s:%d/%s %s %s"):format(r.ip, r.port, r.transport, r.state, r.service ~= cjson.null and r.service or "-")
+  end
+  table.sort(list)
+  return list
+end
+
+local FOUND = { "127.7.2.1:47101/udp open beta", "127.7.2.1:47102/udp open beta", "127.7.2.1:47103/udp open gamma",
+  "127.7.2.1:47205/udp open delta", "127.7.2.1:47300/udp open alpha", "127.7.2.1:47301/udp closed -" }
+
+local function begin()
+  closing, sigs = {}, support.file(SIGNATURES, ".sig")
+  folder = assert(uv.fs_mkdtemp "/tmp/mynah-stages-XXXXXX")
+end
+
+local function finish()
+  for _, close in ipairs(closing) do close() end
+  uv.run "nowait"
+  support.remove()
+  os.execute(("rm -rf '%s'"):format(folder))
+end
+
+describe("scan without --probe", function()
+  before_each(begin)
+  after_each(finish)
+
+  it("asks each port what services say of it, one service at a time, and gives each port once", function()
+    local asked = serve_world "127.7.2.1"
+    local p = run(("scan --json --sig %s -p %s 127.7.2.1"):format(sigs, PORTS))
+    assert.equal(0, p.status, p.err)
+    assert.same(FOUND, said(p.lines))
+    for _, line in ipairs(p.lines) do
+      local r = cjson.decode(line)
+      if r.service == "gamma" then assert.equal("gamma-two", r.probe) end
+    end
+    assert.same({ [0x0a] = 2 }, asked[47104]) -- nobody names it: the likeliest, and once more
+    assert.is_nil(asked[47102][0x0a])
+    assert.is_nil(asked[47205][0x0a])
+    local counts = summary(p)
+    assert.same({ 5, 5, 1 }, { counts.verified, counts.named, counts.unanswered })
+  end)
+
+  it("and without -p asks the library's own ports", function()
+    serve_world "127.7.2.1"
+    local p = run(("scan --json --sig %s 127.7.2.1"):format(sigs))
+    assert.same({ FOUND[1], FOUND[2], FOUND[3] }, said(p.lines))
+    assert.equal("127.7.2.1:47101\n127.7.2.1:47102\n127.7.2.1:47103\n", run(("scan --list --sig %s 127.7.2.1"):format(sigs)).out)
+  end)
+
+  it("says exactly what it would send", function()
+    local p = run(("scan --dry-run --sig %s -p %s 127.7.2.0/31 --retries 2"):format(sigs, PORTS))
+    assert.equal(0, p.status, p.err)
+    assert.same({ "alpha (alpha): 9 bytes to U:47101,47104,47300-47301", "beta (beta): 9 bytes to U:47101-47102",
+      "gamma (gamma-one): 9 bytes to U:47103", "delta (delta): 9 bytes to U:47205",
+      "48 datagrams to find who answers, at the most" }, p.lines)
+    assert.truthy(p.err:find("14 targets (2 addresses); 16 datagrams, to each port its own: alpha, beta, gamma, delta; 3 ports "
+      .. "that no service names: alpha, the likeliest of all; the silent get 2 more; ", 1, true), p.err)
+  end)
+
+  it("in parts finds what the whole finds, and asks nothing twice", function()
+    local asked, lines = serve_world "127.7.2.1", {}
+    for part = 1, 3 do
+      local p = run(("scan --json --sig %s -p %s 127.7.2.1 --seed 9 --retries 0 --shard %d/3"):format(sigs, PORTS, part))
+      assert.equal(0, p.status, p.err)
+      table.move(p.lines, 1, #p.lines, #lines + 1, lines)
+    end
+    assert.same(FOUND, said(lines))
+    assert.same({ [0x0a] = 1 }, asked[47104])
+  end)
+end)
+
+describe("scan with several names in --probe", function()
+  before_each(begin)
+  after_each(finish)
+
+  it("asks each port those that name it, and a port of none all of them", function()
+    local asked = serve_world "127.7.2.1"
+    local p = run(("scan --json --sig %s --probe beta,gamma-two -p %s 127.7.2.1 --retries 0"):format(sigs, PORTS))
+    assert.equal(0, p.status, p.err)
+    assert.same({ FOUND[1], FOUND[2], FOUND[3], FOUND[6] }, said(p.lines))
+    assert.same({ [0x0b] = 1, [0x0c] = 1 }, asked[47104])
+    assert.is_nil(asked[47101][0x0a])
+    assert.is_nil(asked[47102][0x0c])
+  end)
+end)
+
+describe("scan over UDP and TCP", function()
+  before_each(begin)
+  after_each(finish)
+
+  local function serve_tcp()
+    local nodes = support.serve { "ftp" }
+    closing[#closing + 1] = nodes.stop
+    return nodes.ftp.port
+  end
+
+  it("counts both, and has both in one store", function()
+    local port = serve_tcp()
+    serve_world "127.7.2.1"
+    serve_world "127.0.0.1"
+    local db = folder .. "/both.db"
+    local words = ("scan --json --sig %s -p U:%s,T:%d,1 127.0.0.1 -o %s"):format(sigs, PORTS, port, db)
+    local p = run(words)
+    assert.equal(0, p.status, p.err)
+    local expected = { ("127.0.0.1:%d/tcp open ftp"):format(port), "127.0.0.1:1/tcp closed -" }
+    for _, line in ipairs(FOUND) do expected[#expected + 1] = (line:gsub("127.7.2.1", "127.0.0.1")) end
+    table.sort(expected)
+    assert.same(expected, said(p.lines))
+    assert.same(expected, said(run("report --json " .. db).lines))
+    local counts = summary(p)
+    assert.same({ 6, 6, 1, 8 }, { counts.verified, counts.named, counts.unanswered, counts.answered })
+    local finished = run("scan --resume " .. db)
+    assert.truthy(finished.err:find("this scan is finished", 1, true), finished.err)
+  end)
+
+  it("reads standard input for both", function()
+    local p = support.shell(("printf '127.7.2.1\\n127.7.2.2 # two\\n' | \"$MYNAH\" scan --list -sU -sT -p 5 -iL - --sig %s")
+      :format(sigs))
+    assert.equal("127.7.2.1:5/udp\n127.7.2.2:5/udp\n127.7.2.1:5/tcp\n127.7.2.2:5/tcp\n", p.out)
+  end)
+
+  -- Killed at moments of the first and of the second sweep.
+  it("goes on after kill -9, whichever is under way", function()
+    local port = serve_tcp()
+    serve_world("127.0.0.1", 50)
+    local words = ("scan --sig %s -p U:%s,T:%d,1-40 127.0.0.1 --rate 80 --seed 5 --timeout 0.5 -o "):format(sigs, PORTS, port)
+    local whole = run(words .. folder .. "/whole.db")
+    assert.equal(0, whole.status, whole.err)
+    local expected = said(run(("report --json %s/whole.db"):format(folder)).lines)
+    assert.equal(47, #expected)
+    for i, seconds in ipairs { 0, 0.2, 0.4, 0.6 } do
+      local db = ("%s/%d.db"):format(folder, i)
+      kill_after(words .. db, db, seconds)
+      local resumed = run("scan --resume " .. db)
+      assert.equal(0, resumed.status, resumed.err)
+      assert.same(expected, said(run("report --json " .. db).lines))
+    end
+  end)
+
+  it("does not go on where ports would be asked something else", function()
+    local db = folder .. "/other.db"
+    kill_after(("scan --sig %s -p 47101-47102 127.7.2.0/24 --rate 20 -o %s"):format(sigs, db), db, 0)
+    local change = ("import sqlite3; c = sqlite3.connect('%s'); c.execute(\"update setting set value = 'x' where name = "
+      .. "'questions'\"); c.commit()"):format(db)
+    assert.equal(0, support.program("/usr/bin/env", { "python3", "-c", change }).status)
+    local refused = run("scan --resume " .. db)
+    assert.equal(2, refused.status, refused.err)
+    assert.truthy(refused.err:find("its ports would be asked something else now", 1, true), refused.err)
+    assert.equal(2, run("scan --resume " .. db .. " -sU").status)
+  end)
+end)
