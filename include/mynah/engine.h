@@ -17,7 +17,8 @@ typedef struct my_engine my_engine;
 
 typedef struct my_engine_config {
   double rate_pps; /* UDP datagrams and TCP connects a second, all exchanges together; 0: 1000 */
-  unsigned max_exchanges; /* open at once; 0: 4096; further ones wait inside the engine */
+  unsigned max_exchanges;   /* open at once; 0: 4096; further ones wait inside the engine */
+  unsigned max_connections; /* of these, TCP connections; 0: as many */
   int64_t spin_ns;   /* step may be called so long before an exact start and burns the time that is
                       * left, so that no wake-up makes it late; 0: never; at most 10 ms */
   my_limits *limits; /* shared with others, and outlives the engine; NULL: none. Exact starts wait

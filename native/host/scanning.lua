@@ -420,7 +420,7 @@ function scanning.run(config, files, view, on_progress)
   }, Stage)
   for _, each in ipairs(config.sweeps) do self.questions = self.questions or each.questions end
   if config.resumed then go_on(self, config.resumed) end
-  local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_exchanges = rest }, function(l)
+  local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_connections = rest }, function(l)
     local t = transport.new { loop = l }
     return l:run(function() self:feed(t) end)
   end)

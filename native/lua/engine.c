@@ -29,7 +29,7 @@ static int status_result(lua_State *L, int rc)
   return rc < 0 ? push_failure(L, rc, NULL) : push_true(L);
 }
 
-/* engine{ rate=, max_exchanges=, spin=, limits= } -> engine | nil, message */
+/* engine{ rate=, max_exchanges=, max_connections=, spin=, limits= } -> engine | nil, message */
 static int l_new(lua_State *L)
 {
   my_engine_config config;

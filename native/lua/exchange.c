@@ -2,16 +2,22 @@
  * alike. */
 #include "exchange.h"
 
+static unsigned count_field(lua_State *L, int arg, const char *name)
+{
+  lua_Integer most = opt_integer_field(L, arg, name, 0);
+  if (most < 0 || most > 1000000)
+    luaL_argerror(L, arg, lua_pushfstring(L, "field '%s': 0 to 1000000 expected", name));
+  return (unsigned)most;
+}
+
 void my_lua_read_engine_config(lua_State *L, int arg, my_engine_config *out)
 {
   *out = (my_engine_config){0};
   if (lua_isnoneornil(L, arg)) return;
   luaL_checktype(L, arg, LUA_TTABLE);
   out->rate_pps = opt_number_field(L, arg, "rate", 0);
-  lua_Integer most = opt_integer_field(L, arg, "max_exchanges", 0);
-  luaL_argcheck(L, most >= 0 && most <= 1000000, arg,
-                "field 'max_exchanges': 0 to 1000000 expected");
-  out->max_exchanges = (unsigned)most;
+  out->max_exchanges = count_field(L, arg, "max_exchanges");
+  out->max_connections = count_field(L, arg, "max_connections");
   out->spin_ns = ns_from_seconds(opt_number_field(L, arg, "spin", 0));
 }
 

@@ -39,6 +39,7 @@ static int configure(my_engine *e, const my_engine_config *config)
   e->spin = spin;
   e->limits = config ? config->limits : NULL;
   e->max_open = config && config->max_exchanges ? config->max_exchanges : DEFAULT_OPEN;
+  e->max_tcp = config && config->max_connections ? config->max_connections : e->max_open;
   e->fds_ceiling = e->fds_limit = fds_allowed();
   e->armed = NEVER;
   return MY_OK;
@@ -86,6 +87,7 @@ static void let_go(my_engine *e, exchange *x)
   x->fds_reserved = 0;
   if (x->state == STATE_OPEN) {
     e->open--;
+    e->tcp_open -= x->transport == MY_TCP;
     e->starved_until = 0;
     if (e->fds_limit < e->fds_ceiling) e->fds_limit++; /* perhaps others gave some back too */
   }
@@ -249,11 +251,13 @@ void my_net_opened(my_engine *e, exchange *x)
   x->fds_reserved = fds_wanted(x);
   e->fds_reserved += x->fds_reserved;
   e->open++;
+  e->tcp_open += x->transport == MY_TCP;
 }
 
 static bool may_open(const my_engine *e, const exchange *x)
 {
   if (e->open >= e->max_open || e->starved_until > e->now) return false;
+  if (x->transport == MY_TCP && e->tcp_open >= e->max_tcp) return false;
   return !e->open || e->fds_reserved + fds_wanted(x) <= e->fds_limit;
 }
 

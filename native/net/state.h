@@ -140,6 +140,7 @@ struct my_engine {
   my_limits *limits;
   bool in_step, unseen; /* unseen: something was queued outside step */
   size_t max_open, open;
+  size_t max_tcp, tcp_open; /* of these */
   size_t fds_ceiling, fds_limit, fds_reserved, fds_open;
   int64_t starved_until; /* no descriptors: wait for an ending, or until then; 0: not so */
   uint64_t last_id;

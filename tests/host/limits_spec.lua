@@ -220,6 +220,25 @@ describe("scan --max-connections", function()
   end)
 end)
 
+describe("scan --max-connections", function()
+  it("says so where the system does not allow as many files, and goes on", function()
+    local words = ("exec setpriv --bounding-set=-sys_resource '%s' scan -sT -p 33001 127.0.0.1 --max-connections %s")
+    for count, said in pairs { ["5000"] = true, ["10"] = false } do
+      local p = support.shell("ulimit -n 300; " .. words:format(support.mynah, count))
+      assert.equal(0, p.status, p.err)
+      assert.equal(said, p.err:find("--max-connections 5000: only 300 files may be open", 1, true) ~= nil, p.err)
+      assert.truthy(p.err:find("1 sent, 1 answered", 1, true), p.err)
+    end
+  end)
+
+  it("does not hold back datagrams", function()
+    local nodes = support.serve { "skype" }
+    local p = scan(("--json --probe skype -p %d 127.0.0.1 --max-connections 2"):format(nodes.skype.port))
+    nodes.stop()
+    assert.equal("skype", cjson.decode(p.lines[1]).service)
+  end)
+end)
+
 describe("scan, in a pipe,", function()
   it("says how far it is where SIGUSR1 asks, as often as it does, and nothing else", function()
     local p = support.spawn(support.mynah, { "scan", "--probe", "ntp", "-p", "33001", "127.8.0.0/24", "--rate", "100",

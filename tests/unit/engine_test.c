@@ -757,6 +757,32 @@ static void test_limits(void **state)
   my_limits_free(limits);
 }
 
+/* One TCP connection at a time: the second waits until the first has ended, datagrams before it do
+ * not. */
+static void test_max_connections(void **state)
+{
+  (void)state;
+  world w;
+  uint8_t bytes[BYTES];
+  my_endpoint from;
+  const my_span hello = TEXT("hello");
+  peer server = make_peer(SOCK_STREAM, "127.0.0.1"), p = make_peer(SOCK_DGRAM, "127.0.0.1");
+  memset(&w, 0, sizeof w);
+  assert_int_equal(my_engine_new(&w.e, &(my_engine_config){.rate_pps = 1e6, .max_connections = 1}),
+                   MY_OK);
+  uint64_t first = ask_tcp(&w, server.at, SECOND);
+  ask_udp(&w, p.at, &hello, 1, 100 * SECOND);
+  uint64_t second = ask_tcp(&w, server.at, SECOND);
+  expect(&w, first, MY_EVENT_OPEN, MY_REASON_NONE);
+  hear(&p, bytes, &from);
+  expect_quiet(&w);
+  assert_int_equal(my_engine_cancel(w.e, first), MY_OK);
+  expect(&w, second, MY_EVENT_OPEN, MY_REASON_NONE);
+  close(server.fd);
+  close(p.fd);
+  end_world(&w);
+}
+
 /* ---- many ---- */
 
 /* Answer everything that lies at the peer, without waiting. */
@@ -1378,6 +1404,7 @@ int main(void)
       cmocka_unit_test(test_late_step),
       cmocka_unit_test(test_spin),
       cmocka_unit_test(test_limits),
+      cmocka_unit_test(test_max_connections),
       cmocka_unit_test(test_round_trip_is_learned),
       cmocka_unit_test(test_flow),
       cmocka_unit_test(test_flow_unreachable),
