@@ -4,9 +4,9 @@
 local core = require "mynah_core"
 local fail = require "host.fail"
 local host = require "mynah_host"
-local json = require "host.json"
 local report = require "host.report"
 local store = require "host.store"
+local structured = require "host.nse.structured"
 local xml = require "host.nse.xml"
 
 local outputs = {}
@@ -29,7 +29,7 @@ local writers = {}
 function writers.jsonl(path, options)
   local file = open(path)
   return {
-    add = function(r) put(path, file, json.object(options.fields, r) .. "\n") end,
+    add = function(r) put(path, file, report.json(r, options.fields) .. "\n") end,
     finish = function() file:close() end,
   }
 end
@@ -42,13 +42,19 @@ local function csv_value(value)
   return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
 end
 
+-- What scripts said is one text.
+local function value_of(r, key)
+  if key == "scripts" then return report.scripts_text(r) end
+  return r[key]
+end
+
 function writers.csv(path, options)
   local file = open(path)
   put(path, file, table.concat(options.fields, ",") .. "\r\n")
   return {
     add = function(r)
       local values = {}
-      for i, key in ipairs(options.fields) do values[i] = csv_value(r[key]) end
+      for i, key in ipairs(options.fields) do values[i] = csv_value(value_of(r, key)) end
       put(path, file, table.concat(values, ",") .. "\r\n")
     end,
     finish = function() file:close() end,
@@ -72,14 +78,24 @@ function writers.gnmap(path, options)
   }
 end
 
+-- What scripts with that rule said.
+local function xml_scripts(r, kind)
+  local parts = {}
+  for _, s in ipairs(r.scripts or {}) do parts[#parts + 1] = s.kind == kind and structured.xml(s.id, s) or nil end
+  return table.concat(parts)
+end
+
 local function xml_host(r)
+  local of_host = xml_scripts(r, "hostrule")
   local service = r.service and xml.element("service", { "name", r.service, "product", r.product or "", "version",
     r.version or "", "extrainfo", r.extra or "", "tunnel", r.tls and "ssl" or "", "method", "probed",
     "conf", math.floor(r.confidence * 10) }, r.cpe and xml.element("cpe", {}, xml.escape(r.cpe)) or "") or ""
   local state = xml.element("state", { "state", r.state, "reason", r.reason or "unknown", "reason_ttl", 0 })
   return "<host>" .. xml.element("status", { "state", "up", "reason", r.reason or "unknown", "reason_ttl", 0 })
     .. xml.element("address", { "addr", r.ip, "addrtype", core.family(r.ip) == 6 and "ipv6" or "ipv4" })
-    .. "<ports>" .. xml.element("port", { "protocol", r.transport, "portid", r.port }, state .. service) .. "</ports></host>\n"
+    .. "<ports>" .. xml.element("port", { "protocol", r.transport, "portid", r.port },
+      state .. service .. xml_scripts(r, "portrule")) .. "</ports>"
+    .. (of_host ~= "" and "<hostscript>" .. of_host .. "</hostscript>" or "") .. "</host>\n"
 end
 
 -- Its end is written behind each result, and written over by the next. nmap.dtd knows no scanner but nmap; `args` says which it
@@ -122,12 +138,13 @@ function outputs.filter(filter)
   for item in filter:gmatch "[^,]+" do
     local key, sign, value = item:match "^%s*([%a_]+)%s*(!?[=~])%s*(.-)%s*$"
     local known = false
-    for _, name in ipairs(report.KEYS) do known = known or name == key end
+    for _, name in ipairs(report.SCRIPT_KEYS) do known = known or name == key end
     if not known or (sign == "!~") then
       return nil, ('--filter "%s": expected KEY=VALUE, KEY!=VALUE or KEY~PART with a KEY of --json'):format(item)
     end
     tests[#tests + 1] = function(r)
-      local text = r[key] == nil and "" or tostring(r[key])
+      local has = value_of(r, key)
+      local text = has == nil and "" or tostring(has)
       if sign == "~" then return text:find(value, 1, true) ~= nil end
       return (text == value) == (sign == "=")
     end
@@ -146,8 +163,10 @@ function outputs.fields(text)
   local list = {}
   for name in text:gmatch "[^,%s]+" do
     local known = false
-    for _, key in ipairs(report.KEYS) do known = known or key == name end
-    if not known then return nil, ('--fields "%s": expected keys of --json: %s'):format(name, table.concat(report.KEYS, ",")) end
+    for _, key in ipairs(report.SCRIPT_KEYS) do known = known or key == name end
+    if not known then
+      return nil, ('--fields "%s": expected keys of --json: %s'):format(name, table.concat(report.SCRIPT_KEYS, ","))
+    end
     list[#list + 1] = name
   end
   return list

@@ -5,6 +5,7 @@ local host = require "mynah_host"
 local identify = require "mynah.identify"
 local json = require "host.json"
 local out = require "host.out"
+local structured = require "host.nse.structured"
 local targets = require "host.targets"
 local text = require "mynah.text"
 
@@ -18,8 +19,35 @@ report.KEYS = {
 }
 
 --- One result as one line of JSON.
-function report.json(result)
-  return json.object(report.KEYS, result)
+-- @param keys array; nil: report.KEYS. "scripts" among them comes last: an array of { id, kind, output, data }, or null
+function report.json(result, keys)
+  keys = keys or report.KEYS
+  local others = report.without_scripts(keys)
+  if others == keys then return json.object(keys, result) end
+  local line = #others > 0 and json.object(others, result):sub(1, -2) .. "," or "{"
+  return ('%s"scripts":%s}'):format(line, result.scripts_json or "null")
+end
+
+--- The keys of results that scripts were asked about.
+report.SCRIPT_KEYS = table.move(report.KEYS, 1, #report.KEYS, 1, {})
+report.SCRIPT_KEYS[#report.KEYS + 1] = "scripts"
+
+-- The same array where "scripts" is not among them; else another, the same each time.
+local others_of = setmetatable({}, { __mode = "k" })
+function report.without_scripts(keys)
+  if not others_of[keys] then
+    local list = {}
+    for _, key in ipairs(keys) do list[#list + 1] = key ~= "scripts" and key or nil end
+    others_of[keys] = { #list == #keys and keys or list }
+  end
+  return others_of[keys][1]
+end
+
+--- What scripts said of a result, as one text; nil where they said nothing.
+function report.scripts_text(result)
+  local parts = {}
+  for i, s in ipairs(result.scripts or {}) do parts[i] = s.id .. ": " .. s.text end
+  return #parts > 0 and table.concat(parts, "; ") or nil
 end
 
 local function name_of(result)
@@ -130,7 +158,8 @@ function report.stream(opts)
   local view, verbose = { flush = out.flush }, opts.verbose or 0
   if opts.json then
     local keys = opts.fields or report.KEYS
-    function view.add(r) out.add(json.object(keys, r)) end
+    function view.add(r) out.add(report.json(r, keys)) end
+    if report.without_scripts(keys) ~= keys then return view end
     function view.drain(scan, alike)
       local lines = json.rows(scan, keys, alike)
       while lines ~= "" do
@@ -146,6 +175,9 @@ function report.stream(opts)
     out.add((("%s  %s  %s  %s"):format(pad(name_of(r), 21), out.style(STATE_STYLE[r.state] or "yellow", pad(r.state, 8)),
       out.style(style, pad(service, SERVICE_WIDTH)), fit(detail_of(r), 45)):gsub("%s+$", "")))
     for _, line in ipairs(verbose > 0 and r.evidence or {}) do out.add("    " .. out.style("dim", text.shown(line, 500))) end
+    for _, s in ipairs(r.scripts or {}) do
+      for _, line in ipairs(structured.lines(s.id, s.text)) do out.add(line) end
+    end
   end
   return view
 end

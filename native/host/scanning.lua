@@ -17,6 +17,7 @@ local WORKERS = 500      -- targets that are asked on at once
 local WAITING = 10000    -- that wait for it at the most: then no further answer is fetched
 local KEEP = 0.25        -- seconds between two times that progress is kept
 local LOOK = 0.02        -- seconds between two looks at the answers
+local SCRIPTS_LOOK = 0.002 -- the same, at scripts that run
 local EACH = 3           -- connections to a target that is asked on: one that listens, one or two that ask
 local FURTHER = 20       -- datagrams to a target that is asked on, at the most
 local FASTEST = 20000    -- datagrams a second of the second stage
@@ -101,6 +102,7 @@ function scanning.plan(config, sweep)
   else
     parts[#parts + 1] = "as fast as both sides bear"
   end
+  if config.scripts then parts[#parts + 1] = told(config.script_count, "script", "scripts") .. " for what is open" end
   if config.per_host_rate then parts[#parts + 1] = ("%g a second to one address"):format(config.per_host_rate) end
   if config.bandwidth then parts[#parts + 1] = told(math.floor(config.bandwidth), "bit", "bits") .. " a second" end
   if sweep.set.excluded > 0 then parts[#parts + 1] = told(sweep.set.excluded, "address", "addresses") .. " excluded" end
@@ -117,7 +119,8 @@ function scanning.summary(c)
     told(c.unanswered, "unanswered", "unanswered"),
   }
   for _, extra in ipairs {
-    { c.unverified, "did not verify" }, { c.strangers, "from strangers" }, { c.send_errors, "could not be sent" },
+    { c.scripts, "results of scripts" }, { c.unverified, "did not verify" }, { c.strangers, "from strangers" },
+    { c.send_errors, "could not be sent" },
   } do
     if extra[1] > 0 then parts[#parts + 1] = told(extra[1], extra[2], extra[2]) end
   end
@@ -181,9 +184,9 @@ function Stage:give(result)
   self.view.add(result)
 end
 
-function Stage:ask_later(answer, found)
+function Stage:ask_later(answer, found, is_certain)
   self.last = self.last + 1
-  self.waiting[self.last] = { answer = answer, found = found }
+  self.waiting[self.last] = { answer = answer, found = found, is_certain = is_certain }
 end
 
 -- An answer of stage 1.
@@ -193,9 +196,9 @@ function Stage:take(answer, sweep)
   if answer.kind == "icmp" or not self.config.naming then return self:give(result_of(answer)) end
   local found, more = nil, true
   if not sweep.tcp then found, more = self:judge(answer) end
-  if not more then return self:give(result_of(answer, found)) end
+  if not more and not self.scripts then return self:give(result_of(answer, found)) end
   self.outputs.found(result_of(answer, found))
-  self:ask_later(answer, found)
+  self:ask_later(answer, found, not more)
 end
 
 local function late(result, seconds)
@@ -228,17 +231,44 @@ function Stage:within_time(t, target)
   return result
 end
 
--- Ask one target on. What stage 1 found stands where that brings nothing.
-function Stage:ask_on(t, item)
+-- One target is asked on, until it is named. What stage 1 found stands where that brings nothing.
+function Stage:name(t, item)
   local answer = item.answer
+  if item.is_certain then return result_of(answer, item.found) end
   local tcp = answer.transport == "tcp"
   local target = { ip = answer.ip, port = answer.port, transport = answer.transport, name = answer.ip,
     only = not tcp and self.questions:only(answer.port) or nil, open = tcp }
   local asked = self:within_time(t, target)
-  if not asked then return self:give(late(result_of(answer, item.found), self.config.host_timeout)) end
-  if tcp then return self:give(asked) end
-  local result = result_of(answer, (asked.service or asked.guess) and asked or item.found)
+  if not asked then return late(result_of(answer, item.found), self.config.host_timeout) end
+  return tcp and asked or result_of(answer, (asked.service or asked.guess) and asked or item.found)
+end
+
+-- Wait until scripts have said what they say of an open port.
+function Stage:run_scripts(t, result)
+  local over = t.loop:lock()
+  over:take()
+  self.scripts:take(result, function() over:release() end)
+  over:take() -- once it is released
+end
+
+function Stage:ask_on(t, item)
+  local result = self:name(t, item)
+  if self.scripts and result.state == "open" then self:run_scripts(t, result) end
   self:give(result)
+end
+
+-- Scripts have a loop of their own, which is looked at now and then.
+function Stage:drive_scripts(t)
+  t.loop:spawn(function()
+    local ok, problem = true, nil
+    while ok and not self.is_over do
+      local busy
+      ok, busy = pcall(self.scripts.step, self.scripts)
+      problem = not ok and busy or nil
+      t:sleep(busy and SCRIPTS_LOOK or LOOK)
+    end
+    self.problem = self.problem or problem
+  end)
 end
 
 function Stage:pending() return self.last - self.first + 1 end
@@ -313,7 +343,10 @@ function Stage:feed(t)
     if self.problem then error(self.problem, 0) end
     self.progress(self:counts(), self:pending() + self.working)
     over = over and self:pending() < WAITING
-    if over and last and self:pending() == 0 and self.working == 0 then return end
+    if over and last and self:pending() == 0 and self.working == 0 then
+      self.is_over = true
+      return
+    end
     if over and not last and not counts.error then self:next_sweep() else t:sleep(LOOK) end
   end
 end
@@ -385,8 +418,8 @@ local function with_timeout(settings, seconds) return setmetatable({ timeout = s
 -- `rate` (0: as fast as both sides bear),
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
 -- `per_host_rate`, `bandwidth` in bits a second, `max_connections`, `host_timeout` in seconds, each nil for none,
--- `naming` false: only verify; `quiet`: errors are only counted; `sweep` (its number), `begin`, `pass`, `key` and `resumed`
--- (results) to go on
+-- `naming` false: only verify; `quiet`: errors are only counted; `scripts` of host.nse.behind, or nil; `sweep` (its number),
+-- `begin`, `pass`, `key` and `resumed` (results) to go on
 -- @param view of host.report: add is called with each result as identify has them, flush soon after; or, where nobody else wants
 -- a scan's answers that are only verified, drain
 -- @param files of host.outputs
@@ -412,7 +445,7 @@ function scanning.run(config, files, view, on_progress)
   local self = setmetatable({
     config = config, signatures = config.signatures, view = view, outputs = files, kept_at = 0,
     settings = { udp = with_timeout(settings, 1), tcp = with_timeout(settings, config.timeout) },
-    whole = view.drain and not config.naming and files.is_empty,
+    scripts = config.scripts, whole = view.drain and not config.naming and files.is_empty,
     scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
     waiting = {}, first = 1, last = 0, working = 0, named = 0,
     hosts = {}, workers = rest and math.max(1, rest // EACH) or WORKERS,
@@ -422,12 +455,16 @@ function scanning.run(config, files, view, on_progress)
   if config.resumed then go_on(self, config.resumed) end
   local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_connections = rest }, function(l)
     local t = transport.new { loop = l }
-    return l:run(function() self:feed(t) end)
+    return l:run(function()
+      if self.scripts then self:drive_scripts(t) end
+      self:feed(t)
+    end)
   end)
   local counts, scan = self:counts(), scans[self.sweep]
   if not ok then self:drain(scan, config.sweeps[self.sweep]) end
   self.kept_at = -KEEP
   self:keep(counts)
+  counts.scripts = self.scripts and self.scripts.said or 0
   counts.named, counts.seconds = self.named, core.now() - began
   for i = self.sweep, #config.sweeps do scans[i]:close() end
   return counts, not ok and problem or nil

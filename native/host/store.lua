@@ -1,7 +1,9 @@
 --- Scans kept in a SQLite file, to be gone on with, merged and reported.
 --
 -- setting(name, value): what was scanned and how far it is, one row each; result(ip, port, transport, …): the keys of
--- `--json`, `evidence` as JSON, one row for each target that answered; pending = 1: verified, and not asked on yet.
+-- `--json`, `evidence` as JSON, one row for each target that answered; `scripts` (since version 2 of the schema, which is the
+-- file's user_version): what scripts said of it, as JSON: an array of { id, kind, output, data }; pending = 1: verified, and not
+-- asked on yet.
 -- @module host.store
 
 local cjson = require "cjson"
@@ -17,9 +19,13 @@ create table setting (name text primary key, value) without rowid;
 create table result (
   ip text, port integer, transport text, state text, reason text, service text, product text, version text, extra text,
   tls integer, confidence real, guess text, fresh_bits real, identity_bits real, probe text, rtt_ms real, elapsed_ms real,
-  sent integer, received integer, reply_port integer, reply_hex text, evidence text, timestamp text, pending integer,
+  sent integer, received integer, reply_port integer, reply_hex text, evidence text, timestamp text, scripts text,
+  pending integer,
   primary key (ip, port, transport)) without rowid;
-pragma user_version = 1;]]
+pragma user_version = 2;]]
+
+-- Of a file that an earlier version began.
+local TO_VERSION_2 = "alter table result add column scripts text; pragma user_version = 2;"
 
 local Store = {}
 Store.__index = Store
@@ -31,14 +37,16 @@ end
 
 local function columns()
   local marks = {}
-  for i in ipairs(report.KEYS) do marks[i] = "?" end
-  return table.concat(report.KEYS, ", ") .. ", pending", table.concat(marks, ", ") .. ", ?"
+  for i in ipairs(report.SCRIPT_KEYS) do marks[i] = "?" end
+  return table.concat(report.SCRIPT_KEYS, ", ") .. ", pending", table.concat(marks, ", ") .. ", ?"
 end
 
 -- `schema`: of a file that is made; then it and all until the first progress come into being at once, or not at all.
 local function wrap(path, db, schema)
   must(path, db:exec "pragma journal_mode = wal; pragma synchronous = normal; begin")
   if schema then must(path, db:exec(schema)) end
+  local version = must(path, must(path, db:prepare "pragma user_version"):run())[1]
+  if version.user_version == 1 then must(path, db:exec(TO_VERSION_2)) end
   local names, marks = columns()
   local insert = must(path, db:prepare(("insert or replace into result (%s) values (%s)"):format(names, marks)))
   local set = must(path, db:prepare "insert or replace into setting (name, value) values (?, ?)")
@@ -85,8 +93,8 @@ function Store:add(r, pending)
     row[i] = r[key]
     if key == "evidence" then row[i] = json.encode(r.evidence or {}) end
   end
-  row[#report.KEYS + 1] = pending and 1 or 0
-  must(self.path, self.insert:run(table.unpack(row, 1, #report.KEYS + 1)))
+  row[#report.KEYS + 1], row[#report.KEYS + 2] = r.scripts_json, pending and 1 or 0
+  must(self.path, self.insert:run(table.unpack(row, 1, #report.KEYS + 2)))
 end
 
 function Store:set(name, value) must(self.path, self.setter:run(name, value)) end
@@ -103,13 +111,17 @@ function Store:progress(t)
   must(self.path, self.db:exec "commit; begin")
 end
 
---- Results, in the order of addresses as text; `evidence` is an array again.
+--- Results, in the order of addresses as text; `evidence` and `scripts` are arrays again.
 -- @param pending true: only those that wait to be asked on
 function Store:results(pending)
   local sql = "select * from result" .. (pending and " where pending = 1" or "") .. " order by ip, port, transport"
   local list = must(self.path, must(self.path, self.db:prepare(sql)):run())
   for _, r in ipairs(list) do
     r.tls, r.evidence = r.tls == 1, cjson.decode(r.evidence or "[]")
+    if r.scripts then
+      r.scripts_json, r.scripts = r.scripts, cjson.decode(r.scripts)
+      for _, s in ipairs(r.scripts) do s.text = s.output end
+    end
   end
   return list
 end

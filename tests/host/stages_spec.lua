@@ -103,6 +103,12 @@ local function kill_after(words, db, seconds)
   support.wait(p.over, 10)
 end
 
+local function change_store(db, sql)
+  local words = ("import sqlite3; c = sqlite3.connect('%s'); c.executescript(\"%s\"); c.commit()"):format(db, sql)
+  local p = support.program("/usr/bin/env", { "python3", "-c", words })
+  assert.equal(0, p.status, p.err)
+end
+
 local function summary(p)
   local counts = {}
   local line = p.err:match "([^\n]+ sent, [^\n]+)" or ""
@@ -256,12 +262,186 @@ describe("scan over UDP and TCP", function()
   it("does not go on where ports would be asked something else", function()
     local db = folder .. "/other.db"
     kill_after(("scan --sig %s -p 47101-47102 127.7.2.0/24 --rate 20 -o %s"):format(sigs, db), db, 0)
-    local change = ("import sqlite3; c = sqlite3.connect('%s'); c.execute(\"update setting set value = 'x' where name = "
-      .. "'questions'\"); c.commit()"):format(db)
-    assert.equal(0, support.program("/usr/bin/env", { "python3", "-c", change }).status)
+    change_store(db, "update setting set value = 'x' where name = 'questions'")
     local refused = run("scan --resume " .. db)
     assert.equal(2, refused.status, refused.err)
     assert.truthy(refused.err:find("its ports would be asked something else now", 1, true), refused.err)
     assert.equal(2, run("scan --resume " .. db .. " -sU").status)
+  end)
+end)
+
+-- Scripts, each with the head that all have.
+local function script(name, text)
+  local path = ("%s/%s.nse"):format(folder, name)
+  local file = assert(io.open(path, "w"))
+  file:write('local stdnse = require "stdnse"\ndescription = "A test."\nauthor = "this test"\nlicense = "BSD-2-Clause"\n',
+    'categories = { "safe" }\n', text)
+  file:close()
+  return path
+end
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local bytes = file:read "a"
+  file:close()
+  return bytes
+end
+
+-- What the checks said of a port, what its server says at once, and an argument.
+local TOLD = [[
+portrule = function(host, port) return port.service == "ftp" end
+action = function(host, port)
+  local s = nmap.new_socket()
+  assert(s:connect(host, port))
+  local ok, line = s:receive_lines(1)
+  s:close()
+  local t = stdnse.output_table()
+  t.service, t.tunnel, t.code = port.service, port.version.service_tunnel, ok and line:sub(1, 3)
+  t.word = stdnse.get_script_args "told.word"
+  return t, "it is " .. port.service .. "\nand <more>"
+end
+]]
+local OF_HOST = [[
+hostrule = function(host) return true end
+action = function(host)
+  nmap.registry.hosts = (nmap.registry.hosts or 0) + 1
+  return ("%s, the %d."):format(host.ip, nmap.registry.hosts)
+end
+]]
+-- How many of it run at the same time.
+local CROWD = [[
+local running, most = 0, 0
+portrule = function() return true end
+action = function()
+  nmap.registry.running = (nmap.registry.running or 0) + 1
+  nmap.registry.most = math.max(nmap.registry.most or 0, nmap.registry.running)
+  stdnse.sleep(0.1)
+  nmap.registry.running = nmap.registry.running - 1
+  return "at most " .. nmap.registry.most
+end
+]]
+
+describe("scan --script", function()
+  before_each(begin)
+  after_each(finish)
+
+  it("runs scripts behind the checks, and writes what they say into every form", function()
+    local nodes = support.serve { "ftp", "http" }
+    closing[#closing + 1] = nodes.stop
+    local words = ("scan -sT -p %d,%d,1 127.0.0.1 --script %s,%s --script-args told.word=yes --json"):format(nodes.ftp.port,
+      nodes.http.port, script("told", TOLD), script("of-host", OF_HOST))
+    for _, suffix in ipairs { "csv", "xml", "gnmap", "db", "jsonl" } do
+      words = ("%s -o %s/s.%s"):format(words, folder, suffix)
+    end
+    local p = run(words)
+    assert.equal(0, p.status, p.err)
+    local rows, of_hosts = {}, 0
+    for _, line in ipairs(p.lines) do
+      local r = cjson.decode(line)
+      rows[r.port] = r
+      for _, said_by in ipairs(r.scripts ~= cjson.null and r.scripts or {}) do
+        if said_by.id == "of-host" then
+          of_hosts = of_hosts + 1
+          assert.same({ "hostrule", "127.0.0.1, the 1.", cjson.null }, { said_by.kind, said_by.output, said_by.data })
+        end
+      end
+    end
+    assert.equal(1, of_hosts)
+    assert.equal(cjson.null, rows[1].scripts)
+    assert.equal("http", rows[nodes.http.port].service)
+    local told = rows[nodes.ftp.port].scripts[#rows[nodes.ftp.port].scripts]
+    assert.same({ id = "told", kind = "portrule", output = "it is ftp\nand <more>",
+      data = { service = "ftp", tunnel = "none", code = "220", word = "yes" } }, told)
+    assert.equal(2, summary(p)["results of scripts"])
+    local sorted, stored = p.lines, run(("report --json %s/s.db"):format(folder)).lines
+    table.sort(sorted)
+    table.sort(stored)
+    assert.same(said(sorted), said(stored))
+    for _, line in ipairs(stored) do
+      local r = cjson.decode(line)
+      assert.same(rows[r.port].scripts, r.scripts)
+    end
+    local jsonl = {}
+    for line in read(folder .. "/s.jsonl"):gmatch "[^\n]+" do jsonl[#jsonl + 1] = line end
+    table.sort(jsonl)
+    assert.same(sorted, jsonl)
+    assert.truthy(read(folder .. "/s.csv"):find('told: it is ftp\nand <more>"\r\n', 1, true), read(folder .. "/s.csv"))
+    local xml = read(folder .. "/s.xml")
+    assert.truthy(xml:find('<script id="told" output="it is ftp&#xa;and &lt;more&gt;">', 1, true), xml)
+    assert.truthy(xml:find('<elem key="word">yes</elem>', 1, true), xml)
+    assert.truthy(xml:find('<hostscript><script id="of-host" output="127.0.0.1, the 1."/></hostscript>', 1, true), xml)
+    local DTD = "/usr/share/nmap/nmap.dtd"
+    if not io.open(DTD) then return pending "no nmap.dtd here" end
+    local lint = support.program("/usr/bin/env", { "xmllint", "--noout", "--dtdvalid", DTD, folder .. "/s.xml" })
+    assert.equal(0, lint.status, lint.err)
+  end)
+
+  it("prints them as nmap does, and filters and fields know them", function()
+    local nodes = support.serve { "ftp", "http" }
+    closing[#closing + 1] = nodes.stop
+    local words = ("scan -sT -p %d,%d 127.0.0.1 --script %s"):format(nodes.ftp.port, nodes.http.port, script("told", TOLD))
+    local p = run(words)
+    assert.truthy(p.out:find("\n| told: it is ftp\n|_and <more>\n", 1, true) or p.out:find("^127[^\n]+\n| told"), p.out)
+    assert.equal(2, select(2, p.out:gsub("127%.0%.0%.1:", "")), p.out)
+    local few = run(words .. " --json --fields scripts,port --filter scripts~<more>")
+    assert.same({ ('{"port":%d,"scripts":[{"id":"told","kind":"portrule","output":"it is ftp\\nand <more>","data":'):format(
+      nodes.ftp.port) }, { (few.lines[1] or ""):match '^(.*"data":)' })
+    assert.equal(1, #few.lines)
+  end)
+
+  it("runs no more of them at once than it may, over UDP too", function()
+    for n = 1, 30 do closing[#closing + 1] = select(2, serve("127.7.2." .. n, 47102, "beta")) end
+    local p = run(("scan --json --sig %s -p 47102 127.7.2.1-127.7.2.30 --script %s --script-threads 4"):format(sigs,
+      script("crowd", CROWD)))
+    assert.equal(0, p.status, p.err)
+    local most = 0
+    for _, line in ipairs(p.lines) do
+      local r = cjson.decode(line)
+      assert.equal("beta", r.service)
+      most = math.max(most, tonumber(r.scripts[1].output:match "at most (%d+)"))
+    end
+    assert.same({ 30, 4 }, { #p.lines, most })
+  end)
+
+  it("goes on after kill -9, with every script's word, and with stores of before there were scripts", function()
+    for n = 1, 30 do closing[#closing + 1] = select(2, serve("127.7.2." .. n, 47102, "beta")) end
+    local db = folder .. "/k.db"
+    local words = ("scan --sig %s -p 47102 127.7.2.1-127.7.2.30 --script %s --script-threads 4 -o %s"):format(sigs,
+      script("crowd", CROWD), db)
+    kill_after(words, db, 0.3)
+    local resumed = run("scan --resume " .. db)
+    assert.equal(0, resumed.status, resumed.err)
+    local lines = run("report --json " .. db).lines
+    assert.equal(30, #lines)
+    for _, line in ipairs(lines) do assert.truthy(cjson.decode(line).scripts[1].output:find "^at most %d$", line) end
+    local old = folder .. "/old.db"
+    kill_after(("scan --sig %s -p 47102 127.7.2.1-127.7.2.200 --rate 100 --retries 0 -o %s"):format(sigs, old), old, 0.2)
+    change_store(old, "alter table result drop column scripts; pragma user_version = 1")
+    assert.equal(0, run("report --json " .. old).status)
+    assert.equal(0, run("scan --resume " .. old).status)
+    assert.equal(200, #run("report --json " .. old).lines)
+    assert.falsy(run("report --json " .. old).out:find '"scripts"')
+  end)
+
+  it("says what is wrong with scripts before it sends anything", function()
+    local fails = script("fails", 'portrule = function() return true end\naction = function() error "no such luck" end\n')
+    local before = script("before", 'prerule = function() return true end\naction = function() return "early" end\n')
+    local broken = script("broken", "portrule = = 1\n")
+    for words, message in pairs {
+      ["--script /nonexistent/x.nse"] = "/nonexistent/x.nse",
+      ["--script " .. before] = "none of them has a rule for ports or hosts",
+      ["--script " .. broken] = "1 of them cannot be loaded",
+      ["--verify-only --script " .. fails] = "--script: scripts run after",
+    } do
+      local p = run(("scan --sig %s -p 47101 127.7.2.1 %s"):format(sigs, words))
+      assert.equal(2, p.status, words .. p.err)
+      assert.truthy(p.err:find(message, 1, true), p.err)
+      assert.is_nil(summary(p).verified)
+    end
+    serve_world "127.7.2.1"
+    local p = run(("scan --json --sig %s -p 47102 127.7.2.1 --script %s"):format(sigs, fails))
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.err:find("no such luck", 1, true), p.err)
+    assert.equal("ERROR: Script execution failed (use -d to debug)", cjson.decode(p.lines[1]).scripts[1].output)
   end)
 end)

@@ -77,7 +77,9 @@ function command.run(args)
   local kept = store.open(args.file, "read")
   local results = kept:results()
   if args.json then
-    for _, r in ipairs(results) do out.line(report.json(r)) end
+    local scripts = false
+    for _, r in ipairs(results) do scripts = scripts or r.scripts ~= nil end
+    for _, r in ipairs(results) do out.line(report.json(r, scripts and report.SCRIPT_KEYS or nil)) end
     return 0
   end
   local summary = summary_of(kept, results)

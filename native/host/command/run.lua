@@ -1,8 +1,7 @@
 --- mynah run: NSE scripts without Nmap.
 
-local arguments = require "host.nse.arguments"
+local called = require "host.nse.called"
 local fail = require "host.fail"
-local files = require "host.nse.files"
 local host = require "mynah_host"
 local list = require "host.nse.list"
 local options = require "host.options"
@@ -69,21 +68,6 @@ function command.define(parser)
     :argname("N"):convert(options.integer("--at-once", 1, 1000000)):default("1000")
 end
 
-local function read_arguments(args)
-  local result = {}
-  local function add(parsed, message)
-    if not parsed then fail.input("%s", message) end
-    arguments.merge(result, parsed)
-  end
-  if args.script_args_file then
-    local text, message = files.read(args.script_args_file)
-    if not text then fail.input("%s", message) end
-    add(arguments.parse_file(text))
-  end
-  for _, text in ipairs(args.script_args) do add(arguments.parse(text)) end
-  return result
-end
-
 -- The targets: the last word, or with --script or -iL every one that is no script.
 local function read_targets(args)
   local words = args.words
@@ -130,14 +114,6 @@ local function writer_of(args, words)
   return all_of(writers)
 end
 
-local function split_scripts(words)
-  local scripts = {}
-  for _, word in ipairs(words) do
-    for part in word:gmatch "[^,]+" do scripts[#scripts + 1] = part:match "^%s*(.-)%s*$" end
-  end
-  return scripts
-end
-
 -- A script as Nmap's --script-help shows it.
 local function show_help(run)
   for _, s in ipairs(run.scripts) do
@@ -150,8 +126,8 @@ end
 
 local function new_run(args, family)
   local run, message = require "host.nse.run".new {
-    scripts = split_scripts(args.script), datadir = args.datadir, alone = args.without_nmap,
-    arguments = read_arguments(args), verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3,
+    scripts = called.scripts(args.script), datadir = args.datadir, alone = args.without_nmap,
+    arguments = called.arguments(args), verbosity = args.verbose or 0, debugging = args.debug or 0, timing = 3,
     version_intensity = 7, family = family or "inet", given = args.given, at_once = args.at_once,
     memory = args.script_memory * MEGABYTE, busy = args.script_busy, script_timeout = args.script_timeout,
     sockets = math.max(host.descriptors(SOCKETS + FILES) - FILES, FILES),

@@ -1,6 +1,8 @@
 --- mynah scan: one datagram to each of very many targets; what answers is verified, then named.
 
 local cjson = require "cjson"
+local behind = require "host.nse.behind"
+local called = require "host.nse.called"
 local config = require "host.config"
 local core = require "mynah_core"
 local fail = require "host.fail"
@@ -39,6 +41,7 @@ Examples:
   mynah scan -p U:53,161,T:22,80 10.0.0.0/24           UDP and TCP
   mynah scan --probe skype -p 10000-50000 192.0.2.7    a node hidden among 40,000 ports
   mynah scan -sT -p 21,80,443 10.0.0.0/16 -o scan.db   which TCP ports are open, and what they are
+  mynah scan -sT -p 21 10.0.0.0/16 --script ftp-anon   and what scripts say of them
   mynah scan --probe ntp -p 123 -iL targets.txt --json one JSON object a line for each answer
   mynah scan --probe dns -p 53 10.0.0.0/8 --dry-run    say what would be sent, and send nothing
 
@@ -124,6 +127,16 @@ function command.define(parser)
   parser:option("--sig", "Signatures from this file or folder instead of the installed ones (repeatable)")
     :argname("PATH"):count("*")
   options.add_family(parser)
+  parser:option("--script", "Run these NSE scripts on each open port, after the checks, as mynah run takes them (repeatable)")
+    :argname("SCRIPTS"):count("*")
+  parser:option("--script-args", "Arguments of scripts: NAME=VALUE,... (repeatable)"):argname("ARGS"):count("*")
+  parser:option("--script-args-file", "The same from a file"):argname("FILE")
+  parser:option("--script-timeout", "End a script after so long (default: never)")
+    :argname("SECONDS"):convert(options.seconds("--script-timeout"))
+  parser:option("--script-threads", "Scripts that run at the same time, at the most (default: 200)")
+    :argname("N"):convert(options.integer("--script-threads", 1, 100000))
+  parser:option("--datadir", "Look for scripts and libraries of Nmap here first"):argname("FOLDER")
+  parser:flag("--without-nmap", "Use nothing of an installed Nmap: our scripts, our small nselib")
   parser:flag("--verify-only", "Only verify answers; do not ask on until they are named")
   parser:flag("--list", "Print the targets, and send nothing")
   parser:flag("--dry-run", "Say what would be sent, and send nothing")
@@ -212,7 +225,8 @@ end
 -- What a scan is, as a store keeps it: the rest of the options only say how it is shown.
 local KEPT = { "target", "ports", "probe", "input", "exclude", "exclude_file", "blocklist", "no_blocklist", "rate",
   "per_host_rate", "bandwidth", "max_connections", "host_timeout", "retries", "timeout", "raw", "interface", "source",
-  "source_port", "udp", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only", "yes" }
+  "source_port", "udp", "tcp", "patience", "shard", "public_ip", "sig", "ipv4", "ipv6", "verify_only", "script",
+  "script_args", "script_args_file", "script_timeout", "script_threads", "datadir", "without_nmap", "yes" }
 
 -- The options as a file for --config.
 local function config_text(args)
@@ -223,6 +237,7 @@ local function config_text(args)
     rate = function(n) return n == 0 and "max" or plain(n) end,
     shard = function(s) return ("%d/%d"):format(s[1] + 1, s[2]) end,
     timeout = plain, patience = plain, per_host_rate = plain, bandwidth = plain, host_timeout = plain,
+    script_timeout = plain,
   })
 end
 
@@ -258,7 +273,7 @@ end
 
 -- The settings of a scan that is to be gone on with; a clear refusal where it would be another one.
 local function read_settings(path, args)
-  if #args.target > 0 or args.ports or args.probe or args.udp or args.tcp or #args.input > 0 then
+  if #args.target > 0 or args.ports or args.probe or args.udp or args.tcp or #args.input > 0 or #args.script > 0 then
     fail.input("--resume %s: the scan has its own targets, ports and probe", path)
   end
   local kept = store.open(path)
@@ -336,6 +351,27 @@ local function make_room(connections)
   end
 end
 
+local SCRIPTS = { threads = 200, megabytes = 256, busy = 10, sockets = 4000, each = 200, per_port = 20 }
+
+-- The scripts behind the scan, and how many there are.
+local function make_scripts(args, sweeps)
+  if #args.script == 0 then return nil end
+  if args.verify_only then fail.input "--script: scripts run after the checks, which --verify-only leaves out" end
+  local family = core.family((sweeps[1].set.whole:item(0)))
+  local run, message = require "host.nse.run".new {
+    scripts = called.scripts(args.script), datadir = args.datadir, alone = args.without_nmap, arguments = called.arguments(args),
+    verbosity = args.verbose or 0, debugging = 0, timing = 3, version_intensity = 7, family = family == 6 and "inet6" or "inet",
+    given = true, at_once = args.script_threads or SCRIPTS.threads, memory = SCRIPTS.megabytes << 20, busy = SCRIPTS.busy,
+    script_timeout = args.script_timeout, sockets = SCRIPTS.sockets, sockets_per_script = SCRIPTS.each,
+    threads_per_port = SCRIPTS.per_port,
+  }
+  if not run then fail.input("--script: %s", message) end
+  if run.broken > 0 then fail.input("--script: %d of them cannot be loaded", run.broken) end
+  local count = behind.count(run)
+  if count == 0 then fail.input "--script: none of them has a rule for ports or hosts" end
+  return behind.new(run, args.script_threads or SCRIPTS.threads), count
+end
+
 local function make_config(args, sigs, sweeps)
   local shards = args.shard or { 0, 1 }
   return {
@@ -365,6 +401,7 @@ function command.run(args)
   if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
   for _, sweep in ipairs(sweeps) do refuse_wide(args, sweep.set) end
   local scan = make_config(args, sigs, sweeps)
+  scan.scripts, scan.script_count = make_scripts(args, sweeps)
   if kept then resume_config(kept, scan) end
   for _, sweep in ipairs(sweeps) do
     out.note((#sweeps > 1 and sweep.transport:upper() .. ": " or "") .. scanning.plan(scan, sweep))
@@ -374,11 +411,12 @@ function command.run(args)
     return 0
   end
   make_room(args.max_connections)
+  local fields = args.fields or (scan.scripts and report.SCRIPT_KEYS) or report.KEYS
   local files = outputs.open(args.output, {
-    words = words_of(args), fields = args.fields or report.KEYS, filter = args.filter, store = kept,
+    words = words_of(args), fields = fields, filter = args.filter, store = kept,
   })
   if files.store and not kept then keep_settings(files.store, args, scan) end
-  local view = report.stream { json = args.json, verbose = args.verbose, fields = args.fields }
+  local view = report.stream { json = args.json, verbose = args.verbose, fields = fields }
   local status = status_writer(args.status_file)
   local shown = { flush = view.flush, drain = not args.filter and view.drain or nil }
   function shown.add(r)

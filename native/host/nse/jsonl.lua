@@ -40,6 +40,9 @@ function encode(value)
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
+--- What a script returned, as JSON.
+jsonl.encode = encode
+
 local function print_result(kind, host, port, result)
   local fields = {
     { "ip", host and host.ip }, { "port", port and port.number }, { "transport", port and port.protocol },

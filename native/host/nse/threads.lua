@@ -219,6 +219,17 @@ function Scheduler:run(refill)
   end
 end
 
+--- Let those run that can, and wait for nothing: for who has a loop of his own.
+-- @return true while threads are left
+function Scheduler:step()
+  repeat
+    run_ready(self)
+    if next(self.waits) ~= nil then listen(self, true) end
+  until self.first > self.last
+  if self.alive > 0 and next(self.waits) == nil then self:end_deadlock() end
+  return self.alive > 0
+end
+
 -- Nothing can wake these any more.
 function Scheduler:end_deadlock()
   local stuck = {}
