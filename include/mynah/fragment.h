@@ -33,4 +33,8 @@ void my_fragments_free(my_fragments *f); /* NULL is allowed */
  * MY_NOT_YET: not yet, or it is something else; MY_ENOMEM. */
 int my_fragments_add(my_fragments *f, const my_fragment *fragment, my_payload *out);
 
+/* The payload of a frame, or of the datagram whose last missing fragment it is: as
+ * my_packet_decode, of a frame that was captured at out->time_ns. */
+int my_fragments_decode(my_fragments *f, int dlt, my_span frame, size_t wire_len, my_payload *out);
+
 #endif

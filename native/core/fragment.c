@@ -145,3 +145,11 @@ int my_fragments_add(my_fragments *f, const my_fragment *fragment, my_payload *o
   forget(d);
   return rc == MY_OK ? MY_OK : MY_NOT_YET;
 }
+
+int my_fragments_decode(my_fragments *f, int dlt, my_span frame, size_t wire_len, my_payload *out)
+{
+  my_fragment fragment;
+  int rc = my_packet_decode(dlt, frame, wire_len, out);
+  if (rc != MY_NOT_YET || my_packet_fragment(dlt, frame, wire_len, &fragment) != MY_OK) return rc;
+  return my_fragments_add(f, &fragment, out);
+}

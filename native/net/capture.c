@@ -164,16 +164,6 @@ static int64_t time_of(const struct pcap_pkthdr *h)
   return ns;
 }
 
-/* The payload of a frame, or of the fragments that it completes. */
-static int decode(my_capture *c, my_span frame, size_t wire_len, my_payload *out)
-{
-  my_fragment fragment;
-  int rc = my_packet_decode(c->dlt, frame, wire_len, out);
-  if (rc != MY_NOT_YET || my_packet_fragment(c->dlt, frame, wire_len, &fragment) != MY_OK)
-    return rc;
-  return my_fragments_add(c->fragments, &fragment, out);
-}
-
 int my_capture_next(my_capture *c, my_payload *out, my_where *where)
 {
   struct pcap_pkthdr *h;
@@ -189,7 +179,7 @@ int my_capture_next(my_capture *c, my_payload *out, my_where *where)
     out->number = ++c->packets;
     out->time_ns = time_of(h);
     if (c->filtered && !pcap_offline_filter(&c->filter, h, bytes)) continue;
-    rc = decode(c, (my_span){bytes, h->caplen}, h->len, out);
+    rc = my_fragments_decode(c->fragments, c->dlt, (my_span){bytes, h->caplen}, h->len, out);
     if (rc == MY_OK) return MY_OK;
     if (rc == MY_ENOMEM) return rc;
     c->skipped++;

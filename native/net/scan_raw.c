@@ -16,20 +16,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "mynah/capture.h"
+#include "mynah/fragment.h"
 #include "sockaddr.h"
 
 enum {
   PORTS = 256,          /* 8 bits that a reply must hit beside those of its nonce */
   RING_BYTES = 1 << 25, /* half a second of the fastest link measured */
-  SNAP = 2048,
-  RETIRE_MS = 4 /* a block of the ring is given to us so late at the most */
+  SNAP = 65575,         /* the longest packet of IPv6, and its frame */
+  RETIRE_MS = 4         /* a block of the ring is given to us so late at the most */
 };
 
 typedef struct raw_path {
   scan_path path;
   int fd;
   pcap_t *pcap;
+  my_fragments *fragments;
   int dlt, listen_fd;
   my_frame_head head;
   struct sockaddr_ll to;
@@ -145,6 +146,12 @@ static bool read_tcp(const my_payload *p, scan_heard *out)
   return (p->tcp_flags & ACK) && (p->tcp_flags & (SYN | RST));
 }
 
+/* Fragments behind the first one name no port: the filter lets all of them pass. */
+static bool is_our_port(const raw_path *p, uint16_t port)
+{
+  return port >= p->path.port_first && port - p->path.port_first < p->path.port_count;
+}
+
 static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *bytes)
 {
   raw_path *p = (raw_path *)user;
@@ -152,8 +159,9 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *b
   my_payload payload = {0};
   my_icmp_error error;
   scan_heard heard = {.time_ns = (int64_t)h->ts.tv_sec * 1000000000 + h->ts.tv_usec};
-  if (my_packet_decode(p->dlt, frame, h->len, &payload) == MY_OK) {
-    if ((payload.transport == MY_TCP) != p->head.tcp) return;
+  payload.time_ns = heard.time_ns;
+  if (my_fragments_decode(p->fragments, p->dlt, frame, h->len, &payload) == MY_OK) {
+    if ((payload.transport == MY_TCP) != p->head.tcp || !is_our_port(p, payload.to.port)) return;
     if (p->head.tcp && !read_tcp(&payload, &heard)) return;
     heard.reason = !p->head.tcp     ? MY_REASON_UDP_RESPONSE
                    : heard.is_error ? MY_REASON_CONN_REFUSED
@@ -200,12 +208,14 @@ static int fail_pcap(raw_path *p, const char *what, my_where *where)
 
 static int set_filter(raw_path *p, my_where *where)
 {
-  char text[200], address[MY_ENDPOINT_TEXT];
+  char text[300], address[MY_ENDPOINT_TEXT];
   struct bpf_program program;
-  snprintf(text, sizeof text, "(%s and dst host %s and dst portrange %u-%u) or %s",
-           p->head.tcp ? "tcp" : "udp", my_endpoint_address(&p->path.local, address),
+  bool four = p->path.local.family == 4;
+  snprintf(text, sizeof text, "(dst host %s and (%s dst portrange %u-%u or %s)) or %s",
+           my_endpoint_address(&p->path.local, address), p->head.tcp ? "tcp" : "udp",
            p->path.port_first, p->path.port_first + p->path.port_count - 1u,
-           p->path.local.family == 4 ? "icmp" : "icmp6");
+           four ? "(ip proto 17 and ip[6:2] & 0x1fff != 0)" : "ip6 proto 44",
+           four ? "icmp" : "icmp6");
   if (pcap_compile(p->pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN) != 0)
     return fail_pcap(p, text, where);
   int rc = pcap_setfilter(p->pcap, &program);
@@ -222,6 +232,7 @@ static int open_listener(raw_path *p, const scan_way *way, my_where *where)
     snprintf(where->text, sizeof where->text, "cannot listen: %.150s", message);
     return MY_ESYS;
   }
+  if (my_fragments_new(&p->fragments) != MY_OK) return MY_ENOMEM;
   pcap_set_snaplen(p->pcap, SNAP);
   pcap_set_promisc(p->pcap, 0);
   pcap_set_timeout(p->pcap, RETIRE_MS);
@@ -243,6 +254,7 @@ static void raw_close(scan_path *path)
 {
   raw_path *p = (raw_path *)path;
   if (p->pcap) pcap_close(p->pcap);
+  my_fragments_free(p->fragments);
   if (p->fd >= 0) close(p->fd);
   for (size_t i = 0; i < PORTS; i++)
     if (p->held[i] >= 0) close(p->held[i]);

@@ -19,7 +19,7 @@
 enum {
   SOCKETS = 16, /* 4 bits that a reply must hit beside those of its nonce */
   BATCH = 64,
-  ROOM = 2048,
+  ROOM = (1 << 16) + 192, /* the longest datagram; rooms begin in different sets of the cache */
   CONTROL = 512,
   BUFFER = 1 << 23
 };

@@ -49,9 +49,12 @@ local function with_network(body)
     for word in words:gmatch "%S+" do args[#args + 1] = word end
     return support.spawn("/sbin/ip", args)
   end
+  local beyond = setmetatable({ name = name .. "b" }, {
+    __call = function(_, words) must(("-n %sb %s"):format(name, words)) end,
+  })
   body(mynah, function(words) must(("-n %s %s"):format(name, words)) end, function(words)
     must(("netns exec %s %s"):format(name, words))
-  end)
+  end, beyond)
 end
 
 local function ended(p)
@@ -466,6 +469,54 @@ describe("identify of very many UDP ports", function()
       assert.truthy(once > 380 and once <= 401, once .. " of 401 asked once: " .. p.err)
     end)
   end)
+end)
+
+describe("scan hears", function()
+  -- Larger than the link's 1500 bytes, and than a frame of most links.
+  local SERVER = [[
+    local uv = require "luv"
+    local s = uv.new_udp()
+    s:bind("10.66.0.2", 4000)
+    s:recv_start(function(_, bytes, from)
+      if bytes then s:send(bytes:sub(1, 8) .. "here" .. ("x"):rep(tonumber(arg[1])), from.ip, from.port) end
+    end)
+    uv.run()]]
+  local SIGNATURE = 'service parrot\n  title "Parrot"\n  from "this test"\nsig parrot\n  send id?8 "who?"\n  len = %d\n'
+    .. '  @0:8 = $id\n  @12:4 = "xxxx"\n'
+
+  for _, size in ipairs { 1400, 3000, 60000 } do
+    for _, path in ipairs { "", "--raw" } do
+      local how = path == "" and "through sockets" or path
+      it(("an answer of %d bytes, in fragments where need be, %s"):format(size, how), function()
+        if not IS_ROOT then return pending("a network of its own needs root") end
+        local program, signature = os.tmpname(), os.tmpname() .. ".sig"
+        for name, content in pairs { [program] = SERVER, [signature] = SIGNATURE:format(12 + size) } do
+          local file = assert(io.open(name, "w"))
+          file:write(content)
+          file:close()
+        end
+        with_network(function(mynah, _, _, beyond)
+          beyond "addr add 10.66.0.2/24 dev far"
+          local server = support.spawn("/sbin/ip", { "netns", "exec", beyond.name, "lua5.3", program, tostring(size) })
+          local p
+          for _ = 1, 20 do -- the server may take its time to begin
+            p = ended(mynah(("scan --sig %s --probe parrot -p 4000 10.66.0.2 --json --verify-only --timeout 1 %s")
+              :format(signature, path)))
+            if #rows_of(p) == 1 and rows_of(p)[1].state == "open" then break end
+            support.sleep(0.1)
+          end
+          server.kill "sigterm"
+          support.finish(server)
+          assert.equal(0, p.status, p.err)
+          local row = assert(rows_of(p)[1], p.err .. server.err)
+          assert.equal(12 + size, row.received)
+          assert.equal(2 * (12 + size), #row.reply_hex)
+        end)
+        os.remove(program)
+        os.remove(signature)
+      end)
+    end
+  end
 end)
 
 describe("scan -sT, and run,", function()
