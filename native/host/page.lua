@@ -1,6 +1,8 @@
 --- A stored scan as one page of HTML: tables, and plots as SVG; it fetches nothing.
 -- @module host.page
 
+local report = require "host.report"
+
 local page = {}
 
 local ROWS = 20000 -- of results at the most: a page is for people
@@ -77,10 +79,23 @@ local COLUMNS = { { "ip", "Address" }, { "port", "Port", "n" }, { "transport", "
   { "service", "Service" },
   { "product", "Product" }, { "version", "Version" }, { "rtt_ms", "RTT, ms", "n" }, { "confidence", "Confidence", "n" } }
 
-local function cells(r)
+-- With what scripts said, where they said anything.
+local function columns_of(results)
+  for _, r in ipairs(results) do
+    if r.scripts then
+      local list = table.move(COLUMNS, 1, #COLUMNS, 1, {})
+      list[#list + 1] = { "scripts", "Scripts" }
+      return list
+    end
+  end
+  return COLUMNS
+end
+
+local function cells(r, columns)
   local parts = {}
-  for i, c in ipairs(COLUMNS) do
+  for i, c in ipairs(columns) do
     local value = r[c[1]]
+    if c[1] == "scripts" then value = report.scripts_text(r) end
     if c[1] == "service" and not value and r.guess then value = r.guess .. "?" end
     parts[i] = ("<td%s>%s</td>"):format(c[3] and ' class="n"' or "", escape(value))
   end
@@ -88,10 +103,10 @@ local function cells(r)
 end
 
 local function results_table(results)
-  local parts = { "<h2>Results</h2><table><thead><tr>" }
-  for _, c in ipairs(COLUMNS) do parts[#parts + 1] = "<th>" .. c[2] .. "</th>" end
+  local parts, columns = { "<h2>Results</h2><table><thead><tr>" }, columns_of(results)
+  for _, c in ipairs(columns) do parts[#parts + 1] = "<th>" .. c[2] .. "</th>" end
   parts[#parts + 1] = "</tr></thead><tbody>\n"
-  for i = 1, math.min(ROWS, #results) do parts[#parts + 1] = "<tr>" .. cells(results[i]) .. "</tr>\n" end
+  for i = 1, math.min(ROWS, #results) do parts[#parts + 1] = "<tr>" .. cells(results[i], columns) .. "</tr>\n" end
   parts[#parts + 1] = "</tbody></table>"
   if #results > ROWS then parts[#parts + 1] = ("<p>%d more; `mynah report --json` has all.</p>"):format(#results - ROWS) end
   return table.concat(parts)

@@ -119,10 +119,10 @@ function scanning.summary(c)
     told(c.unanswered, "unanswered", "unanswered"),
   }
   for _, extra in ipairs {
-    { c.scripts, "results of scripts" }, { c.unverified, "did not verify" }, { c.strangers, "from strangers" },
-    { c.send_errors, "could not be sent" },
+    { c.scripts, "result of scripts", "results of scripts" }, { c.unverified, "did not verify" },
+    { c.strangers, "from strangers" }, { c.send_errors, "could not be sent" },
   } do
-    if extra[1] > 0 then parts[#parts + 1] = told(extra[1], extra[2], extra[2]) end
+    if extra[1] > 0 then parts[#parts + 1] = told(extra[1], extra[2], extra[3] or extra[2]) end
   end
   local times = ("%.2f s in all"):format(c.seconds)
   if c.verified > 0 then times = times .. (", the last verified after %.2f s"):format(c.elapsed) end

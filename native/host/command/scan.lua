@@ -323,7 +323,8 @@ local function words_of(args)
   local words = { "mynah scan" }
   for _, word in ipairs {
     args.udp and "-sU" or "", args.tcp and "-sT" or "", args.probe and "--probe " .. args.probe or "",
-    args.ports and "-p " .. args.ports or "", table.concat(args.target, " "),
+    args.ports and "-p " .. args.ports or "", #args.script > 0 and "--script " .. table.concat(args.script, ",") or "",
+    table.concat(args.target, " "),
   } do
     if word ~= "" then words[#words + 1] = word end
   end
