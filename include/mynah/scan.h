@@ -18,6 +18,7 @@ typedef struct my_scan my_scan;
 
 enum {
   MY_SCAN_ATTEMPTS_MAX = 8,
+  MY_SCAN_ASK_MAX = 256,
   MY_SCAN_BLOCK = 1 << 26 /* targets that are asked before the silent ones among them are asked
                            * again: one bit each is kept */
 };
@@ -39,7 +40,14 @@ typedef struct my_scan_config {
   const my_scan_question *questions;
   size_t question_count;
   bool tcp; /* instead: which ports accept a connection? sig is not used. Raw: by SYN,
-             * never completed; else connected and closed at once */
+             * never completed; else connected, and closed at once but for 'ask' */
+  /* TCP by connecting: who accepts is listened to for a moment, and who says nothing is then asked
+   * on the same connection: 'ask', the address as a URL has it, 'ask_end'. Its answer comes with
+   * what it said. ask.data NULL: nobody is asked; at most MY_SCAN_ASK_MAX bytes, copied. */
+  my_span ask, ask_end;
+  const my_sig *const *owners; /* whose ports, where they are named alone, are not asked this:
+                                * owner_count of them; they and the array live as long */
+  size_t owner_count;
   const my_ranges *targets; /* sealed, at least one item; lives as long as the scan */
   uint64_t seed;            /* of the order */
   my_nonce_key key;
@@ -91,6 +99,8 @@ typedef struct my_answer {
   const my_sig *sig;   /* that verified it, or whose probe the error is about; NULL: over TCP */
   int64_t received_ns; /* since 1970 */
   int64_t rtt_ns; /* -1: unknown, where the time of sending was overwritten or a clock was set */
+  bool asked;     /* TCP: the question was sent before 'data' came */
+  bool ended;     /* TCP: the peer has closed, or reset */
   my_span data;   /* the reply; valid until the next call */
 } my_answer;
 

@@ -4,6 +4,7 @@
 local core = require "mynah_core"
 local fail = require "host.fail"
 local host = require "mynah_host"
+local http = require "mynah.http"
 local identify = require "mynah.identify"
 local pace = require "mynah.pace"
 local session = require "host.session"
@@ -140,8 +141,8 @@ local function result_of(answer, found)
     confidence = found.confidence or 0, guess = found.guess, fresh_bits = found.fresh_bits,
     identity_bits = found.identity_bits, rtt_ms = answer.rtt_ms, elapsed_ms = nil,
     sent = found.sent, received = #answer.data, reply_port = answer.from_port,
-    reply_hex = #answer.data > 0 and text.to_hex(answer.data) or nil, evidence = found.evidence or {},
-    timestamp = answer.timestamp,
+    reply_hex = answer.transport ~= "tcp" and #answer.data > 0 and text.to_hex(answer.data) or nil,
+    evidence = found.evidence or {}, timestamp = answer.timestamp,
   }
 end
 
@@ -149,6 +150,9 @@ end
 local function alike(sweep)
   return { transport = sweep.transport, tls = false, confidence = 0, evidence = {} }
 end
+
+-- Connections that are made anyway are listened to, and asked for a page.
+local function looks(config) return config.naming and not config.raw end
 
 local Stage = {}
 Stage.__index = Stage
@@ -189,11 +193,24 @@ function Stage:ask_later(answer, found, is_certain)
   self.waiting[self.last] = { answer = answer, found = found, is_certain = is_certain }
 end
 
+function Stage:target_of(answer)
+  local tcp = answer.transport == "tcp"
+  return {
+    ip = answer.ip, port = answer.port, transport = answer.transport, name = answer.ip,
+    only = not tcp and self.questions:only(answer.port) or nil, open = tcp, begun = answer.looked and answer or nil,
+  }
+end
+
 -- An answer of stage 1.
 function Stage:take(answer, sweep)
   if answer.kind == "other" then return end
   answer.transport = sweep.transport
   if answer.kind == "icmp" or not self.config.naming then return self:give(result_of(answer)) end
+  if sweep.tcp then answer.looked = looks(self.config) end
+  if answer.looked and answer.data ~= "" then
+    answer.settled = identify.settle(self:target_of(answer), self.settings.tcp)
+    if answer.settled and not self.scripts then return self:give(answer.settled) end
+  end
   local found, more = nil, true
   if not sweep.tcp then found, more = self:judge(answer) end
   if not more and not self.scripts then return self:give(result_of(answer, found)) end
@@ -234,11 +251,10 @@ end
 -- One target is asked on, until it is named. What stage 1 found stands where that brings nothing.
 function Stage:name(t, item)
   local answer = item.answer
+  if answer.settled then return answer.settled end
   if item.is_certain then return result_of(answer, item.found) end
   local tcp = answer.transport == "tcp"
-  local target = { ip = answer.ip, port = answer.port, transport = answer.transport, name = answer.ip,
-    only = not tcp and self.questions:only(answer.port) or nil, open = tcp }
-  local asked = self:within_time(t, target)
+  local asked = self:within_time(t, self:target_of(answer))
   if not asked then return late(result_of(answer, item.found), self.config.host_timeout) end
   return tcp and asked or result_of(answer, (asked.service or asked.guess) and asked or item.found)
 end
@@ -371,9 +387,14 @@ end
 
 local function open_sweep(config, i)
   local sweep, at = config.sweeps[i], config.sweep or 1
-  local name, rows
+  local name, rows, ask, ask_end, owners
   if sweep.questions then name, rows = sweep.questions:rows() end
+  if sweep.tcp and looks(config) then
+    ask, ask_end = http.around_host()
+    owners = config.signatures:askers(http.GET_10)
+  end
   local scan, message = core.scan {
+    ask = ask, ask_end = ask_end, owners = owners,
     signatures = config.db, name = name, questions = rows, targets = sweep.set.whole, key = config.key or core.random(16),
     seed = config.seed or string.unpack("<I6", core.random(6)), shard = config.shard, shards = config.shards,
     rate = config.rate, attempts = config.attempts, timeout = config.timeout, raw = config.raw,

@@ -40,6 +40,8 @@ static void read_config(lua_State *L, my_scan_config *c)
   c->quiet = opt_boolean_field(L, 1, "quiet");
   c->others = opt_boolean_field(L, 1, "others");
   c->deaf = opt_boolean_field(L, 1, "deaf");
+  c->ask = opt_span_field(L, 1, "ask");
+  c->ask_end = opt_span_field(L, 1, "ask_end");
   if (!opt_endpoint_fields(L, 1, "source", "source_port", &c->source) ||
       (public_ip && my_endpoint_parse(&c->public_, public_ip, 0) != MY_OK))
     luaL_argerror(L, 1, "numeric addresses in source and public_ip expected");
@@ -84,10 +86,29 @@ static void read_signatures(lua_State *L, my_scan_config *c)
   luaL_argcheck(L, c->sig || c->question_count, 1, "field 'name' or 'questions' expected");
 }
 
+/* Field 'signatures' at 3, and those whose names stand in field 'owners', pushed as a block of
+ * memory. */
+static void read_owners(lua_State *L, my_scan_config *c)
+{
+  push_part(L, "signatures");
+  push_part(L, "owners");
+  luaL_checktype(L, 4, LUA_TTABLE);
+  const sigdb_ref *db = check_sigdb(L, 3);
+  c->owner_count = lua_rawlen(L, 4);
+  const my_sig **list = lua_newuserdata(L, (c->owner_count + 1) * sizeof *list);
+  for (size_t i = 0; i < c->owner_count; i++) {
+    lua_rawgeti(L, 4, (lua_Integer)i + 1);
+    list[i] = check_sig(L, db, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  c->owners = list;
+}
+
 /* scan{ signatures=, name= and/or questions= { { port, name, same }, … } ascending by port (or tcp=
  * true), targets= (sealed ranges), key= (16 bytes), seed=, shard=, shards=, begin=, rate=,
  * attempts=, timeout=, raw=, interface=, source=, source_port=, public_ip=, others=, quiet=, deaf=,
- * limits=, connections= } -> scan | nil, message */
+ * limits=, connections=, ask=, ask_end=, owners= (names, of signatures=, wanted with ask=) } ->
+ * scan | nil, message */
 static int l_new(lua_State *L)
 {
   my_scan_config config = {0};
@@ -96,22 +117,21 @@ static int l_new(lua_State *L)
   lua_settop(L, 1);
   read_config(L, &config);
   push_part(L, "targets");
-  if (!config.tcp) read_signatures(L, &config);
+  if (!config.tcp)
+    read_signatures(L, &config);
+  else if (config.ask.data)
+    read_owners(L, &config);
   ranges_ref *targets = check_ranges(L, 2);
   luaL_argcheck(L, targets->sealed, 1, "field 'targets': sealed ranges expected");
   config.targets = targets->ranges;
   config.limits = push_limits_field(L, 1);
   int limits = lua_gettop(L);
   scan_owner *o = new_owner(L, sizeof *o, SCAN_CLASS);
-  lua_createtable(L, 3, 0); /* what must live as long */
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, 1);
-  if (!config.tcp) {
-    lua_pushvalue(L, 3);
-    lua_rawseti(L, -2, 2);
+  lua_createtable(L, limits, 0); /* what must live as long */
+  for (int i = 2; i <= limits; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i - 1);
   }
-  lua_pushvalue(L, limits);
-  lua_rawseti(L, -2, 3);
   lua_setuservalue(L, -2);
   int rc = my_scan_open(&o->scan, &config, &where);
   return rc == MY_OK ? 1 : push_failure(L, rc, &where);
@@ -132,7 +152,7 @@ static void set_seconds(lua_State *L, const char *name, int64_t ns)
 
 /* scan:next() -> { kind= "verified", "icmp" or "other", reason=, ip=, port=, from=, from_port=,
  * my=, my_port=, attempt=, name= (of the signature; nil: TCP), time=, rtt= (nil: unknown), data=,
- * request=, and as results have it: state=, rtt_ms=, timestamp= } | nil */
+ * request=, asked=, ended=, and as results have it: state=, rtt_ms=, timestamp= } | nil */
 static int l_next(lua_State *L)
 {
   static const char *const kinds[] = {
@@ -142,7 +162,7 @@ static int l_next(lua_State *L)
   my_answer a;
   char time[SCAN_TIME_TEXT];
   if (my_scan_next(s, &a) != MY_OK) return 0;
-  lua_createtable(L, 0, 17);
+  lua_createtable(L, 0, 19);
   set_string(L, "kind", kinds[a.kind]);
   set_string(L, "reason", my_reason_text(a.reason));
   set_endpoint(L, "ip", "port", &a.peer);
@@ -162,6 +182,8 @@ static int l_next(lua_State *L)
   set_string(L, "state", scan_state_of(&a));
   set_string(L, "timestamp", scan_time_of(&a, time));
   set_span(L, "data", a.data);
+  if (a.asked) set_boolean(L, "asked", true);
+  if (a.ended) set_boolean(L, "ended", true);
   int len = a.kind == MY_ANSWER_VERIFIED && a.reason == MY_REASON_UDP_RESPONSE
                 ? my_scan_probe(s, &a, probe, sizeof probe)
                 : -1;

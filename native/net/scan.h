@@ -33,10 +33,14 @@ typedef struct scan_heard {
   my_reason reason;
   my_endpoint from, to, peer;
   int64_t time_ns; /* CLOCK_REALTIME */
+  int64_t rtt_ns;  /* of a connection, where it was measured; or 0 */
   my_span data;
+  enum { HEARD_WHOLE, HEARD_BEGINS, HEARD_ENDS } part; /* a connection, and what it brought later */
+  bool asked, ended;                                   /* as in my_answer */
 } scan_heard;
 
-typedef void scan_hear_fn(void *arg, const scan_heard *heard);
+/* True: it is the first news of that target. */
+typedef bool scan_hear_fn(void *arg, const scan_heard *heard);
 
 /* 'send' is the sending thread's, 'hear' and 'dropped' the listening thread's. */
 typedef struct scan_path {
@@ -48,6 +52,8 @@ typedef struct scan_path {
   void (*close)(struct scan_path *p);
   my_endpoint local; /* our address */
   uint16_t port_first, port_count;
+  int64_t look_ns;        /* how long after HEARD_BEGINS its end may come */
+  _Atomic unsigned looks; /* begun and not ended */
 } scan_path;
 
 int scan_raw_open(scan_path **out, const my_scan_config *config, my_where *where);

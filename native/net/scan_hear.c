@@ -59,18 +59,30 @@ void scan_begin_block(my_scan *s, uint64_t block)
 
 /* ---- answers ---- */
 
-static void time_answer(my_scan *s, uint64_t n, my_answer *a)
+/* When what it answers was sent; NULL: that is not known any more. A round trip that whoever heard
+ * it has measured stays. */
+static const sending *time_answer(my_scan *s, uint64_t n, my_answer *a)
 {
-  sending *t = &s->times[n % TIMES];
-  a->rtt_ns = -1;
+  const sending *t = &s->times[n % TIMES];
+  int64_t measured = a->rtt_ns;
+  a->rtt_ns = measured > 0 ? measured : -1;
   if (atomic_load_explicit(&t->tag, memory_order_acquire) != (n << ATTEMPT_BITS | a->attempt) + 1)
-    return;
-  a->rtt_ns = round_trip(atomic_load_explicit(&t->unix_ns, memory_order_relaxed), a->received_ns);
-  scan_pace_heard(&s->pace, atomic_load_explicit(&t->mono_ns, memory_order_relaxed), a->rtt_ns);
+    return NULL;
+  if (measured <= 0)
+    a->rtt_ns = round_trip(atomic_load_explicit(&t->unix_ns, memory_order_relaxed), a->received_ns);
+  return t;
+}
+
+static void pace_answer(my_scan *s, uint64_t n, my_answer *a)
+{
+  const sending *t = time_answer(s, n, a);
+  if (t)
+    scan_pace_heard(&s->pace, atomic_load_explicit(&t->mono_ns, memory_order_relaxed), a->rtt_ns);
 }
 
 static void give(my_scan *s, const my_answer *a)
 {
+  count(&s->given, 1);
   while (!scan_queue_put(&s->queue, a)) {
     if (atomic_load_explicit(&s->closing, memory_order_relaxed)) return;
     ring_bell(s);
@@ -103,7 +115,7 @@ static bool is_ours(const my_scan *s, const scan_heard *h, my_answer *a, uint64_
   return false;
 }
 
-static void on_error(my_scan *s, const scan_heard *h)
+static bool on_error(my_scan *s, const scan_heard *h)
 {
   uint64_t n;
   my_answer a = {.kind = MY_ANSWER_ICMP,
@@ -114,31 +126,32 @@ static void on_error(my_scan *s, const scan_heard *h)
                  .received_ns = h->time_ns};
   if (h->reason == MY_REASON_NONE || !is_ours(s, h, &a, &n)) {
     count(&s->other_icmp, 1);
-    return;
+    return false;
   }
   a.peer.scope = 0;
   a.sig = s->config.tcp ? NULL : scan_reading(s, a.peer.port, a.question, 0);
-  time_answer(s, n, &a);
-  if (!note_port(s, &a.peer, n)) return;
+  pace_answer(s, n, &a);
+  if (!note_port(s, &a.peer, n)) return false;
   count(&s->errors, 1);
   if (!s->config.quiet) give(s, &a);
+  return true;
 }
 
-/* An answer that verifies: given where it is the target's first. */
-static void give_verified(my_scan *s, uint64_t n, my_answer *a)
+/* An answer that verifies: is it the target's first? */
+static bool count_verified(my_scan *s, uint64_t n, my_answer *a)
 {
-  time_answer(s, n, a);
+  pace_answer(s, n, a);
   if (!note_port(s, &a->peer, n)) {
     count(&s->duplicates, 1);
-    return;
+    return false;
   }
   count(&s->verified, 1);
   atomic_store_explicit(&s->last_answer_ns, my_clock_ns(), memory_order_relaxed);
-  give(s, a);
+  return true;
 }
 
-/* A SYN was accepted. */
-static void on_accepted(my_scan *s, const scan_heard *h)
+/* A SYN was accepted; what a connection brings may come in a second piece of news. */
+static bool on_accepted(my_scan *s, const scan_heard *h)
 {
   uint64_t n;
   my_answer a = {.kind = MY_ANSWER_VERIFIED,
@@ -146,14 +159,24 @@ static void on_accepted(my_scan *s, const scan_heard *h)
                  .peer = h->peer,
                  .from = h->peer,
                  .my = h->to,
-                 .received_ns = h->time_ns};
-  count(&s->received, 1);
+                 .received_ns = h->time_ns,
+                 .rtt_ns = h->rtt_ns,
+                 .asked = h->asked,
+                 .ended = h->ended,
+                 .data = h->data};
+  bool ends = h->part == HEARD_ENDS;
+  if (!ends) count(&s->received, 1);
   if (!is_ours(s, h, &a, &n)) {
     count(&s->strangers, 1);
-    return;
+    return false;
   }
   a.peer.scope = a.from.scope = 0;
-  give_verified(s, n, &a);
+  if (ends)
+    time_answer(s, n, &a);
+  else if (!count_verified(s, n, &a))
+    return false;
+  if (h->part != HEARD_BEGINS) give(s, &a);
+  return true;
 }
 
 static void on_other(my_scan *s, my_answer *a, counter *kind)
@@ -211,7 +234,7 @@ static bool find_asked(my_scan *s, my_pair *pair, my_answer *a, uint64_t *n, int
   return false;
 }
 
-static void on_reply(my_scan *s, const scan_heard *h)
+static bool on_reply(my_scan *s, const scan_heard *h)
 {
   int rc = MY_ENOENT;
   uint64_t n = 0;
@@ -232,26 +255,25 @@ static void on_reply(my_scan *s, const scan_heard *h)
   pair.peer.scope = pair.from.scope = 0;
   if (!find_asked(s, &pair, &a, &n, &rc) || rc == MY_ENOENT) {
     on_other(s, &a, &s->strangers);
-    return;
+    return false;
   }
   if (rc != MY_OK) {
     on_other(s, &a, &s->unverified);
-    return;
+    return false;
   }
   a.peer = pair.peer;
-  give_verified(s, n, &a);
+  if (!count_verified(s, n, &a)) return false;
+  give(s, &a);
+  return true;
 }
 
-static void on_heard(void *arg, const scan_heard *h)
+static bool on_heard(void *arg, const scan_heard *h)
 {
   my_scan *s = arg;
-  atomic_store_explicit(&s->lag_ns, my_clock_unix_ns() - h->time_ns, memory_order_relaxed);
-  if (h->is_error)
-    on_error(s, h);
-  else if (s->config.tcp)
-    on_accepted(s, h);
-  else
-    on_reply(s, h);
+  if (h->part != HEARD_ENDS)
+    atomic_store_explicit(&s->lag_ns, my_clock_unix_ns() - h->time_ns, memory_order_relaxed);
+  if (h->is_error) return on_error(s, h);
+  return s->config.tcp ? on_accepted(s, h) : on_reply(s, h);
 }
 
 void *scan_listener_main(void *arg)
@@ -260,12 +282,12 @@ void *scan_listener_main(void *arg)
   prctl(PR_SET_NAME, "mynah-listen");
   my_scan_drop_privileges();
   while (!atomic_load_explicit(&s->closing, memory_order_relaxed)) {
-    uint64_t before = read_count(&s->received) + read_count(&s->errors);
+    uint64_t before = read_count(&s->given);
     s->path->hear(s->path, HEAR_MS, on_heard, s);
     atomic_store_explicit(&s->lag_ns, 0, memory_order_relaxed); /* all that waited was read */
     if (s->path->dropped)
       atomic_store_explicit(&s->dropped, s->path->dropped(s->path), memory_order_relaxed);
-    if (read_count(&s->received) + read_count(&s->errors) != before) ring_bell(s);
+    if (read_count(&s->given) != before) ring_bell(s);
   }
   return NULL;
 }

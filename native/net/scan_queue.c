@@ -18,6 +18,7 @@ typedef struct entry {
   int64_t received_ns, rtt_ns;
   const my_sig *sig;
   uint8_t kind, reason, attempt, question;
+  bool asked, ended;
   packed peer, from, my;
 } entry;
 
@@ -78,6 +79,8 @@ bool scan_queue_put(scan_queue *q, const my_answer *answer)
              .reason = (uint8_t)answer->reason,
              .attempt = (uint8_t)answer->attempt,
              .question = (uint8_t)answer->question,
+             .asked = answer->asked,
+             .ended = answer->ended,
              .sig = answer->sig};
   size_t len = pack(&answer->peer, &e.peer, addresses);
   len += pack(&answer->from, &e.from, addresses + len);
@@ -100,6 +103,8 @@ static void read_entry(const uint8_t *at, my_answer *out)
                      .reason = (my_reason)e.reason,
                      .attempt = e.attempt,
                      .question = e.question,
+                     .asked = e.asked,
+                     .ended = e.ended,
                      .sig = e.sig,
                      .received_ns = e.received_ns,
                      .rtt_ns = e.rtt_ns};

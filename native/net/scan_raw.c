@@ -311,7 +311,11 @@ int scan_raw_open(scan_path **out, const my_scan_config *config, my_where *where
   if (rc != MY_OK) return rc;
   raw_path *p = calloc(1, sizeof *p);
   if (!p) return MY_ENOMEM;
-  p->path = (scan_path){raw_send, raw_hear, raw_dropped, raw_close, way.source, 0, 0};
+  p->path = (scan_path){.send = raw_send,
+                        .hear = raw_hear,
+                        .dropped = raw_dropped,
+                        .close = raw_close,
+                        .local = way.source};
   p->fd = p->listen_fd = -1;
   for (size_t i = 0; i < PORTS; i++)
     p->held[i] = -1;

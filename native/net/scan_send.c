@@ -21,18 +21,20 @@ static void note_sending(my_scan *s, const uint64_t *places, size_t n, unsigned 
   atomic_store_explicit(&s->last_sent_ns, mono_ns, memory_order_relaxed);
 }
 
-/* Everything before the place that was reached a whole timeout ago is settled. */
+/* Everything before the place that was reached a whole timeout ago is settled, where a look at what
+ * accepts is over by then. */
 static void note_progress(my_scan *s, unsigned pass, uint64_t n)
 {
   int64_t now = my_clock_ns();
   const mark *best = NULL, *latest = &s->marks[(s->mark_at + MARKS - 1) % MARKS];
-  if (now - latest->ns < s->config.timeout_ns / (MARKS / 2)) return;
+  int64_t wait = s->config.timeout_ns + s->path->look_ns;
+  if (now - latest->ns < wait / (MARKS / 2)) return;
   n = scan_later_first(&s->later, n);
   s->marks[s->mark_at] = (mark){now, position(pass, n)};
   s->mark_at = (s->mark_at + 1) % MARKS;
   for (unsigned i = 0; i < MARKS; i++) {
     const mark *m = &s->marks[i];
-    if (m->ns && now - m->ns >= s->config.timeout_ns && (!best || m->ns > best->ns)) best = m;
+    if (m->ns && now - m->ns >= wait && (!best || m->ns > best->ns)) best = m;
   }
   if (best) atomic_store_explicit(&s->settled, best->at, memory_order_relaxed);
 }
@@ -82,6 +84,7 @@ static bool send_batch(my_scan *s, scan_datagram *list, size_t n)
     int rc = s->path->send(s->path, list + done, n - done);
     if (rc > 0) {
       count(&s->sent, (uint64_t)rc);
+      atomic_store_explicit(&s->last_sent_ns, my_clock_ns(), memory_order_relaxed);
       done += (size_t)rc;
       down_since = 0;
       tries = 0;
@@ -252,7 +255,9 @@ static void wait_for_answers(my_scan *s, uint64_t targets)
     int64_t last = atomic_load_explicit(&s->last_sent_ns, memory_order_relaxed);
     int64_t heard = atomic_load_explicit(&s->last_answer_ns, memory_order_relaxed);
     if (heard > last) last = heard < last + s->config.timeout_ns ? heard : last;
-    if (read_count(&s->news) >= targets || now - last >= wait) return;
+    if (atomic_load_explicit(&s->path->looks, memory_order_relaxed) == 0 &&
+        (read_count(&s->news) >= targets || now - last >= wait))
+      return;
     sleep_ns(MS);
   }
 }

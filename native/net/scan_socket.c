@@ -290,7 +290,11 @@ int scan_socket_open(scan_path **out, const my_scan_config *config, my_where *wh
   *out = NULL;
   socket_path *p = calloc(1, sizeof *p);
   if (!p) return MY_ENOMEM;
-  p->path = (scan_path){socket_send, socket_hear, socket_dropped, socket_close, {0}, 0, SOCKETS};
+  p->path = (scan_path){.send = socket_send,
+                        .hear = socket_hear,
+                        .dropped = socket_dropped,
+                        .close = socket_close,
+                        .port_count = SOCKETS};
   for (size_t i = 0; i < SOCKETS; i++)
     p->fds[i] = -1;
   int rc = open_sockets(p, config, where);

@@ -57,7 +57,8 @@ struct my_scan {
       dropped, send_errors, stalls, settled;
   /* Places: heard of by another question to the same port; by an earlier scan; not asked for it. */
   counter others, resumed, spared;
-  counter news; /* targets of the present block that were heard of */
+  counter news;  /* targets of the present block that were heard of */
+  counter given; /* answers */
   _Atomic unsigned pass;
   _Atomic int64_t began_ns, pass_ended_ns, last_answer_ns, lag_ns, last_sent_ns;
   mark marks[MARKS];

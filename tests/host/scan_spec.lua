@@ -536,6 +536,70 @@ describe("scan -sT, and run,", function()
   end)
 end)
 
+describe("scan -sT looks, over the connection that finds a port,", function()
+  local page = "HTTP/1.1 200 OK\r\nServer: x/1\r\nConnection: close\r\n\r\n<title>A page</title>"
+  local function says(text) return function(client) client:write(text) end end
+  local function answers(text, keeps)
+    return function(client)
+      client:read_start(function(_, bytes)
+        if not bytes then return end
+        client:write(text, function() if not keeps and not client:is_closing() then client:close() end end)
+      end)
+    end
+  end
+  local function drips(client)
+    client:read_start(function(_, bytes)
+      if not bytes then return end
+      for i = 0, 7 do
+        local timer = uv.new_timer()
+        timer:start(100 * i, 0, function()
+          timer:close()
+          local piece = page:sub(i * #page // 8 + 1, (i + 1) * #page // 8)
+          if not client:is_closing() then client:write(piece) end
+        end)
+      end
+    end)
+  end
+  local function hangs_up(client) client:close() end
+
+  for _, row in ipairs {
+    { "at a page", answers(page), "http", most = 1 },
+    { "at a page of a server that does not close", answers(page, true), "http", most = 1 },
+    { "at a page that comes in pieces", drips, "http", most = 1 },
+    { "at a banner that says all", says "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "ssh", most = 1 },
+    { "and asks on where a page leaves doubt", answers "HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n", "http", most = 6 },
+    { "and waits for who is silent", function() end, nil, most = 6 },
+    { "and for who hangs up at once", hangs_up, nil, most = 6 },
+  } do
+    it(row[1], function()
+      local count, asked = 0, {}
+      local port, close = support.tcp_server(function(client)
+        count = count + 1
+        local read_start = client.read_start
+        row[2](setmetatable({}, { __index = function(_, key)
+          if key ~= "read_start" then return function(_, ...) return client[key](client, ...) end end
+          return function(_, fn)
+            return read_start(client, function(err, bytes)
+              asked[#asked + 1] = bytes
+              return fn(err, bytes)
+            end)
+          end
+        end }))
+      end)
+      local p = run(("scan -sT --json -p %d 127.0.0.1 --patience 1"):format(port))
+      close()
+      assert.equal(0, p.status, p.err)
+      local result = rows_of(p)[1]
+      assert.equal("open", result.state)
+      assert.equal(row[3] or cjson.null, result.service, p.out)
+      assert.truthy(count <= row.most, count .. " connections")
+      if row[3] == "http" then
+        assert.truthy(asked[1]:find(("^GET / HTTP/1.1\r\nHost: 127%%.0%%.0%%.1:%d\r\n"):format(port)), asked[1])
+      end
+    end)
+  end
+end)
+
 describe("scan ends", function()
   it("at an interrupt with what it has, valid and counted", function()
     local port, _, close = serve(20, function(_, bytes) return { turned(bytes) } end)

@@ -121,3 +121,47 @@ sig gate
     end)
   end
 end)
+
+-- What the connection shows by which a port was found; and that it counts where the port is asked on.
+describe("tcp settled at once", function()
+  if not paths.has_core then return pending("mynah_core is not built") end
+  local tcp = require "mynah.tcp"
+  local signatures = require "mynah.signatures"
+  local page = "HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\n\r\n<title>Hi</title>"
+  local sigs = signatures.new(paths.signatures())
+  for _, row in ipairs {
+    { "a page, and closed", { asked = true, ended = true, data = page }, "http" },
+    { "a page, and silence", { asked = true, data = page }, "http" },
+    { "a page that was not asked for: who speaks first is heard out", { data = page } },
+    { "headers that go on", { asked = true, data = page:sub(1, 40) } },
+    { "headers cut by a close", { asked = true, ended = true, data = page:sub(1, 40) }, "http" },
+    { "Skype's 404: it must be asked on", { asked = true, ended = true, data = "HTTP/1.0 404 Not Found\r\n\r\n" } },
+    { "a 400: it may want TLS", { asked = true, ended = true, data = "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n" } },
+    { "a status line alone", { asked = true, ended = true, data = "HTTP/1.1 200 OK\r\n\r\n" } },
+    { "RTSP", { asked = true, ended = true, data = "RTSP/1.0 400 Bad Request\r\n\r\n" } },
+    { "bytes", { asked = true, ended = true, data = "\21\3\1\0\2\2\50" } },
+    { "a banner that signatures know", { data = "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n" }, "ssh" },
+    { "the half of it", { data = "SSH-2.0-Open" } },
+    { "the answer to our question, not a banner", { asked = true, data = "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n" } },
+    { "a number: it is asked back", { data = "220 (vsFTPd 3.0.5)\r\n" } },
+  } do
+    it(row[1], function()
+      local got = tcp.settle({ host = "127.0.0.1", port = 1, begun = row[2] }, sigs, { unix = function() return 0 end })
+      assert.are.equal(row[3], got and got.service)
+      if got then assert.are.equal(#row[2].data, got.received) end
+    end)
+  end
+
+  it("no question is asked twice, and six connections are all of them", function()
+    local asked = {}
+    local w = virtual.new()
+    w.tcp[1] = { peer = function(c)
+      function c:on_data(bytes) asked[#asked + 1] = bytes end -- luacheck: ignore self
+    end }
+    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true, begun = { asked = true, ended = true,
+      data = "HTTP/1.1 503 Busy\r\n\r\n" } }
+    identify.run(w:loop(), { signatures = sigs, patience = 3, targets = { target } })
+    assert.is_true(#asked > 0 and w.tcp[1].accepted <= 5, w.tcp[1].accepted .. " connections")
+    for _, bytes in ipairs(asked) do assert.is_nil(bytes:find("^GET / HTTP/1.1")) end
+  end)
+end)

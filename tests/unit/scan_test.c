@@ -384,6 +384,134 @@ static void test_tcp(void **state)
   tear_down(&s);
 }
 
+/* A look over the connection that finds a port: what comes by itself, or the answer to a question.
+ */
+static const char owning[] = "service owner\n"
+                             "  title \"Owner\"\n"
+                             "  from  \"this test\"\n"
+                             "  ports tcp %u\n"
+                             "sig owner\n"
+                             "  over  tcp\n"
+                             "  send  id?8 \"who?\"\n"
+                             "  @0:8  = $id\n"
+                             "  @8:4  = \"here\"\n";
+
+static const struct look {
+  const char *name, *says, *answers;
+  bool closes, owned, is_asked, has_ended;
+} looks[] = {
+    {"a greeting is heard, and nothing is asked", "hello", NULL, .closes = false},
+    {"a greeting, and an end that may come with it", "hello", NULL, .closes = true},
+    {"who is silent is asked", NULL, "an answer", .is_asked = true},
+    {"the end of an answer", NULL, "an answer", .closes = true, .is_asked = true,
+     .has_ended = true},
+    {"silence stays silence", NULL, NULL, .is_asked = true},
+    {"who hangs up is not asked", NULL, NULL, .closes = true, .has_ended = true},
+    {"a port that belongs to others is not asked", NULL, "an answer", .owned = true},
+};
+
+typedef struct host {
+  int fds[COUNT(looks)];
+  char asked[COUNT(looks)][64];
+} host;
+
+/* Serve one connection each. */
+static void *serve_looks(void *arg)
+{
+  host *h = arg;
+  int open[COUNT(looks)];
+  for (size_t i = 0; i < COUNT(looks); i++) {
+    open[i] = accept(h->fds[i], NULL, NULL);
+    if (looks[i].says) send(open[i], looks[i].says, strlen(looks[i].says), 0);
+    if (looks[i].closes && !looks[i].answers) shutdown(open[i], SHUT_WR);
+  }
+  for (size_t i = 0; i < COUNT(looks); i++) {
+    ssize_t n = recv(open[i], h->asked[i], sizeof h->asked[i] - 1, 0);
+    if (n > 0 && looks[i].answers) send(open[i], looks[i].answers, strlen(looks[i].answers), 0);
+    if (n > 0 && looks[i].closes) shutdown(open[i], SHUT_WR);
+  }
+  for (size_t i = 0; i < COUNT(looks); i++) {
+    char rest;
+    while (recv(open[i], &rest, 1, 0) > 0) /* until the other side has seen enough */
+      ;
+    close(open[i]);
+  }
+  return NULL;
+}
+
+static void check_look(const my_answer *a, const struct look *l, const char *asked)
+{
+  char question[64];
+  const char *data = l->says ? l->says : l->is_asked && l->answers ? l->answers : "";
+  snprintf(question, sizeof question, "ask <127.0.0.1:%u>", a->peer.port);
+  if (a->asked != l->is_asked || a->data.len != strlen(data) ||
+      memcmp(a->data.data ? a->data.data : (const uint8_t *)"", data, a->data.len) != 0 ||
+      (a->ended != l->has_ended && !l->says) || strcmp(asked, l->is_asked ? question : "") != 0)
+    fail_msg("%s: asked %d, ended %d, \"%.*s\" for \"%s\"", l->name, a->asked, a->ended,
+             (int)a->data.len, (const char *)a->data.data, asked);
+}
+
+static void test_looks(void **state)
+{
+  (void)state;
+  enum { ALL = COUNT(looks) };
+  host h = {{0}, {{0}}};
+  uint16_t ports[ALL];
+  char text[512];
+  setting s;
+  my_answer a;
+  my_scan_counts c;
+  my_where where;
+  pthread_t server;
+  unsigned owned = 0;
+  for (size_t i = 0; i < ALL; i++) {
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof sa;
+    h.fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(h.fds[i], (struct sockaddr *)&sa, sizeof sa), 0);
+    assert_int_equal(listen(h.fds[i], 8), 0);
+    getsockname(h.fds[i], (struct sockaddr *)&sa, &len);
+    ports[i] = ntohs(sa.sin_port);
+    if (looks[i].owned) owned = ports[i];
+  }
+  snprintf(text, sizeof text, owning, owned);
+  set_up(&s, ports, ALL);
+  my_span more = {(const uint8_t *)text, strlen(text)};
+  assert_int_equal(my_sigdb_add(s.db, "owning", more, &where), MY_OK);
+  const my_sig *owner = my_sigdb_find(s.db, "owner");
+  s.config.tcp = true;
+  s.config.ask = (my_span){(const uint8_t *)"ask <", 5};
+  s.config.ask_end = (my_span){(const uint8_t *)">", 1};
+  s.config.owners = &owner;
+  s.config.owner_count = 1;
+  assert_int_equal(pthread_create(&server, NULL, serve_looks, &h), 0);
+  my_scan *scan = open_scan(&s.config);
+  static char data[ALL][16];
+  my_answer got[ALL];
+  unsigned count = 0;
+  while (next(scan, &a)) {
+    size_t i = 0;
+    while (ports[i] != a.peer.port)
+      i++;
+    assert_true(a.data.len < sizeof data[i]);
+    if (a.data.len) memcpy(data[i], a.data.data, a.data.len);
+    got[i] = a;
+    got[i].data.data = (const uint8_t *)data[i];
+    count++;
+  }
+  my_scan_get_counts(scan, &c);
+  my_scan_close(scan);
+  pthread_join(server, NULL);
+  assert_int_equal(count, ALL);
+  assert_int_equal(c.verified, ALL);
+  assert_int_equal(c.received, ALL);
+  for (size_t i = 0; i < ALL; i++)
+    check_look(&got[i], &looks[i], h.asked[i]);
+  for (size_t i = 0; i < ALL; i++)
+    close(h.fds[i]);
+  tear_down(&s);
+}
+
 /* ---- what others send ---- */
 
 /* Packets of our making, from loopback to loopback; nothing of the scan itself is sent. */
@@ -921,21 +1049,14 @@ static int leave_the_others(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kinds),
-      cmocka_unit_test(test_from_another_port),
-      cmocka_unit_test(test_closed),
-      cmocka_unit_test(test_tcp),
-      cmocka_unit_test(test_forged_accept),
-      cmocka_unit_test(test_forged_errors),
-      cmocka_unit_test(test_shards_and_begin),
-      cmocka_unit_test(test_questions),
-      cmocka_unit_test(test_questions_in_parts),
-      cmocka_unit_test(test_stop),
-      cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_queue),
-      cmocka_unit_test(test_clock_steps),
-      cmocka_unit_test(test_pace),
+      cmocka_unit_test(test_kinds),         cmocka_unit_test(test_from_another_port),
+      cmocka_unit_test(test_closed),        cmocka_unit_test(test_tcp),
+      cmocka_unit_test(test_looks),         cmocka_unit_test(test_forged_accept),
+      cmocka_unit_test(test_forged_errors), cmocka_unit_test(test_shards_and_begin),
+      cmocka_unit_test(test_questions),     cmocka_unit_test(test_questions_in_parts),
+      cmocka_unit_test(test_stop),          cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_refused),       cmocka_unit_test(test_queue),
+      cmocka_unit_test(test_clock_steps),   cmocka_unit_test(test_pace),
   };
   return cmocka_run_group_tests(tests, leave_the_others, NULL);
 }

@@ -21,10 +21,13 @@ local NOTES = 12
 
 -- What signatures want to be asked, but for the page that every port is asked for: its answer is held against them anyway.
 local function groups_of(sigs, port)
+  local known = sigs.latest
+  if known and known.port == port then return known.groups end -- batches ask thousands at the same port
   local groups = {}
   for _, group in ipairs(sigs:probes("tcp", port)) do
     if group.constant == http.GET_10 then groups.page = group else groups[#groups + 1] = group end
   end
+  sigs.latest = { port = port, groups = groups }
   return groups
 end
 

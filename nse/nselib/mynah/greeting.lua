@@ -59,12 +59,7 @@ local function hear_number(c, conn, bytes, deadline)
   return by_signature(c, conn, rest)
 end
 
-local function hear_other(c, conn, bytes, deadline)
-  local at_once = not text.is_text(bytes) and by_signature(c, conn, bytes)
-  if at_once then return at_once end
-  if not is_whole(bytes) then
-    bytes = c:collect(conn, deadline, is_whole, banner_quiet, bytes)
-  end
+local function judge_other(c, conn, bytes)
   c.heard = bytes
   c:note("banner: " .. text.first_line(bytes, 80))
   local kin, line = http.kin(bytes)
@@ -73,6 +68,25 @@ local function hear_other(c, conn, bytes, deadline)
   end
   c.h2 = c.h2 or http.h2_settings(bytes) ~= nil
   return by_signature(c, conn, bytes)
+end
+
+local function hear_other(c, conn, bytes, deadline)
+  local at_once = not text.is_text(bytes) and by_signature(c, conn, bytes)
+  if at_once then return at_once end
+  if not is_whole(bytes) then
+    bytes = c:collect(conn, deadline, is_whole, banner_quiet, bytes)
+  end
+  return judge_other(c, conn, bytes)
+end
+
+--- What a banner tells that needs neither the rest nor an answer of ours.
+-- @param c case
+-- @param conn table: `my`, `my_port`
+-- @param bytes what the peer said
+-- @return a certain verdict, or nil
+function greeting.at_once(c, conn, bytes)
+  if bytes:find("^%d") or not is_whole(bytes) then return nil end
+  return judge_other(c, conn, bytes)
 end
 
 --- Hear a peer out that speaks first, and ask back where that tells more.

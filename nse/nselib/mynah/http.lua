@@ -21,6 +21,12 @@ http.H2_PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 -- Status lines of the same shape that are another protocol's.
 local KIN = { RTSP = "rtsp", SIP = "sip", ICY = "shoutcast", SPAMD = "spamd" }
 
+local AFTER_HOST = "\r\nUser-Agent: Mozilla/5.0 (compatible; mynah)\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+
+--- What stands before and behind the host in request_11.
+-- @return two strings
+function http.around_host() return "GET / HTTP/1.1\r\nHost: ", AFTER_HOST end
+
 --- A request of HTTP/1.1.
 -- @param host name or address as the user gave it
 -- @param port number
@@ -29,8 +35,14 @@ local KIN = { RTSP = "rtsp", SIP = "sip", ICY = "shoutcast", SPAMD = "spamd" }
 function http.request_11(host, port, method)
   local name = host:find(":", 1, true) and "[" .. host:gsub("%%.*", "") .. "]" or host
   if port ~= 80 then name = name .. ":" .. port end
-  return (method or "GET") .. " / HTTP/1.1\r\nHost: " .. name .. "\r\nUser-Agent: Mozilla/5.0 (compatible; mynah)\r\n"
-    .. "Accept: */*\r\nConnection: close\r\n\r\n"
+  return (method or "GET") .. " / HTTP/1.1\r\nHost: " .. name .. AFTER_HOST
+end
+
+-- The line at a position, without its end, and the position after it; nil where no line ends.
+local function line_at(s, at)
+  local stop = s:find("\n", at, true)
+  if not stop then return nil end
+  return s:sub(at, s:byte(stop - 1) == 13 and stop > at and stop - 2 or stop - 1), stop + 1
 end
 
 --- Read an answer that begins with a status line of HTTP/1.
@@ -39,27 +51,25 @@ end
 -- @return table {version, status (number), reason, line, headers (lower-case name -> value), header_count, names_end (true
 -- once the empty line came), body}; or nil
 function http.parse(s)
-  local line, after = s:match("^([^\n]*)\n()")
+  local line, after = line_at(s, 1)
   if not line or #line > 2048 then return nil end
-  line = line:gsub("\r$", "")
   local version, status, rest = line:match("^HTTP/(1%.[01]) (%d%d%d)(.*)$")
   if not version or not (rest == "" or rest:find("^ ")) then return nil end
   if tonumber(status) < 100 then return nil end
   local r = { version = version, status = tonumber(status), reason = rest:sub(2), line = line, headers = {},
     header_count = 0 }
   while true do
-    local header, following = s:match("^([^\n]*)\n()", after)
+    local header, following = line_at(s, after)
     if not header then break end
     after = following
-    header = header:gsub("\r$", "")
     if header == "" then
       r.names_end, r.body = true, s:sub(after)
       break
     end
-    local name, value = header:match("^([%w!#$%%&'*+.^_`|~-]+)%s*:%s*(.-)%s*$")
+    local name, value = header:match("^([%w!#$%%&'*+.^_`|~-]+)%s*:%s*(.*)$")
     if name then
       r.header_count = r.header_count + 1
-      r.headers[name:lower()] = value
+      r.headers[name:lower()] = value:find("%s$") and value:match("^(.-)%s*$") or value
     else
       r.odd = true
     end
@@ -130,13 +140,16 @@ local ENTITIES = { amp = "&", lt = "<", gt = ">", quot = '"', apos = "'", nbsp =
 -- @param body bytes of HTML
 -- @return printable text, or nil
 function http.title(body)
-  local title = (body or ""):match("<[tT][iI][tT][lL][eE][^>]*>(.-)</[tT][iI][tT][lL][eE]")
-  if not title then return nil end
-  title = title:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
-  title = title:gsub("&(%a+);", ENTITIES):gsub("&#(%d%d?%d?);", function(n)
-    n = tonumber(n)
-    return n >= 32 and n < 127 and string.char(n) or nil
-  end)
+  local _, before = (body or ""):find("<[tT][iI][tT][lL][eE][^>]*>")
+  local after = before and body:find("</[tT][iI][tT][lL][eE]", before + 1)
+  if not after then return nil end
+  local title = body:sub(before + 1, after - 1):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+  if title:find("&", 1, true) then
+    title = title:gsub("&(%a+);", ENTITIES):gsub("&#(%d%d?%d?);", function(n)
+      n = tonumber(n)
+      return n >= 32 and n < 127 and string.char(n) or nil
+    end)
+  end
   if title == "" then return nil end
   return text.escape(title, 80)
 end

@@ -50,7 +50,8 @@ end
 --- Ask one port. Runs inside a task of the transport.
 -- @param t transport
 -- @param target table: `ip` numeric address, `port`, `transport` "tcp" or "udp", `name` as the user gave the host (default: ip),
--- `open` true where somebody found it so, `only` the signature (UDP) that is asked, or a set of them, instead of all
+-- `open` true where somebody found it so, `begun` what its connection brought (TCP: see mynah.tcp.settle), `only` the signature
+-- (UDP) that is asked, or a set of them, instead of all
 -- @param opts table: `signatures` (a database of mynah_core, or a set of mynah.signatures), `timeout` and `patience` in seconds
 -- (3 and 30), `attempts` at each probe of a UDP port before silence is believed (3), `max_probes` datagrams to a UDP port at the
 -- most (200), `tls` (a function that begins a session as mynah_host.tls does), `pace` of mynah.pace that all UDP ports
@@ -64,13 +65,27 @@ function identify.port(t, target, opts)
   if not sigs.probes then sigs = signatures.new(sigs) end
   local check = target.transport == "udp" and udp or tcp
   local began = t:now()
-  local found = check.identify(t, { host = target.ip, port = target.port, name = target.name }, sigs, {
+  local asked = { host = target.ip, port = target.port, name = target.name, begun = target.begun }
+  local found = check.identify(t, asked, sigs, {
     timeout = opts.timeout, attempts = opts.attempts, patience = opts.patience, public_ip = opts.public_ip,
     max_connections = opts.max_connections, max_probes = opts.max_probes, pace = opts.pace, tls = opts.tls,
     open = target.open, only = target.only,
     random = opts.random or core.random, unix = core.unix,
   })
   return as_result(target, found, found.began or began, t:now())
+end
+
+--- What the connection by which a TCP port was found shows already.
+-- @param target table: `ip`, `port`, `transport` "tcp", `name`, `begun` as for mynah.tcp.settle, with `time` (when it was
+-- accepted, since 1970)
+-- @param opts as for port; its signatures are a set
+-- @return result, where it is certain; else nil
+function identify.settle(target, opts)
+  local begun = target.begun
+  local found = tcp.settle({ host = target.ip, port = target.port, name = target.name, begun = begun }, opts.signatures, {
+    public_ip = opts.public_ip, unix = core.unix,
+  })
+  return found and as_result(target, found, begun.time - (begun.rtt or 0), core.unix())
 end
 
 --- How many datagrams were sent and received, and how many bytes: what a probe costs others, and what it brings.

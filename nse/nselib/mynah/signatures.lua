@@ -85,6 +85,17 @@ function S:probes(transport, port, only)
   return list
 end
 
+--- The signatures over TCP that ask something of their own.
+-- @param page what every port is asked: who asks this is left out
+-- @return array of names
+function S:askers(page)
+  local list = {}
+  for _, group in ipairs(self.groups.tcp) do
+    if group.constant ~= page then table.move(group.names, 1, #group.names, #list + 1, list) end
+  end
+  return list
+end
+
 --- Draw a probe.
 -- @param name of a signature
 -- @param who table { my, my_port, peer, peer_port }

@@ -29,6 +29,7 @@ local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
 local LAST_PAUSE = 2      -- seconds that the last connection is kept back for what answers still to come may call for
 local LAST_WORDS = 1      -- seconds for the rest, once the peer spoke and everything was asked
 local LATE_WORDS = 4      -- the same while questions are still without an answer
+local PAGE_QUIET = 0.25   -- seconds without a byte that end a page
 
 -- Asking ----------------------------------------------------------------------------------------------
 
@@ -561,10 +562,20 @@ local function connect_first(t, c, target, known_open)
   return conn, why, reason
 end
 
+-- What whoever found the port asked it on its connection is not asked again, where the answer tells something.
+local function take_begun(c, begun)
+  if not begun.asked or begun.data == "" then return end
+  local page = questions.list.get11
+  if not begun.ended and page.quiet(begun.data) > PAGE_QUIET then return end -- cut in the middle
+  local fact = questions.read("get11", { sent = page.bytes(c), bytes = begun.data, status = begun.ended and "eof" or "timeout" })
+  if fact.http then c.facts.get11, c.asked.get11, c.spoke = fact, true, true end
+end
+
 -- One look at a port, over whatever the transport speaks. Returns the result, and how many connections it took.
 local function look(t, target, sigs, opts, inside)
   local c = case.new(t, target, sigs, opts)
   c.inside, c.opened = inside, opts.opened + 1
+  if target.begun and not inside then take_begun(c, target.begun) end
   local conn, why, reason = connect_first(t, c, target, opts.open or inside)
   -- reset: it was open, and hung up faster than we looked
   if not conn and why ~= "reset" then return not_open(why, reason), c.opened end
@@ -612,9 +623,31 @@ local function look_inside(t, target, sigs, opts, outside, opened)
   return result
 end
 
+--- What one connection shows already, of a port that was found so: listened to, and asked for a page where it said nothing.
+-- @param target table: `host` numeric address, `port`, `name`; `begun`: `data` that came (not ""), `asked` (http.request_11 was
+-- sent before, else the port spoke first), `ended` (the peer has closed), `my`, `my_port`, `rtt`
+-- @param sigs set of mynah.signatures
+-- @param opts as for identify
+-- @return as identify, where that is certain; else nil
+function tcp.settle(target, sigs, opts)
+  local c, begun, verdict = case.new(nil, target, sigs, opts), target.begun, nil
+  c.opened, c.rtt = 1, begun.rtt
+  take_begun(c, begun)
+  if begun.asked then
+    verdict = c.facts.get11 and questions.judge(c)
+  elseif not begun.ended then
+    verdict = greeting.at_once(c, begun, begun.data)
+  end
+  if not verdict then return nil end
+  local result = as_result(c, verdict)
+  result.sent, result.received = c.facts.get11 and #c.facts.get11.sent or 0, #begun.data
+  return result
+end
+
 --- Ask one TCP port what it is. Runs inside a task of the transport.
 -- @param t transport
--- @param target table: `host` numeric address, `port`, `name` as the user gave the host
+-- @param target table: `host` numeric address, `port`, `name` as the user gave the host, `begun` as for settle (or nil): that
+-- connection counts
 -- @param sigs set of mynah.signatures
 -- @param opts table: `timeout` seconds for a connect (3), `patience` seconds for a silent peer (30), `max_connections` (6),
 -- `public_ip`, `random` (function of n), `unix` (function), `open` (true where it is known to be), `tls` (function that
@@ -623,7 +656,7 @@ end
 -- confidence, product, version, extra, tls, probe, fresh_bits, identity_bits
 -- @raise what the transport raises
 function tcp.identify(t, target, sigs, opts)
-  opts = setmetatable({ opened = 0 }, { __index = opts })
+  opts = setmetatable({ opened = target.begun and 1 or 0 }, { __index = opts })
   local result, opened = look(t, target, sigs, opts, false)
   if not (result.tls and (opts.tls or t.secured)) then return result end
   return look_inside(t, target, sigs, opts, result, opened)
