@@ -422,6 +422,7 @@ void my_add_events(lua_State *L)
   lua_pop(L, 1);
   new_class(L, EVENTS_MT, methods, l_events_gc);
   my_add_sockets(L);
+  my_add_captures(L);
   lua_pop(L, 1);
   lua_pushcfunction(L, l_events);
   lua_setfield(L, -2, "events");

@@ -37,7 +37,9 @@ void my_waiter_close(my_waiter *w); /* NULL is allowed; close the file after thi
 /* The events object at 'arg'; raises where there is none. */
 my_events *my_check_events(lua_State *L, int arg);
 
-/* Adds socket() to the methods of events, the table on top of the stack (sockets.c). */
+/* Adds socket() (sockets.c) and capture() (raw.c) to the methods of events, the table on top of the
+ * stack. */
 void my_add_sockets(lua_State *L);
+void my_add_captures(lua_State *L);
 
 #endif

@@ -186,6 +186,7 @@ int luaopen_mynah_host(lua_State *L)
   my_add_certificate(L);
   my_add_budget(L);
   my_add_interfaces(L);
+  my_add_senders(L);
   my_add_sqlite(L);
   return 1;
 }

@@ -23,7 +23,8 @@ int luaopen_mynah_host(lua_State *L);
 
 /* Adds demo(…) (nodes.c), what commands that run another program want (process.c), tls(…) (tls.c),
  * events() (events.c), what is known of certificates (certificate.c), limits (budget.c),
- * interfaces() (interfaces.c) and sqlite(…) (sqlite.c) to the module on top of the stack. */
+ * interfaces() (interfaces.c), frames(…) and packets(…) (raw.c) and sqlite(…) (sqlite.c) to the
+ * module on top of the stack. */
 void my_add_nodes(lua_State *L);
 void my_add_process(lua_State *L);
 void my_add_tls(lua_State *L);
@@ -31,6 +32,7 @@ void my_add_events(lua_State *L);
 void my_add_certificate(lua_State *L);
 void my_add_budget(lua_State *L);
 void my_add_interfaces(lua_State *L);
+void my_add_senders(lua_State *L);
 void my_add_sqlite(lua_State *L);
 
 int luaopen_mynah_core(lua_State *L);

@@ -51,6 +51,10 @@ local ROWS = {
     "return s:receive()", "true elsewhere" },
   { "sendto sees no ICMP", "local s = nmap.new_socket 'udp' s:set_timeout(200) s:sendto(host, 1, 'x') return s:receive()",
     "nil TIMEOUT" },
+  { "an address that is not ours to bind", "local s = nmap.new_socket 'udp' return s:bind('192.0.2.1', 7), " ..
+    "s:connect(host, 9, 'udp')", "true true" },
+  { "a port that is taken", "local s = nmap.new_socket 'udp' s:bind(nil, port_of 'echo') " ..
+    "return s:connect(host, port_of 'echo', 'udp')", "true" },
   { "a bound port", "local s = nmap.new_socket 'udp' s:bind(nil, 0) s:connect(host, 9, 'udp') return (s:get_info())", "true" },
 }
 

@@ -6,6 +6,7 @@ local files = require "host.nse.files"
 local host = require "mynah_host"
 local locks = require "host.nse.locks"
 local openssl = require "mynah_openssl"
+local raw = require "host.nse.raw"
 local targets = require "host.nse.targets"
 
 local api = {}
@@ -105,7 +106,7 @@ local function add_network(nmap, world)
 
   function nmap.address_family() return world.family end
   function nmap.have_ssl() return true end
-  function nmap.is_privileged() return false end -- there are no raw sockets here: scripts that ask do without
+  function nmap.is_privileged() return host.is_root() end
   function nmap.get_ttl() return USUAL_TTL end
   function nmap.get_interface() return nil end
   function nmap.list_interfaces() return host.interfaces() end
@@ -114,7 +115,7 @@ local function add_network(nmap, world)
     for _, interface in ipairs(host.interfaces()) do
       if interface.device == name then return interface end
     end
-    return nil, "failed to find interface " .. tostring(name)
+    return false, "failed to find interface"
   end
 
   function nmap.get_dns_servers()
@@ -125,7 +126,7 @@ local function add_network(nmap, world)
     return list
   end
 
-  function nmap.new_dnet() error("this host sends no raw packets; run the script in Nmap", 0) end
+  nmap.new_dnet = raw.new
 end
 
 -- The run ----------------------------------------------------------------------------------------------------

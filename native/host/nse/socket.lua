@@ -143,7 +143,8 @@ end
 local function drop(s)
   if s.tls then s.tls:close() end
   if s.file then s.file:close() end
-  s.tls, s.file = nil, nil
+  if s.capture then s.capture:close() end
+  s.tls, s.file, s.capture = nil, nil, nil
   give_turn(s)
   give_place(s)
 end
@@ -157,13 +158,7 @@ local function open(s, kind, ip)
     return nil, message
   end
   s.file, s.kind, s.buffer = file, kind, nil
-  if s.bound then
-    local ok, why = file:bind(s.bound.address, s.bound.port)
-    if not ok then
-      drop(s)
-      return nil, why
-    end
-  end
+  if s.bound then file:bind(s.bound.address, s.bound.port) end -- where it cannot be, any address will do, as in Nmap
   return file
 end
 
@@ -175,9 +170,9 @@ local function wait(s, mode)
   local seconds = s.timeout > 0 and s.timeout / 1000 or nil
   if s.busy then error("socket is waited on by another thread of this script", 0) end
   s.busy = true
-  local outcome = s.shared.scheduler:wait(function(token) s.file:watch(mode, seconds, token) end)
+  local outcome = s.shared.scheduler:wait(function(token) (s.capture or s.file):watch(mode, seconds, token) end)
   s.busy = nil
-  if not s.file then return nil, "CANCELLED" end
+  if not (s.capture or s.file) then return nil, "CANCELLED" end
   if outcome == "timeout" then return nil, "TIMEOUT" end
   return true
 end
@@ -496,16 +491,52 @@ end
 --- @return true; false and a message where it is closed
 function Methods.close(socket)
   local s = state_of(socket)
-  if not s.file then return false, "socket already closed" end
+  if not (s.file or s.capture) then return false, "socket already closed" end
   trace(s, "close")
   drop(s)
   return true
 end
 
-for _, name in ipairs { "pcap_open", "pcap_close", "pcap_receive", "pcap_register" } do
-  Methods[name] = function()
-    error(name .. ": this host captures no packets; run the script in Nmap", 0)
+--- Listen to an interface.
+-- @param device its name
+-- @param snaplen bytes of each packet that are kept
+-- @param promiscuous whether packets for others are heard, too
+-- @param filter what is heard, in libpcap's language
+-- @raise where that cannot be done
+function Methods.pcap_open(socket, device, snaplen, promiscuous, filter)
+  local s = state_of(socket)
+  device, snaplen, filter = check_text(2, device), math.floor(check_number(3, snaplen)), check_text(5, filter)
+  drop(s)
+  take_place(s)
+  local capture = s.shared.scheduler.events:capture(device, snaplen, promiscuous, filter)
+  if capture then
+    s.capture = capture
+  else
+    drop(s)
+    error("can't open pcap reader on " .. device, 0)
   end
+end
+
+--- The next packet that was heard.
+-- @return true, its length, its link layer, the rest, when (seconds since 1970); or nil and "TIMEOUT" or "ERROR"
+function Methods.pcap_receive(socket)
+  local s = state_of(socket)
+  if not s.capture then error("not a pcap socket", 0) end
+  while true do
+    local length, link, rest, time = s.capture:receive()
+    if length then return true, length, link, rest, time end
+    if link ~= "again" then return nil, "ERROR" end
+    local ok, status = wait(s, "r")
+    if not ok then return nil, status end
+  end
+end
+
+--- @return true; false and a message where it is closed
+function Methods.pcap_close(socket)
+  local s = state_of(socket)
+  if not s.capture then return false, "socket already closed" end
+  drop(s)
+  return true
 end
 
 Meta.__gc = function(socket)

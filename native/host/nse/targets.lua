@@ -87,6 +87,7 @@ function targets.copy_host(host)
   return {
     ip = host.ip, bin_ip = host.bin_ip, bin_ip_src = host.bin_ip_src, targetname = host.targetname, name = host.name,
     interface = host.interface, interface_mtu = host.interface_mtu, directly_connected = host.directly_connected,
+    mac_addr = host.mac_addr, mac_addr_src = host.mac_addr_src, mac_addr_next_hop = host.mac_addr,
     reason = host.reason, reason_ttl = 0, registry = host.registry,
     times = { srtt = host.times.srtt, rttvar = host.times.rttvar, timeout = host.times.timeout },
   }
@@ -202,6 +203,24 @@ local function find_way(world, host, interfaces)
   return true
 end
 
+-- The hosts on our own link, by what the system has learned of them on the way.
+local function find_neighbours(hosts, interfaces)
+  local macs = {}
+  for ip, mac, device in (files.read "/proc/net/arp" or ""):gmatch "\n(%S+)%s+%S+%s+%S+%s+([%x:]+)%s+%S+%s+(%S+)" do
+    if mac ~= "00:00:00:00:00:00" then macs[ip .. " " .. device] = mac end
+  end
+  for _, host in ipairs(next(macs) and hosts or {}) do
+    local mac = macs[("%s %s"):format(host.ip, host.interface)]
+    if mac then
+      host.mac_addr = mac:gsub("(%x%x):?", function(byte) return string.char(tonumber(byte, 16)) end)
+      host.directly_connected = true
+      for _, interface in ipairs(interfaces) do
+        if interface.device == host.interface then host.mac_addr_src = interface.mac end
+      end
+    end
+  end
+end
+
 -- What connecting says. The quickest answer is how far the host is.
 local function on_answer(target, state, reason, seconds)
   local times = target.host.times
@@ -239,6 +258,7 @@ function targets.scan(world, hosts, given)
     ok, message = done, problem
   end })
   scheduler:run()
+  find_neighbours(hosts, interfaces)
   return ok, message
 end
 

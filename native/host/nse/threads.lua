@@ -187,6 +187,7 @@ local function take_events(self)
     if thread then
       self.waits[token] = nil
       if thread.limit_token == token then
+        thread.timed_out = true
         finish(self, thread, false, thread.limit_message)
       else
         thread.token = nil
