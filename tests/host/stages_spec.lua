@@ -420,7 +420,8 @@ describe("scan --script", function()
     for _, line in ipairs(lines) do assert.truthy(cjson.decode(line).scripts[1].output:find "^at most %d$", line) end
     local old = folder .. "/old.db"
     kill_after(("scan --sig %s -p 47102 127.7.2.1-127.7.2.200 --rate 100 --retries 0 -o %s"):format(sigs, old), old, 0.2)
-    change_store(old, "alter table result drop column scripts; pragma user_version = 1")
+    change_store(old, "alter table result drop column scripts; pragma user_version = 1; "
+      .. "delete from setting where name = 'questions' or name = 'sweep'")
     assert.equal(0, run("report --json " .. old).status)
     assert.equal(0, run("scan --resume " .. old).status)
     assert.equal(200, #run("report --json " .. old).lines)

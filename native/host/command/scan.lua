@@ -289,7 +289,7 @@ local function resume_config(kept, scan)
   if kept:get "items" ~= items_of(scan) then
     fail.input("--resume %s: there were %d targets, now there are %d: names or files say something else", kept.path,
       kept:get "items", items_of(scan))
-  elseif kept:get "questions" ~= whole_of(scan) then
+  elseif (kept:get "questions" or whole_of(scan)) ~= whole_of(scan) then -- stores of before had one question for all
     fail.input("--resume %s: its ports would be asked something else now; mynah %s, which began it, can go on with it",
       kept.path, kept:get "version")
   end
