@@ -44,7 +44,8 @@ static bool note_port(my_scan *s, const my_endpoint *peer, uint64_t n)
   for (unsigned q = 0; q < questions && questions > 1; q++) {
     if (!scan_place_of(s, peer, q, &other) || other == n) continue;
     uint64_t block = other / MY_SCAN_BLOCK; /* those to come have no room yet */
-    if (block <= now && block + 1 >= now && scan_note_heard(s, other)) count(&s->others, 1);
+    if (block > now || block + 1 < now || !scan_note_heard(s, other)) continue;
+    if (other >= s->config.begin) count(&s->others, 1);
   }
   return first;
 }

@@ -267,6 +267,37 @@ static void test_million_pairs(void **state)
   my_sigdb_free(db);
 }
 
+/* Two questions of the same signature: an answer to one is none to the other. */
+static void test_questions(void **state)
+{
+  (void)state;
+  my_sigdb *db;
+  my_scratch *scratch;
+  my_where where;
+  assert_int_equal(my_sigdb_new(&db), MY_OK);
+  assert_int_equal(my_scratch_new(&scratch), MY_OK);
+  my_span text = {(const uint8_t *)signature, sizeof signature - 1};
+  assert_int_equal(my_sigdb_add(db, "example", text, &where), MY_OK);
+  my_endpoint me = endpoint("192.0.2.99", 0), peer = endpoint("198.51.100.1", 53);
+  for (unsigned asked = 0; asked < 4; asked++)
+    for (unsigned read = 0; read < 4; read++) {
+      my_cookie c = {{{3}}, my_sigdb_at(db, 0), 2, 40000, 1,
+                     asked}; /* one port: only nonces tell */
+      uint8_t probe[8];
+      unsigned attempt;
+      assert_int_equal(my_cookie_compose(&c, &me, &peer, 1, probe, sizeof probe), 5);
+      assert_int_equal(my_cookie_port(&c, &peer, 1), me.port);
+      probe[4] = 2;
+      my_pair pair = {.reply = {probe, 5}, .my = me, .peer = peer, .from = peer};
+      c.question = read;
+      int rc = my_cookie_verify(&c, &pair, scratch, &attempt);
+      assert_int_equal(rc, asked == read ? MY_OK : MY_EFORMAT);
+      if (rc == MY_OK) assert_int_equal(attempt, 1);
+    }
+  my_scratch_free(scratch);
+  my_sigdb_free(db);
+}
+
 static void test_ports(void **state)
 {
   my_nonce_key key = {{9}};
@@ -291,6 +322,7 @@ int main(void)
       cmocka_unit_test(test_seeds_differ),   cmocka_unit_test(test_shards_partition),
       cmocka_unit_test(test_siphash_vector), cmocka_unit_test(test_every_part_counts),
       cmocka_unit_test(test_million_pairs),  cmocka_unit_test(test_ports),
+      cmocka_unit_test(test_questions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
