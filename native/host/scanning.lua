@@ -14,7 +14,10 @@ local transport = require "mynah.transport"
 
 local scanning = {}
 
-local WORKERS = 500      -- targets that are asked on at once
+local WORKERS = 500      -- UDP targets that are asked on at once
+local OPEN = 10000       -- connections to those that are asked on, where files enough may be open
+local UDP_OPEN = 4096   -- and datagrams listened for
+local SWEPT = 4500       -- files that are left to the sweep and the rest
 local WAITING = 10000    -- that wait for it at the most: then no further answer is fetched
 local KEEP = 0.25        -- seconds between two times that progress is kept
 local LOOK = 0.02        -- seconds between two looks at the answers
@@ -452,11 +455,14 @@ function scanning.run(config, files, view, on_progress)
     config.limits = assert(core.limits { per_host = config.per_host_rate, bits = config.bandwidth })
   end
   local scans, began = open(config), core.now()
-  collectgarbage("setpause", 400) -- rows come and go by the thousand
+  local has_tcp = false
+  for _, each in ipairs(config.sweeps) do has_tcp = has_tcp or each.tcp end
+  collectgarbage("setpause", has_tcp and 110 or 400) -- rows come and go by the thousand; who waits holds memory
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
   local between = config.per_host_rate and 1 / config.per_host_rate or 0
   local rest = config.max_connections and config.max_connections - config.max_connections // 2
+    or math.max(math.min(OPEN, core.descriptors() - SWEPT), WORKERS)
   local total, settings = total_of(config), {
     signatures = config.signatures, max_probes = FURTHER, patience = config.patience, tls = host.tls,
     public_ip = config.public_ip,
@@ -469,12 +475,13 @@ function scanning.run(config, files, view, on_progress)
     scripts = config.scripts, whole = view.drain and not config.naming and files.is_empty,
     scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
     waiting = {}, first = 1, last = 0, working = 0, named = 0,
-    hosts = {}, workers = rest and math.max(1, rest // EACH) or WORKERS,
+    hosts = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
   }, Stage)
   for _, each in ipairs(config.sweeps) do self.questions = self.questions or each.questions end
   if config.resumed then go_on(self, config.resumed) end
-  local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_connections = rest }, function(l)
+  local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_connections = rest,
+    max_exchanges = rest + UDP_OPEN }, function(l)
     local t = transport.new { loop = l }
     return l:run(function()
       if self.scripts then self:drive_scripts(t) end
