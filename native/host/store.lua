@@ -53,8 +53,8 @@ local function wrap(path, db, schema)
   return setmetatable({ path = path, db = db, insert = insert, setter = set }, Store)
 end
 
--- Nothing at all, or what a scan left that was ended before it began.
-local function is_empty(path)
+--- Is there nothing at all, or what a scan left that was ended before it began?
+function store.is_empty(path)
   local there = io.open(path, "rb")
   if not there then return true end
   there:close()
@@ -68,7 +68,7 @@ end
 --- A new file. One that is there is not touched.
 -- @raise exit statuses 2 and 3
 function store.create(path)
-  if not is_empty(path) then fail.input('-o "%s": it is there already; `--resume %s` goes on with it', path, path) end
+  if not store.is_empty(path) then fail.input('-o "%s": it is there already; `--resume %s` goes on with it', path, path) end
   return wrap(path, must(path, host.sqlite(path)), SCHEMA)
 end
 

@@ -34,7 +34,7 @@ int64_t scan_rtt_of(const my_answer *a)
 
 static void add_text(my_json *t, const char *text)
 {
-  char *to = my_json_room(t, strlen(text) + 2);
+  char *to = my_json_room(t, strlen(text) + 3);
   t->len += (size_t)sprintf(to, "\"%s\"", text);
 }
 

@@ -223,12 +223,13 @@ describe("parts of a scan", function()
     -- The second part kills itself while it scans, the first time; what it left is gone on with.
     local job = support.file(([[
 part=%s/part-$1.db
-if [ -e "$part" ]; then exec "$MYNAH" scan --resume "$part"; fi
-if [ "$1" = 2 ]; then
-  "$MYNAH" scan %s --rate 20 --shard 2/3 -o "$part" & sleep 0.5; kill -9 $!; exit 1
+set -- "$1" %s --rate 20 --shard "$1/3" -o "$part" --continue
+if [ "$1" = 2 ] && [ ! -e "$part.tried" ]; then
+  touch "$part.tried"
+  shift; "$MYNAH" scan "$@" & sleep 0.5; kill -9 $!; exit 1
 fi
-exec "$MYNAH" scan %s --shard "$1/3" -o "$part"
-]]):format(folder, words, words), ".sh")
+shift; exec "$MYNAH" scan "$@"
+]]):format(folder, words), ".sh")
     local p = support.shell(("seq 3 | parallel --will-cite --jobs 3 --retries 3 sh %s {}"):format(job))
     close()
     support.remove()
@@ -237,6 +238,40 @@ exec "$MYNAH" scan %s --shard "$1/3" -o "$part"
     assert.equal(0, merged.status, merged.err)
     assert.same(results_of "single.db", results_of "whole.db")
     assert.equal(60, #results_of "whole.db")
+  end)
+
+  it("go on with what there is, whenever they were killed", function()
+    local port, _, close = serve(20)
+    local file = path "part.db"
+    local words = ("scan --verify-only --probe dns -p %d 127.9.0.1-127.9.0.20 --seed 3 --timeout 0.5 --rate 20 -o %s")
+      :format(port, file)
+    for _, seconds in ipairs { 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6 } do
+      local args = {}
+      for word in (words .. " --continue"):gmatch "%S+" do args[#args + 1] = word end
+      local p = support.spawn(support.mynah, args)
+      support.sleep(seconds)
+      p.kill "sigkill"
+      support.wait(p.over, 10)
+    end
+    local p = run(words .. " --continue")
+    assert.equal(0, p.status, p.err)
+    assert.equal(20, #results_of "part.db")
+    p = run(words .. " --continue")
+    close()
+    assert.equal(0, p.status)
+    assert.truthy(p.err:find("this scan is finished", 1, true), p.err)
+    for more, message in pairs {
+      [" --retries 3"] = "is of a scan with another --retries",
+      [" --resume " .. file] = "one of them is enough",
+    } do
+      p = run(words .. " --continue" .. more)
+      assert.equal(2, p.status)
+      assert.truthy(p.err:find(message, 1, true), p.err)
+    end
+    p = run(words:gsub("%-%-seed 3", "--seed 4") .. " --continue")
+    assert.truthy(p.status == 2 and p.err:find("is of a scan with --seed 3", 1, true), p.err)
+    p = run("scan --probe dns -p 53 127.0.0.1 --continue")
+    assert.truthy(p.status == 2 and p.err:find("name its file with -o FILE.db", 1, true), p.err)
   end)
 
   it("that say something of the same target: the one that names it stands", function()

@@ -150,6 +150,7 @@ function command.define(parser)
     :argname("FILE")
   parser:flag("--print-config", "Print the options as such a file has them, and send nothing")
   parser:option("--resume", "Go on with the scan that this .db file keeps, with its own settings"):argname("FILE")
+  parser:flag("--continue", "Go on with the scan that the .db file of -o keeps; begin it where there is none yet")
   parser:option("--status-file", "Keep how far the scan is in this file, as JSON"):argname("FILE")
   parser:flag("--yes", ("Ask more than %d addresses without anything excluded"):format(WIDE))
   parser:flag("--json", "One JSON object a line on standard output")
@@ -260,20 +261,51 @@ local function items_of(scan)
   return sum
 end
 
-local function keep_settings(kept, args, scan)
+local function settings_of(args)
   local settings = {}
   for _, name in ipairs(KEPT) do settings[name] = args[name] end
+  return settings
+end
+
+local function keep_settings(kept, args, scan)
   for name, value in pairs {
-    settings = cjson.encode(settings), signatures = signatures.digest(args.sig), items = items_of(scan),
+    settings = cjson.encode(settings_of(args)), signatures = signatures.digest(args.sig), items = items_of(scan),
     questions = whole_of(scan), key = text.to_hex(scan.key), seed = scan.seed, started = text.timestamp(core.unix()),
     version = host.version,
   } do kept:set(name, value) end
   kept:progress { sweep = 1, settled = 0, settled_pass = 0 }
 end
 
+-- The .db among the files of -o is that of a scan which began, in the same words: --resume goes on with it.
+local function to_resume(args)
+  if args.resume then fail.input "--continue and --resume: one of them is enough" end
+  local path
+  for i, name in ipairs(args.output) do
+    if name:find "%.db$" then path = table.remove(args.output, i) break end
+  end
+  if not path then fail.input "--continue: which scan? name its file with -o FILE.db" end
+  if store.is_empty(path) then
+    table.insert(args.output, path)
+    return nil
+  end
+  local kept = store.open(path, "read")
+  local before, now = cjson.decode(kept:get "settings"), cjson.decode(cjson.encode(settings_of(args)))
+  local seed = kept:get "seed"
+  kept:close()
+  for _, name in ipairs(KEPT) do
+    if name ~= "yes" and json.encode(before[name]) ~= json.encode(now[name]) then
+      fail.input("--continue: %s is of a scan with another --%s; `--resume %s` goes on with it", path,
+        (name:gsub("_", "-")), path)
+    end
+  end
+  if args.seed and args.seed ~= seed then fail.input("--continue: %s is of a scan with --seed %d", path, seed) end
+  return path
+end
+
 -- The settings of a scan that is to be gone on with; a clear refusal where it would be another one.
 local function read_settings(path, args)
-  if #args.target > 0 or args.ports or args.probe or args.udp or args.tcp or #args.input > 0 or #args.script > 0 then
+  local says = #args.target > 0 or args.ports or args.probe or args.udp or args.tcp or #args.input > 0 or #args.script > 0
+  if says and not args.continue then
     fail.input("--resume %s: the scan has its own targets, ports and probe", path)
   end
   local kept = store.open(path)
@@ -391,6 +423,7 @@ function command.run(args)
     out.line(config_text(args))
     return 0
   end
+  if args.continue then args.resume = to_resume(args) end
   local kept = args.resume and read_settings(args.resume, args)
   if kept and kept:get "finished" == 1 then
     out.note(("%s: this scan is finished"):format(args.resume))
