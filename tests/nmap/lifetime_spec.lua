@@ -63,7 +63,7 @@ local function poll(done, seconds)
   return ok
 end
 
-describe("a scan of all ports in a network of its own", function()
+describe("a scan of very many ports in a network of its own", function()
   local holder, nodes, list = nil, nil, {}
 
   -- What runs in the namespace keeps the number that it was started with: nsenter becomes the program.
@@ -158,7 +158,10 @@ describe("a scan of all ports in a network of its own", function()
       print("a UDP scan needs root")
       return pending("root")
     end
-    scan("udp", "-sU -p- --open --max-retries 2 --min-rate 20000 --script mynah-*")
+    -- Not all ports, and not as fast as can be: what the kernel drops of the answers, nmap takes for open, and scripts ask it.
+    local own = {}
+    for i, node in ipairs(list) do own[i] = node.port end
+    scan("udp", "-sU -p 1-10000," .. table.concat(own, ",") .. " --open --max-retries 3 --min-rate 3000 --script mynah-*")
   end)
 end)
 
