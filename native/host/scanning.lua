@@ -302,9 +302,10 @@ function Stage:start(t)
       self:ask_on(t, item)
     end
   end
-  while self.working < self.workers and self.working < self:pending() do
-    self.working = self.working + 1
+  while self.working < self.workers and self.starting < self:pending() do
+    self.working, self.starting = self.working + 1, self.starting + 1
     t.loop:spawn(function()
+      self.starting = self.starting - 1
       local ok, problem = pcall(work)
       if not ok then self.problem = self.problem or problem end
       self.working = self.working - 1
@@ -474,7 +475,7 @@ function scanning.run(config, files, view, on_progress)
     settings = { udp = with_timeout(settings, 1), tcp = with_timeout(settings, config.timeout) },
     scripts = config.scripts, whole = view.drain and not config.naming and files.is_empty,
     scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
-    waiting = {}, first = 1, last = 0, working = 0, named = 0,
+    waiting = {}, first = 1, last = 0, working = 0, starting = 0, named = 0,
     hosts = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
   }, Stage)

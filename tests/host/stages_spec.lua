@@ -320,10 +320,31 @@ action = function()
   return "at most " .. nmap.registry.most
 end
 ]]
+-- Why its port is open, once the scripts of two ports of the host run.
+local REASON = [[
+portrule = function() return true end
+action = function(host, port)
+  host.registry.ports = (host.registry.ports or 0) + 1
+  while host.registry.ports < 2 do stdnse.sleep(0.01) end
+  return nmap.get_port_state(host, port).reason
+end
+]]
 
 describe("scan --script", function()
   before_each(begin)
   after_each(finish)
+
+  it("leaves a port as it was found while another of its host comes", function()
+    local nodes = support.serve { "ftp", "http" }
+    closing[#closing + 1] = nodes.stop
+    local p = run(("scan -sT -p %d,%d 127.0.0.1 --json --script-timeout 30 --script %s"):format(nodes.ftp.port,
+      nodes.http.port, script("reason", REASON)))
+    for _, line in ipairs(p.lines) do
+      local r = cjson.decode(line)
+      assert.equal(r.reason, r.scripts[1].output, p.err)
+    end
+    assert.equal(2, #p.lines)
+  end)
 
   it("runs scripts behind the checks, and writes what they say into every form", function()
     local nodes = support.serve { "ftp", "http" }

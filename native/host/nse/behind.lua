@@ -30,6 +30,7 @@ local function host_of(self, ip)
   local host = known:find(ip)
   if not host then
     host = known:add(ip, ip)
+    targets.scan(self.world, { host }, true) -- our way to it; it has no ports yet
     self.uses[host] = 0
   end
   self.uses[host] = self.uses[host] + 1
@@ -40,7 +41,6 @@ end
 local function port_of(self, host, r)
   self.world.targets:learn_services { { port = r.port, transport = r.transport } }
   local port = self.world.targets:add_port(host, r.port, r.transport)
-  targets.scan(self.world, { host }, true)
   port.state, port.reason = r.state, r.reason
   if r.service then
     targets.set_version(port, { name = r.service, product = r.product, version = r.version, extrainfo = r.extra,
