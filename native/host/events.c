@@ -190,10 +190,7 @@ static int l_timer_close(lua_State *L)
 /* ---- names ---- */
 
 typedef struct lookup {
-  union {
-    uv_getaddrinfo_t address;
-    uv_getnameinfo_t name;
-  } req;
+  uv_getaddrinfo_t req;
   my_events *events;
   lua_Integer token;
 } lookup;
@@ -225,33 +222,27 @@ static void on_addresses(uv_getaddrinfo_t *req, int status, struct addrinfo *lis
   free(l);
 }
 
-static void on_name(uv_getnameinfo_t *req, int status, const char *name, const char *service)
-{
-  (void)service;
-  lookup *l = req->data;
-  push(l->events, l->token, MY_EVENT_READY, status == 0 ? strdup(name) : NULL);
-  free(l);
-}
-
 static lookup *new_lookup(my_events *e, lua_Integer token)
 {
   lookup *l = calloc(1, sizeof *l);
   if (!l) return NULL;
   l->events = e;
   l->token = token;
-  l->req.address.data = l;
+  l->req.data = l;
   return l;
 }
 
-static int push_outcome(lua_State *L, lookup *l, int rc)
+/* What libuv does not even begin, such as a name that can be none, is answered like one that is not
+ * found. */
+static void answer_failed(lookup *l, int rc)
 {
-  if (rc < 0) free(l);
-  lua_pushboolean(L, rc == 0);
-  return 1;
+  if (rc == 0) return;
+  push(l->events, l->token, MY_EVENT_READY, NULL);
+  free(l);
 }
 
-/* events:resolve(name, family 4 | 6 | 0, token) -> whether it goes on; the token brings the lines
- */
+/* events:resolve(name, family 4 | 6 | 0, token): the token brings the lines, none where there is no
+ * such name */
 static int l_resolve(lua_State *L)
 {
   my_events *e = my_check_events(L, 1);
@@ -263,24 +254,8 @@ static int l_resolve(lua_State *L)
                                                       : AF_UNSPEC};
   lookup *l = new_lookup(e, luaL_checkinteger(L, 4));
   if (!l) return luaL_error(L, "out of memory");
-  return push_outcome(L, l,
-                      uv_getaddrinfo(&e->loop, &l->req.address, on_addresses, name, NULL, &hints));
-}
-
-/* events:name(ip, token) -> whether it goes on; the token brings the name */
-static int l_name(lua_State *L)
-{
-  my_events *e = my_check_events(L, 1);
-  const char *ip = luaL_checkstring(L, 2);
-  struct sockaddr_storage address;
-  if (uv_ip4_addr(ip, 0, (struct sockaddr_in *)&address) != 0 &&
-      uv_ip6_addr(ip, 0, (struct sockaddr_in6 *)&address) != 0)
-    return luaL_argerror(L, 2, "an IP address expected");
-  lookup *l = new_lookup(e, luaL_checkinteger(L, 3));
-  if (!l) return luaL_error(L, "out of memory");
-  return push_outcome(L, l,
-                      uv_getnameinfo(&e->loop, &l->req.name, on_name,
-                                     (const struct sockaddr *)&address, NI_NAMEREQD));
+  answer_failed(l, uv_getaddrinfo(&e->loop, &l->req, on_addresses, name, NULL, &hints));
+  return 0;
 }
 
 /* ---- the loop ---- */
@@ -300,11 +275,11 @@ static void on_signal(uv_signal_t *handle, int number)
 }
 
 /* events:wait([look]) -> signal number or nil. Until something is in the queue or a signal came;
- * true only looks. */
+ * true only looks, as where something is there already. */
 static int l_wait(lua_State *L)
 {
   my_events *e = my_check_events(L, 1);
-  uv_run_mode mode = lua_toboolean(L, 2) ? UV_RUN_NOWAIT : UV_RUN_ONCE;
+  uv_run_mode mode = lua_toboolean(L, 2) || e->first ? UV_RUN_NOWAIT : UV_RUN_ONCE;
   while (uv_run(&e->loop, mode) != 0 && mode == UV_RUN_ONCE)
     if (e->first || e->signal || e->out_of_memory) break;
   if (e->out_of_memory) return luaL_error(L, "out of memory");
@@ -416,8 +391,8 @@ void my_add_events(lua_State *L)
 {
   static const luaL_Reg timer_methods[] = {
       {"start", l_timer_start}, {"stop", l_timer_stop}, {"close", l_timer_close}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"timer", l_timer}, {"resolve", l_resolve}, {"name", l_name},
-                                     {"wait", l_wait},   {"next", l_next},       {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"timer", l_timer}, {"resolve", l_resolve}, {"wait", l_wait}, {"next", l_next}, {NULL, NULL}};
   new_class(L, TIMER_MT, timer_methods, l_timer_close);
   lua_pop(L, 1);
   new_class(L, EVENTS_MT, methods, l_events_gc);

@@ -81,6 +81,19 @@ describe("mynah run", function()
     { "host.registry.mine = 5 return host.registry.mine", "5" },
     { "nmap.new_try()(false, 'no') return 'not reached'", "" },
     { "stdnse.silent_require 'no_such_module'", "" },
+    { [[local said = {}
+      for i, name in ipairs { "\xff", ("a"):rep(300) } do said[i] = select(2, nmap.resolve(name)) end
+      return table.concat(said, "; ")]], "Failed to resolve; Failed to resolve" },
+    { [[local s, said = nmap.new_socket "udp", {}
+      local function hear() said[#said + 1] = select(2, s:receive()) end
+      for _, leave in ipairs { s.connect, s.close } do
+        s:connect(host.ip, 9, "udp")
+        stdnse.new_thread(hear)
+        stdnse.sleep(0.01)
+        leave(s, host.ip, 9, "udp")
+        stdnse.sleep(0.01)
+      end
+      return table.concat(said, "; ")]], "CANCELLED; CANCELLED" },
   }
 
   it("prints what scripts return, and gives them what they expect", function()
@@ -161,6 +174,77 @@ describe("mynah run", function()
     assert.truthy(p.err:find("not done after 0.1 seconds", 1, true), p.err)
     p = run { "run", stuck, "127.0.0.1", "-p", "9", "--given" }
     assert.truthy(p.err:find("waits for ever", 1, true), p.err)
+  end)
+
+  it("keeps nothing of a script that is over, with --script-timeout either", function()
+    local path = action([[if SCRIPT_TYPE == "postrule" then
+        collectgarbage()
+        collectgarbage()
+        local left = 0
+        for _ in pairs(nmap.registry.seen) do left = left + 1 end
+        return left < 10 and "few" or left .. " are left"
+      end
+      nmap.registry.seen = nmap.registry.seen or setmetatable({}, { __mode = "k" })
+      nmap.registry.seen[coroutine.running()] = true]], ALWAYS .. "function postrule() return true end\n")
+    for _, more in ipairs { "--given", "--script-timeout=100" } do
+      assert.equal("few", output(run { "run", path, "127.0.0.1", "-p", "1-300", "--given", more }, path))
+    end
+  end)
+
+  -- What three scripts do at the same time, told apart by their port, with 200 sockets for all of them. The second is woken to
+  -- take the place that the first gives back, and is over before it does: the third must get it.
+  local PLACES_OF = [[local r = nmap.registry
+    local function until_set(key) while not r[key] do stdnse.sleep(0.01) end end
+    local function open()
+      local s = nmap.new_socket "udp"
+      s:connect(host.ip, 9, "udp")
+      return s
+    end
+    local change = nmap.condvar "change"
+    if port.number == 1 then
+      local all = {}
+      for i = 1, 200 do all[i] = open() end
+      r.full = true
+      until_set "waits"
+      stdnse.sleep(0.05)
+      change "signal"
+      all[1]:close()
+      until_set "done"
+    elseif port.number == 2 then
+      until_set "full"
+      stdnse.new_thread(open)
+      r.worker = true
+      change "wait"
+    else
+      until_set "worker"
+      stdnse.sleep(0.05)
+      r.waits = true
+      open()
+      r.done = true
+      return "has a socket"
+    end]]
+  it("gives a socket's place on where who was to have it is over", function()
+    local path = action(PLACES_OF)
+    local p = support.shell(('ulimit -n 400; "$MYNAH" run %s 127.0.0.1 -p 1-3 --given --script-timeout 30'):format(path))
+    assert.equal("has a socket", output(p, path), p.err)
+  end)
+
+  it("takes nobody's turn at a port for a socket that could not be opened", function()
+    local path = action [[local r, s = nmap.registry, nmap.new_socket "udp"
+      if port.number == 1 then
+        s:connect(host.ip, 10, "udp")
+        local more = nmap.new_socket "udp"
+        local ok = pcall(more.connect, more, host.ip, 9, "udp")
+        r.first = true
+        while not r.second do stdnse.sleep(0.01) end
+        return tostring(ok) .. tostring((more:close()))
+      end
+      while not r.first do stdnse.sleep(0.01) end
+      s:connect(host.ip, 9, "udp")
+      r.second = true]]
+    local p = run { "run", path, "127.0.0.1", "-p", "1,2", "--given", "--per-port", "1", "--script-sockets", "1",
+      "--script-timeout", "30" }
+    assert.equal("falsefalse", output(p, path), p.err)
   end)
 
   it("writes XML of Nmap's form, and JSON", function()

@@ -91,8 +91,8 @@ local function add_network(nmap, world)
 
   function nmap.resolve(name, family)
     local wanted = ({ inet = 4, inet6 = 6, unspec = 0 })[family or nmap.address_family()]
-    local list, message = world.lookup(name, wanted)
-    if not list then return false, message end
+    local list = world.lookup(name, wanted)
+    if not list then return false, "Failed to resolve" end
     return true, list
   end
 

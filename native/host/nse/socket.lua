@@ -74,8 +74,9 @@ local function count_worker(turn, thread, change)
   if thread ~= thread.base then turn.workers[thread.base] = (turn.workers[thread.base] or 0) + change end
 end
 
+-- Take part in what a port can bear. @return true; false where another thread used the socket meanwhile
 local function take_turn(s, place)
-  local shared, thread = s.shared, s.shared.scheduler.current
+  local shared, thread, epoch = s.shared, s.shared.scheduler.current, s.epoch
   local turn = shared.turns[place]
   if not turn then
     turn = { count = 0, held = {}, workers = {}, queue = {} }
@@ -85,18 +86,25 @@ local function take_turn(s, place)
     table.insert(turn.queue, thread)
     shared.scheduler:wait()
   end
+  if s.epoch ~= epoch then return false end
   if not turn.held[thread] then
     turn.count = turn.count + 1
     count_worker(turn, thread, 1)
   end
   turn.held[thread] = (turn.held[thread] or 0) + 1
   s.turn, s.holder, s.place = turn, thread, place
+  thread.base.sockets[s.object] = s
+  return true
 end
 
-local function wake_first(shared, queue)
+-- A thread that is woken and ends before it runs hands the place over to the next.
+local function wake_first(shared)
   repeat
-    local thread = table.remove(queue, 1)
-    if thread and not thread.over then return shared.scheduler:wake(thread) end
+    local thread = table.remove(shared.queue, 1)
+    if thread and not thread.over then
+      thread.held[shared.places] = true
+      return shared.scheduler:wake(thread)
+    end
   until not thread
 end
 
@@ -115,20 +123,28 @@ local function give_turn(s)
 end
 
 -- Wait until the program has a descriptor to spare. A script that has more than its share ends.
+-- @return true; false where another thread used the socket meanwhile
 local function take_place(s)
-  local shared = s.shared
-  local base = shared.scheduler.current.base
+  local shared, thread, epoch = s.shared, s.shared.scheduler.current, s.epoch
+  local base = thread.base
   if base.socket_count >= shared.sockets_per_script then collectgarbage() end -- closes those that nobody holds
   if base.socket_count >= shared.sockets_per_script then
+    give_turn(s)
     error(("has %d sockets open, and may have no more: are they closed?"):format(base.socket_count), 0)
   end
   while shared.open >= shared.sockets do
-    table.insert(shared.queue, shared.scheduler.current)
+    table.insert(shared.queue, thread)
     shared.scheduler:wait()
+    thread.held[shared.places] = nil
+  end
+  if s.epoch ~= epoch then
+    wake_first(shared)
+    return false
   end
   shared.open, base.socket_count = shared.open + 1, base.socket_count + 1
   s.base = base
-  base.sockets[s.object] = true
+  base.sockets[s.object] = s
+  return true
 end
 
 local function give_place(s)
@@ -137,10 +153,14 @@ local function give_place(s)
   s.base = nil
   base.sockets[s.object] = nil
   shared.open, base.socket_count = shared.open - 1, base.socket_count - 1
-  wake_first(shared, shared.queue)
+  wake_first(shared)
 end
 
+-- Another thread of the script that waits for the socket goes on.
 local function drop(s)
+  local waiter = s.waiter
+  s.epoch, s.waiter = s.epoch + 1, nil
+  if waiter then s.shared.scheduler:cancel(waiter) end
   if s.tls then s.tls:close() end
   if s.file then s.file:close() end
   if s.capture then s.capture:close() end
@@ -151,34 +171,43 @@ end
 
 -- A socket of the kernel in place of the one before.
 local function open(s, kind, ip)
-  take_place(s)
+  if not take_place(s) then return nil, "CANCELLED" end
   local file, message = s.shared.scheduler.events:socket(kind, core.family(ip))
   if not file then
     drop(s)
     return nil, message
   end
-  s.file, s.kind, s.buffer = file, kind, nil
+  s.file, s.kind, s.buffer, s.epoch = file, kind, nil, s.epoch + 1
   if s.bound then file:bind(s.bound.address, s.bound.port) end -- where it cannot be, any address will do, as in Nmap
   return file
 end
 
 -- Waiting -------------------------------------------------------------------------------------------------
 
--- Wait for "r" or "w". @return true; nil, "TIMEOUT"
+-- Wait for "r" or "w". @return true; nil, "TIMEOUT", or "CANCELLED" where another thread closed the socket
 local function wait(s, mode)
   if s.timeout == 0 then return nil, "TIMEOUT" end
   local seconds = s.timeout > 0 and s.timeout / 1000 or nil
-  if s.busy then error("socket is waited on by another thread of this script", 0) end
-  s.busy = true
-  local outcome = s.shared.scheduler:wait(function(token) (s.capture or s.file):watch(mode, seconds, token) end)
-  s.busy = nil
-  if not (s.capture or s.file) then return nil, "CANCELLED" end
+  if s.waiter then error("socket is waited on by another thread of this script", 0) end
+  local scheduler, file = s.shared.scheduler, s.capture or s.file
+  s.waiter = scheduler.current
+  local outcome = scheduler:wait(function(token) file:watch(mode, seconds, token) end)
+  if (s.capture or s.file) ~= file then return nil, "CANCELLED" end
+  s.waiter = nil
   if outcome == "timeout" then return nil, "TIMEOUT" end
   return true
 end
 
 local function trace(s, event, bytes)
   if s.shared.trace then s.shared.trace(s, event, bytes) end
+end
+
+-- @return true; false where it is closed already
+local function close(s)
+  local is_open = s.file or s.capture
+  if is_open then trace(s, "close") end
+  drop(s)
+  return is_open ~= nil
 end
 
 -- All bytes to the kernel; of none, a datagram all the same. @return true; nil, status
@@ -202,6 +231,7 @@ end
 -- One read of the kernel's. @return bytes; nil, status
 local function receive_raw(s)
   while true do
+    if not s.file then return nil, "CANCELLED" end
     local bytes, why = s.file:receive(CHUNK)
     if bytes == "" then return nil, "EOF" end
     if bytes then return bytes end
@@ -239,7 +269,7 @@ end
 local function handshake(s)
   while true do
     local done, why = s.tls:handshake()
-    local ok = flush(s)
+    local ok = flush(s) -- an alert, too
     if done == nil or not ok then return nil, "ERROR", why end
     if done then return true end
     local fed, status = feed(s)
@@ -255,7 +285,7 @@ local function start_tls(s, name)
   local ok, status = handshake(s)
   if ok then return true end
   session:close()
-  s.tls = nil
+  if s.tls == session then s.tls = nil end
   return nil, status
 end
 
@@ -271,8 +301,8 @@ local function receive_tls(s)
     elseif #parts > 0 then
       break
     else
-      flush(s)
-      local ok, status = feed(s)
+      local ok, status = flush(s)
+      if status ~= "CANCELLED" then ok, status = feed(s) end
       if not ok then return nil, status end
     end
   end
@@ -380,9 +410,10 @@ local function connect(s, kind, ip, port)
   local bound = s.unconnected and kind == s.kind
   if not bound then drop(s) end
   s.unconnected = nil
-  take_turn(s, kind .. ip .. " " .. port)
-  local file = bound and s.file or open(s, kind, ip)
-  if not file then return nil, "ERROR" end
+  if not take_turn(s, kind .. ip .. " " .. port) then return nil, "CANCELLED" end
+  local file, message = bound and s.file, nil
+  if not file then file, message = open(s, kind, ip) end
+  if not file then return nil, message == "CANCELLED" and message or "ERROR" end
   s.peer = { ip = ip, port = port }
   local ok, why = file:connect(ip, port)
   if not ok and why == "again" then
@@ -490,10 +521,7 @@ end
 
 --- @return true; false and a message where it is closed
 function Methods.close(socket)
-  local s = state_of(socket)
-  if not (s.file or s.capture) then return false, "socket already closed" end
-  trace(s, "close")
-  drop(s)
+  if not close(state_of(socket)) then return false, "socket already closed" end
   return true
 end
 
@@ -507,7 +535,7 @@ function Methods.pcap_open(socket, device, snaplen, promiscuous, filter)
   local s = state_of(socket)
   device, snaplen, filter = check_text(2, device), math.floor(check_number(3, snaplen)), check_text(5, filter)
   drop(s)
-  take_place(s)
+  if not take_place(s) then error("socket is used by another thread of this script", 0) end
   local capture = s.shared.scheduler.events:capture(device, snaplen, promiscuous, filter)
   if capture then
     s.capture = capture
@@ -552,8 +580,9 @@ end
 function sockets.factory(options)
   local shared = { open = 0, queue = {}, turns = {} }
   for key, value in pairs(options) do shared[key] = value end
+  shared.places = { hand_over = function() wake_first(shared) end }
   return function(kind)
-    local s = { shared = shared, timeout = TIMEOUT_MS, default = kind }
+    local s = { shared = shared, timeout = TIMEOUT_MS, default = kind, epoch = 0, close = close }
     s.object = setmetatable({ [PRIVATE] = s }, Meta)
     return s.object
   end, shared

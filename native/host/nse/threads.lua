@@ -119,7 +119,7 @@ local function where(thread, problem)
 end
 
 local function close_all(base)
-  for socket in pairs(base.sockets) do socket:close() end
+  for _, socket in pairs(base.sockets) do socket:close() end
 end
 
 -- The thread is over. With a script its workers end, and its sockets are closed.
@@ -129,8 +129,11 @@ local function finish(self, thread, ok, ...)
   self.alive = self.alive - 1
   if thread.token then self.waits[thread.token] = nil end
   if thread.timer then thread.timer:close() end
-  if thread.limit then thread.limit:close() end
-  for mutex in pairs(thread.held) do mutex.hand_over() end
+  if thread.limit then
+    thread.limit:close()
+    self.waits[thread.limit_token] = nil
+  end
+  for held in pairs(thread.held) do held.hand_over() end
   if thread.base == thread then
     for worker in pairs(thread.workers) do finish(self, worker, false, "its script ended") end
     close_all(thread)
@@ -246,7 +249,7 @@ end
 
 --- Let the running thread wait until an event or another thread wakes it.
 -- @param start function (token): has the event come with this token; nil: another thread calls wake
--- @return what the event brings: "ready" or "timeout" and, of a lookup, the text; or what wake gave
+-- @return what the event brings: "ready" or "timeout" and, of a lookup, the text; "cancelled"; or what wake gave
 function Scheduler:wait(start)
   local thread = self.current
   if not thread then error("this waits, so it can only be called by a running script", 0) end
@@ -262,6 +265,13 @@ end
 --- Wake a thread that waits without an event.
 function Scheduler:wake(thread, ...)
   if not thread.over then enqueue(self, thread, ...) end
+end
+
+--- End a thread's wait for an event, which brings "cancelled" then. One whose event has come already is left alone.
+function Scheduler:cancel(thread)
+  if thread.over or not thread.token then return end
+  self.waits[thread.token], thread.token = nil, nil
+  enqueue(self, thread, "cancelled")
 end
 
 --- Let time pass for the running thread.
