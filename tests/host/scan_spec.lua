@@ -7,23 +7,8 @@ local run = support.run
 
 local IS_ROOT = uv.getuid() == 0
 
-local turned = support.turned
+local turned, rows_of, summary = support.turned, support.rows_of, support.summary
 local function serve(count, behave) return support.udp_servers("127.7.0", count, behave) end
-
-local function rows_of(p)
-  local rows = {}
-  for i, line in ipairs(p.lines) do rows[i] = cjson.decode(line) end
-  table.sort(rows, function(a, b) return a.ip .. a.port < b.ip .. b.port end)
-  return rows
-end
-
--- "5 sent" and so on, of the last line.
-local function summary(p)
-  local counts = {}
-  local line = p.err:match "([^\n]+ sent, [^\n]+)" or ""
-  for count, what in line:gmatch "([%d,]+) ([%a ]+)[,;]" do counts[what] = tonumber((count:gsub(",", ""))) end
-  return counts
-end
 
 -- A network of two namespaces: ours, and one behind 10.66.0.2, through which 10.67.0.0/16 goes.
 local function with_network(body)

@@ -3,7 +3,7 @@ local here = debug.getinfo(1, "S").source:match("^@(.*)/") or "."
 local support = dofile(here .. "/support.lua")
 local cjson = require "cjson"
 local uv = require "luv"
-local run = support.run
+local run, summary = support.run, support.summary
 
 -- Two services at one port, one at two; two signatures that send the same; one at a range.
 local SIGNATURES = [[
@@ -107,13 +107,6 @@ local function change_store(db, sql)
   local words = ("import sqlite3; c = sqlite3.connect('%s'); c.executescript(\"%s\"); c.commit()"):format(db, sql)
   local p = support.program("/usr/bin/env", { "python3", "-c", words })
   assert.equal(0, p.status, p.err)
-end
-
-local function summary(p)
-  local counts = {}
-  local line = p.err:match "([^\n]+ sent, [^\n]+)" or ""
-  for count, what in line:gmatch "([%d,]+) ([%a ]+)[,;]" do counts[what] = tonumber((count:gsub(",", ""))) end
-  return counts
 end
 
 -- "127.7.2.1:47101/udp open beta" of each row, sorted.

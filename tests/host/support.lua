@@ -1,5 +1,6 @@
 -- What the specs of the program share: run it beside servers of the test's own, on one luv loop.
 
+local cjson = require "cjson"
 local uv = require "luv"
 
 local support = {}
@@ -103,6 +104,22 @@ function support.program(path, args, options)
   local p = support.spawn(path, args, options)
   support.wait(p.over, options and options.seconds or 60)
   return support.finish(p)
+end
+
+--- The results that a program printed as lines of JSON, in the order of their addresses as text.
+function support.rows_of(p)
+  local rows = {}
+  for i, line in ipairs(p.lines) do rows[i] = cjson.decode(line) end
+  table.sort(rows, function(a, b) return a.ip .. a.port < b.ip .. b.port end)
+  return rows
+end
+
+--- What a scan says at its end, "5 sent" and so on, by the words behind the numbers.
+function support.summary(p)
+  local counts = {}
+  local line = p.err:match "([^\n]+ sent, [^\n]+)" or ""
+  for count, what in line:gmatch "([%d,]+) ([%a ]+)[,;]" do counts[what] = tonumber((count:gsub(",", ""))) end
+  return counts
 end
 
 --- Run a shell command, for redirections. "$MYNAH" is the program.
