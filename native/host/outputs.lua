@@ -160,14 +160,18 @@ end
 --- The keys that `--fields` names.
 -- @return array; or nil and a message
 function outputs.fields(text)
-  local list = {}
+  local list, seen = {}, {}
   for name in text:gmatch "[^,%s]+" do
     local known = false
     for _, key in ipairs(report.SCRIPT_KEYS) do known = known or key == name end
     if not known then
       return nil, ('--fields "%s": expected keys of --json: %s'):format(name, table.concat(report.SCRIPT_KEYS, ","))
     end
-    list[#list + 1] = name
+    if seen[name] then return nil, ('--fields "%s": it stands there twice'):format(name) end
+    list[#list + 1], seen[name] = name, true
+  end
+  if #list == 0 then
+    return nil, ('--fields "%s": expected keys of --json: %s'):format(text, table.concat(report.SCRIPT_KEYS, ","))
   end
   return list
 end
@@ -176,13 +180,16 @@ end
 -- @param paths array of names that end in .jsonl, .csv, .xml, .gnmap or .db
 -- @param options table: `words` what the user called, `fields` (array of keys), `filter` (function of a result, or nil),
 -- `store` a store that is open already, instead of the .db among them
--- @return an object: add(result), found(result) (verified, and still to be named), progress(table), finish(whole), `store`;
+-- @return an object: add(result), again(result) (of a store that is open already), found(result) (verified, and still to be
+-- named), progress(table), finish(whole), `store`;
 -- `is_empty`: there is nothing to be written to
 -- @raise exit statuses 2 and 3
 function outputs.open(paths, options)
-  local list, kept = {}, options.store
+  local list, kept, seen = {}, options.store, {}
   for _, path in ipairs(paths) do
     local suffix = path:match "%.(%a+)$"
+    if seen[path] then fail.input('-o "%s": it is named twice', path) end
+    seen[path] = true
     if suffix == "db" then
       if kept then fail.input('-o "%s": one .db file is enough', path) end
       kept = store.create(path)
@@ -195,6 +202,9 @@ function outputs.open(paths, options)
   local self = { store = kept, is_empty = #list == 0 and not kept }
   function self.add(r)
     if kept then kept:add(r, false) end
+    self.again(r)
+  end
+  function self.again(r)
     if options.filter and not options.filter(r) then return end
     for _, writer in ipairs(list) do writer.add(r) end
   end

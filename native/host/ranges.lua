@@ -135,6 +135,7 @@ end
 --- Leave something out, whatever is added.
 -- @return true; or nil and a message
 function Maker:exclude(word)
+  if select(2, split(word)) then return nil, ('"%s": whole addresses are left out, without a port'):format(word) end
   local list, message = addresses(word, self.resolve)
   if not list then return nil, message end
   for _, r in ipairs(list) do
@@ -163,16 +164,21 @@ function Maker:block(word)
   return true
 end
 
--- Standard input; kept where it is read for each transport.
-local kept
-local function standard_input(again)
-  if not again then return io.stdin end
-  if not kept then
-    kept = assert(io.tmpfile())
-    for part in function() return io.stdin:read(1 << 16) end do assert(kept:write(part)) end
+-- A file to read, and whether to close it. What can be read only once is kept where each transport reads it.
+local kept = {}
+local function open(path, again)
+  local file, problem = io.stdin, nil
+  if kept[path] then
+    kept[path]:seek "set"
+    return kept[path], false
   end
-  kept:seek "set"
-  return kept
+  if path ~= "-" then file, problem = io.open(path, "r") end
+  if not file then return nil, problem end
+  if not again or (path ~= "-" and file:seek()) then return file, path ~= "-" end
+  kept[path] = assert(io.tmpfile())
+  for part in function() return file:read(1 << 16) end do assert(kept[path]:write(part)) end
+  if path ~= "-" then file:close() end
+  return open(path)
 end
 
 --- Take words from a file, as host.inputs reads it.
@@ -180,11 +186,10 @@ end
 -- @param method "add", "exclude" or, once all targets are added, "block"
 -- @return true; or nil and a message with file and line
 function Maker:file(path, method)
-  local file, problem
-  if path == "-" then file = standard_input(self.again) else file, problem = io.open(path, "r") end
-  if not file then return nil, problem end
+  local file, closes = open(path, self.again)
+  if not file then return nil, closes end
   local ok, message = inputs.read(file, self.transport, function(word) return self[method](self, word) end)
-  if path ~= "-" then file:close() end
+  if closes then file:close() end
   if ok then return true end
   return nil, ("%s:%s"):format(path == "-" and "standard input" or path, message)
 end

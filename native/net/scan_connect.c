@@ -4,6 +4,7 @@
 #include "scan.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,8 @@ static int open_socket(const connect_path *p, const my_endpoint *peer)
   bool ok = !p->interface[0] || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, p->interface,
                                            (socklen_t)strlen(p->interface)) == 0;
   if (ok && p->source.family) {
+    int one = 1; /* the port is chosen as connect knows the peer, so that many may share one */
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     my_sockaddr_write(&sa, &p->source);
     ok = bind(fd, &sa.any, my_sockaddr_len(&sa)) == 0;
   }
@@ -124,7 +127,7 @@ static int start(connect_path *p, const scan_datagram *d)
   my_sockaddr_write(&sa, &d->peer);
   if (!error && connect(a->fd, &sa.any, my_sockaddr_len(&sa)) != 0 && errno != EINPROGRESS &&
       errno != ECONNREFUSED)
-    error = errno;
+    error = errno == EADDRNOTAVAIL ? EAGAIN : errno; /* no port is free now */
   if (!error) {
     struct epoll_event want = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = a};
     atomic_store_explicit(&a->stage, STAGE_CONNECTS, memory_order_release);
@@ -132,7 +135,7 @@ static int start(connect_path *p, const scan_datagram *d)
     error = errno;
   }
   finish(p, a);
-  return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL ? EAGAIN : error;
+  return error == EMFILE || error == ENFILE ? EAGAIN : error;
 }
 
 static int connect_send(scan_path *path, const scan_datagram *list, size_t count)
@@ -367,15 +370,35 @@ static int take_question(connect_path *p, const my_scan_config *config)
   return MY_OK;
 }
 
-static int set_up(connect_path *p, const my_scan_config *config)
+/* May sockets be bound as they shall be? Else none of them would ever leave. */
+static int try_socket(const connect_path *p, my_where *where)
+{
+  my_endpoint first;
+  char text[MY_ENDPOINT_TEXT];
+  my_ranges_item(p->config->targets, 0, &first);
+  int fd = open_socket(p, &first);
+  if (fd >= 0) {
+    close(fd);
+    return MY_OK;
+  }
+  const char *why = strerror(errno);
+  const char *address = p->source.family ? my_endpoint_address(&p->source, text) : "any address";
+  snprintf(where->text, sizeof where->text, "cannot connect from %s%s%s: %s", address,
+           p->interface[0] ? " through " : "", p->interface, why);
+  return MY_ENOENT;
+}
+
+static int set_up(connect_path *p, const my_scan_config *config, my_where *where)
 {
   int rc = take_question(p, config);
   if (rc != MY_OK) return rc;
   p->config = config;
   p->count = room(config->connections);
   p->source = config->source;
+  p->source.port = 0; /* another for each */
   p->timeout_ns = config->timeout_ns;
   if (config->interface) snprintf(p->interface, sizeof p->interface, "%s", config->interface);
+  if ((rc = try_socket(p, where)) != MY_OK) return rc;
   p->attempts = calloc(p->count, sizeof *p->attempts);
   p->free_list = calloc(p->count, sizeof *p->free_list);
   if (!p->attempts || !p->free_list) return MY_ENOMEM;
@@ -398,11 +421,10 @@ int scan_connect_open(scan_path **out, const my_scan_config *config, my_where *w
                         .port_count = 1};
   p->poll_fd = -1;
   pthread_mutex_init(&p->lock, NULL);
-  int rc = set_up(p, config);
+  int rc = set_up(p, config, where);
   if (rc == MY_OK)
     *out = &p->path;
   else
     connect_close(&p->path);
-  (void)where;
   return rc;
 }

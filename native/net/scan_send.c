@@ -66,6 +66,7 @@ static trouble trouble_of(int error)
   case ENXIO:
   case EBADF:
   case ENOMEM:
+  case EADDRNOTAVAIL: /* the address to send from is gone */
     return TROUBLE_LINK;
   default:
     return TROUBLE_ONE; /* no way to this one, not allowed, too long */

@@ -110,15 +110,26 @@ describe("scan, before it sends,", function()
     { "--dry-run --probe dns -p 1-1000 127.0.0.0/30 --per-host-rate 0.5", 0, "at most 1000 a second: 33 min for all" },
     { "--probe dns -p 53 127.0.0.1 -e nosuchlink0", 3, "nosuchlink0" },
     { "--probe dns -p 53 127.0.0.1 -S 192.0.2.77", 3, "192.0.2.77" },
+    { "-sT -p 9 127.0.0.1 -e nosuchlink0", 3, "cannot connect from any address through nosuchlink0: " },
+    { "-sT -p 9 127.0.0.1 -S 192.0.2.77", 3, "cannot connect from 192.0.2.77: " },
+    { "-sT -p 9 127.0.0.1 -g 4000", 2, "-g: connections leave from any port; add --raw, or ask over UDP alone" },
+    { "-p 53 127.0.0.1 -g 65281", 2, '--source-port "65281": expected a whole number from 1 to 65280' },
+    { "--list --shard 1/2 --seed 1 -p 53 127.0.0.1", 2, "--list prints the targets of all parts; leave out --shard" },
+    { "-p 53 127.0.0.1 --script-args a=b", 2, "--script-args says how scripts run, and there is no --script" },
+    { "-p 53 127.0.0.1 --script-threads 5", 2, "--script-threads says how scripts run, and there is no --script" },
+    { "-p 53 127.0.0.1 --fields ,", 2, '--fields ",": expected keys of --json: ip,port,' },
+    { "-p 53 127.0.0.1 --fields ip,port,ip", 2, '--fields "ip": it stands there twice' },
+    { "-p 53 127.0.0.1 --exclude 127.0.0.1:53", 2, '"127.0.0.1:53": whole addresses are left out, without a port' },
     { "--probe dns -p 53 -iL /nonexistent/list", 2, "/nonexistent/list" },
   }
   for _, row in ipairs(ROWS) do
     it(row[1], function()
       local p = run("scan " .. row[1])
       assert.equal(row[2], p.status, p.err)
-      local said = row[2] == 0 and row[1]:find "%-%-list" and p.out or p.err
+      local lists = row[2] == 0 and row[1]:find "%-%-list"
+      local said = lists and p.out or p.err
       assert.truthy(said:find(row[3], 1, true), said)
-      if row[1]:find "%-%-list" then assert.equal(row[3], p.out) end
+      if lists then assert.equal(row[3], p.out) end
     end)
   end
 

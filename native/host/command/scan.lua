@@ -47,6 +47,7 @@ Examples:
 
 Exit status: 0 the scan was done; 2 usage or input error; 3 could not run, or not to the end.]]
 
+local OF_SCRIPTS = { "script_args", "script_args_file", "script_timeout", "script_threads", "datadir", "without_nmap" }
 local WIDE = 65536 -- addresses of others that nobody scans by mistake
 
 local function rate(word)
@@ -105,7 +106,7 @@ function command.define(parser)
   parser:option("--bandwidth", "Send at most so many bits a second, all told: 500k, 20M")
     :argname("BITS"):convert(options.bits("--bandwidth"))
   parser:option("--max-connections", "Open TCP connections at the most, half of them to find what is open (default: 4000 to find "
-    .. "it, 3000 to name it)"):argname("N"):convert(options.integer("--max-connections", 2, 200000))
+    .. "it, 10000 to name it)"):argname("N"):convert(options.integer("--max-connections", 2, 200000))
   parser:option("--host-timeout", "Give up naming what is at an address after so long")
     :argname("SECONDS"):convert(options.seconds("--host-timeout"))
   parser:option("--retries", "Ask the silent so many times more (default: 1)")
@@ -113,10 +114,12 @@ function command.define(parser)
   parser:option("--timeout", "Wait so long at the most for the last answers (default: 3)")
     :argname("SECONDS"):convert(options.seconds("--timeout"))
   parser:flag("--raw", "Whole frames past the system's own stack: faster, needs root or CAP_NET_RAW")
-  parser:option("-e --interface", "Send through this interface"):argname("NAME")
-  parser:option("-S --source", "Send from this address of ours"):argname("ADDRESS")
-  parser:option("-g --source-port", "The first of the ports to send from")
-    :argname("PORT"):convert(options.integer("--source-port", 1, 65535))
+  parser:option("-e --interface", "Find who answers through this interface; they are asked on as the system routes it")
+    :argname("NAME")
+  parser:option("-S --source", "Find who answers from this address of ours; they are asked on as the system routes it")
+    :argname("ADDRESS")
+  parser:option("-g --source-port", "The first of the ports that find who answers; not of connections")
+    :argname("PORT"):convert(options.integer("--source-port", 1, 65280))
   parser:option("--seed", "The order of the targets: the same number gives the same one")
     :argname("N"):convert(options.integer("--seed", 0, 999999999999999))
   parser:option("--shard", "Ask the I-th of N parts, which together are the whole; all with the same --seed; auto or auto/N: as "
@@ -208,12 +211,27 @@ local function read_sweeps(args, sigs)
   return list
 end
 
+-- What would be passed over in silence otherwise.
+local function refuse_useless(args, sweeps)
+  if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
+  for _, sweep in ipairs(args.source_port and not args.raw and sweeps or {}) do
+    if sweep.tcp then fail.input "-g: connections leave from any port; add --raw, or ask over UDP alone" end
+  end
+  for _, name in ipairs(#args.script == 0 and OF_SCRIPTS or {}) do
+    local value = args[name]
+    if value and not (type(value) == "table" and #value == 0) then
+      fail.input("--%s says how scripts run, and there is no --script", (name:gsub("_", "-")))
+    end
+  end
+end
+
 local function refuse_wide(args, set)
   if set.others <= WIDE or set.has_excludes or args.yes then return end
   fail.input("%d addresses of others, and nothing is excluded: name an --exclude-file, or say --yes", set.others)
 end
 
-local function print_list(sweeps)
+local function print_list(args, sweeps)
+  if args.shard and args.shard[2] > 1 then fail.input "--list prints the targets of all parts; leave out --shard" end
   for _, sweep in ipairs(sweeps) do
     for n = 0, sweep.set.items - 1 do
       local ip, port, question = sweep.set.whole:item(n)
@@ -302,12 +320,18 @@ local function to_resume(args)
   return path
 end
 
+local function refuse_other(path, name)
+  fail.input(name == "target" and "--resume %s: the scan has its own targets" or "--resume %s: the scan has its own --%s",
+    path, (name:gsub("_", "-")))
+end
+
 -- The settings of a scan that is to be gone on with; a clear refusal where it would be another one.
 local function read_settings(path, args)
-  local says = #args.target > 0 or args.ports or args.probe or args.udp or args.tcp or #args.input > 0 or #args.script > 0
-  if says and not args.continue then
-    fail.input("--resume %s: the scan has its own targets, ports and probe", path)
+  for _, name in ipairs(args.continue and {} or KEPT) do
+    local value = args[name]
+    if name ~= "yes" and value and not (type(value) == "table" and #value == 0) then refuse_other(path, name) end
   end
+  if args.seed and not args.continue then refuse_other(path, "seed") end
   local kept = store.open(path)
   for name, value in pairs(cjson.decode(kept:get "settings")) do args[name] = value end
   args.seed = kept:get "seed"
@@ -431,8 +455,8 @@ function command.run(args)
   end
   local sigs = sets.new(signatures.load(args.sig))
   local sweeps = read_sweeps(args, sigs)
-  if args.list then return print_list(sweeps) end
-  if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
+  refuse_useless(args, sweeps)
+  if args.list then return print_list(args, sweeps) end
   for _, sweep in ipairs(sweeps) do refuse_wide(args, sweep.set) end
   local scan = make_config(args, sigs, sweeps)
   scan.scripts, scan.script_count = make_scripts(args, sweeps)
@@ -450,6 +474,9 @@ function command.run(args)
     words = words_of(args), fields = fields, filter = args.filter, store = kept,
   })
   if files.store and not kept then keep_settings(files.store, args, scan) end
+  for _, r in ipairs(kept and scan.resumed or {}) do
+    if r.pending ~= 1 then files.again(r) end
+  end
   local view = report.stream { json = args.json, verbose = args.verbose, fields = fields }
   local status = status_writer(args.status_file)
   local shown = { flush = view.flush, drain = not args.filter and view.drain or nil }
