@@ -43,12 +43,6 @@ local function share_of(config, sweep)
   return whole // config.shards + (config.shard < whole % config.shards and 1 or 0)
 end
 
-local function total_of(config)
-  local sum = 0
-  for _, sweep in ipairs(config.sweeps) do sum = sum + share_of(config, sweep) end
-  return sum
-end
-
 local SOME = 6 -- kinds of datagrams that are named
 
 -- What goes to each target, and how many of these there are.
@@ -326,9 +320,10 @@ function Stage:drain(scan, sweep)
   self.view.flush()
 end
 
--- How far it is, beside the results until here.
+-- How far it is, beside the results until here. Where answers may be left in the queue, not all of what is settled is among them.
 function Stage:keep(counts)
   local now = core.now()
+  if self:pending() >= WAITING then return end
   if now < self.kept_at + KEEP and not counts.over then return end
   self.kept_at = now
   self.outputs.progress { sweep = self.sweep, settled = counts.settled, settled_pass = counts.settled_pass,
@@ -358,15 +353,13 @@ function Stage:feed(t)
     local counts = self:counts() -- before the look: what is settled then has come by its end
     local over = counts.over
     self:drain(scan, self.config.sweeps[self.sweep])
-    if self:pending() < WAITING then self:keep(counts) end
+    self:keep(counts)
     self:start(t)
     if self.problem then error(self.problem, 0) end
-    self.progress(self:counts(), self:pending() + self.working)
     over = over and self:pending() < WAITING
-    if over and last and self:pending() == 0 and self.working == 0 then
-      self.is_over = true
-      return
-    end
+    self.is_over = over and last and self:pending() == 0 and self.working == 0
+    self.progress(self:counts(), self:pending() + self.working)
+    if self.is_over then return end
     if over and not last and not counts.error then self:next_sweep() else t:sleep(LOOK) end
   end
 end
@@ -381,10 +374,12 @@ function Stage:next_sweep()
   self.scans[self.sweep]:start()
 end
 
-local function shown(c, total, pending)
+local function shown(c, pending)
   local rate = c.elapsed > 0 and c.sent / c.elapsed or 0
-  local line = ("%d of %d asked, %.0f a second, %d verified"):format(c.asked, total, rate, c.verified)
-  if c.pass == 0 and rate > 0 and c.asked < total then line = line .. ", " .. span((total - c.asked) / rate) .. " left" end
+  local line = ("%d of %d asked, %.0f a second, %d verified"):format(c.asked, c.targets, rate, c.verified)
+  if c.pass == 0 and rate > 0 and c.asked < c.targets then
+    line = line .. ", " .. span((c.targets - c.asked) / rate) .. " left"
+  end
   if c.pass > 0 then line = line .. (", the silent again (%d)"):format(c.pass) end
   return pending > 0 and line .. (", %d are asked on"):format(pending) or line
 end
@@ -429,7 +424,7 @@ local function go_on(self, results)
     if scan then scan:skip(r.ip, r.port) end
     if r.pending == 1 then
       self:ask_later({ ip = r.ip, port = r.port, transport = r.transport, kind = "verified", state = "open", reason = r.reason,
-        data = "", rtt_ms = r.rtt_ms, from_port = r.reply_port, timestamp = text.timestamp(core.unix()) }, r)
+        data = text.from_hex(r.reply_hex or ""), rtt_ms = r.rtt_ms, from_port = r.reply_port, timestamp = r.timestamp }, r)
     end
   end
   self.scans[self.sweep]:start()
@@ -464,20 +459,24 @@ function scanning.run(config, files, view, on_progress)
   local between = config.per_host_rate and 1 / config.per_host_rate or 0
   local rest = config.max_connections and config.max_connections - config.max_connections // 2
     or math.max(math.min(OPEN, core.descriptors() - SWEPT), WORKERS)
-  local total, settings = total_of(config), {
+  local settings = {
     signatures = config.signatures, max_probes = FURTHER, patience = config.patience, tls = host.tls,
     public_ip = config.public_ip,
     pace = pace.new { rate = rate, descriptors = core.descriptors(), gap = between, held = config.limits ~= nil },
   }
   local sweep = config.sweep or 1
-  local self = setmetatable({
+  local self
+  self = setmetatable({
     config = config, signatures = config.signatures, view = view, outputs = files, kept_at = 0,
     settings = { udp = with_timeout(settings, 1), tcp = with_timeout(settings, config.timeout) },
     scripts = config.scripts, whole = view.drain and not config.naming and files.is_empty,
     scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
     waiting = {}, first = 1, last = 0, working = 0, starting = 0, named = 0,
     hosts = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
-    progress = function(c, pending) on_progress(shown(c, total, pending), c) end,
+    progress = function(c, pending)
+      c.over = self.is_over
+      on_progress(shown(c, pending), c)
+    end,
   }, Stage)
   for _, each in ipairs(config.sweeps) do self.questions = self.questions or each.questions end
   if config.resumed then go_on(self, config.resumed) end

@@ -124,6 +124,9 @@ describe("scan -o", function()
     close()
     assert.equal(2, again.status)
     assert.truthy(again.err:find("it is there already", 1, true))
+    local twice = run(("scan -p 53 127.9.0.1 -o %s -o %s"):format(path "a.csv", path "a.csv"))
+    assert.equal(2, twice.status)
+    assert.truthy(twice.err:find("it is named twice", 1, true), twice.err)
     local finished = run("scan --resume " .. path "a.db")
     assert.equal(0, finished.status)
     assert.truthy(finished.err:find("this scan is finished", 1, true))
@@ -167,8 +170,13 @@ describe("a scan that was killed", function()
       local lint = support.program("/usr/bin/env", { "xmllint", "--noout", path "k.xml" })
       assert.equal(0, lint.status, lint.err)
       local before = table.move(asked, 1, 60, 1, {})
-      local resumed = run("scan --resume " .. path "k.db")
+      local resumed = run(("scan --resume %s -o %s --fields ip,state"):format(path "k.db", path "rest.csv"))
       assert.equal(0, resumed.status, resumed.err)
+      local csv = {}
+      for i, line in ipairs(lines_of "rest.csv") do csv[i - 1] = line:gsub(",", " ") end
+      csv[0] = nil
+      table.sort(csv)
+      assert.same(expected, csv)
       for _, line in ipairs(left) do -- who answered before is not asked again
         local n = tonumber(line:match "(%d+) open")
         if n then assert.equal(before[n], asked[n], "127.9.0." .. n) end
@@ -192,6 +200,42 @@ describe("a scan that was killed", function()
     assert.equal(0, resumed.status, resumed.err)
     assert.equal(20, #results_of "k.db")
     assert.truthy(run("report " .. path "k.db").out:find("      20  domain?", 1, true))
+    for _, line in ipairs(run("report --json " .. path "k.db").lines) do -- the reply came before
+      local r = cjson.decode(line)
+      assert.same({ 2 * r.received, true }, { #r.reply_hex, r.received > 0 })
+    end
+  end)
+
+  -- Silent servers, more than may wait to be asked on, so that answers are left in the queue.
+  it("does not take for settled what it had no time to fetch", function()
+    local count, server = 13000, uv.new_tcp()
+    assert(server:bind("0.0.0.0", 0))
+    assert(server:listen(4096, function()
+      local client = uv.new_tcp()
+      server:accept(client)
+      client:read_start(function(_, bytes) if not bytes and not client:is_closing() then client:close() end end)
+    end))
+    local port = server:getsockname().port
+    local p = support.spawn("/bin/sh", { "-c", ([[
+ulimit -n 5200; exec "$MYNAH" scan -sT -p %d 127.9.0.0-127.9.50.199 --rate max --retries 0 --timeout 0.3 -o %s \
+  --status-file %s --blocklist /dev/null]]):format(port, path "k.db", path "status") }, { env = { MYNAH = support.mynah } })
+    support.poll(function()
+      local there = io.open(path "status")
+      if there then there:close() end
+      return p.status or (there and cjson.decode(read "status").verified >= count - 500)
+    end, 40)
+    support.sleep(5)
+    p.kill "sigint"
+    support.wait(p.over, 30)
+    server:close()
+    local look = support.program("/usr/bin/env", { "python3", "-c", ([[
+import sqlite3
+c = sqlite3.connect("%s")
+one = lambda sql: c.execute(sql).fetchone()[0]
+print(one("select value from setting where name = 'settled'"), one("select count(*) from result"))]]):format(path "k.db") })
+    local settled, kept = look.out:match "(%d+) (%d+)"
+    assert.truthy(tonumber(kept) < count, look.out .. look.err .. p.err)
+    assert.truthy(tonumber(settled) <= tonumber(kept), look.out .. p.err)
   end)
 
   it("is refused where the signatures are others, or the words", function()
@@ -206,8 +250,13 @@ describe("a scan that was killed", function()
     local refused = run("scan --resume " .. path "k.db", { env = env })
     assert.equal(2, refused.status)
     assert.truthy(refused.err:find("the signatures have changed since", 1, true), refused.err)
-    local words = run("scan --resume " .. path "k.db" .. " -p 53 127.0.0.1")
-    assert.equal(2, words.status)
+    for words, message in pairs { ["127.0.0.1"] = "its own targets", ["-p 53"] = "its own --ports",
+      ["--rate 5"] = "its own --rate",
+      ["--exclude 127.9.0.7"] = "its own --exclude", ["--seed 5"] = "its own --seed", ["--retries 0"] = "its own --retries" } do
+      refused = run(("scan --resume %s %s"):format(path "k.db", words))
+      assert.equal(2, refused.status)
+      assert.truthy(refused.err:find(("--resume %s: the scan has "):format(path "k.db") .. message, 1, true), refused.err)
+    end
     support.remove()
   end)
 end)

@@ -232,6 +232,26 @@ describe("scan over UDP and TCP", function()
     local p = support.shell(("printf '127.7.2.1\\n127.7.2.2 # two\\n' | \"$MYNAH\" scan --list -sU -sT -p 5 -iL - --sig %s")
       :format(sigs))
     assert.equal("127.7.2.1:5/udp\n127.7.2.2:5/udp\n127.7.2.1:5/tcp\n127.7.2.2:5/tcp\n", p.out)
+    local pipe = support.shell("echo 127.7.2.1 | \"$MYNAH\" scan --list -sU -sT -p 5 -iL /dev/stdin --sig " .. sigs)
+    assert.equal("127.7.2.1:5/udp\n127.7.2.1:5/tcp\n", pipe.out, pipe.err)
+  end)
+
+  it("is over, in the file of --status-file, once all of it is", function()
+    local port, close = support.tcp_server(function() end)
+    closing[#closing + 1] = close
+    local status, words = folder .. "/status", "scan -sT -p %d 127.0.0.1 --patience 20 --timeout 0.3 --status-file %s"
+    local p = start(words:format(port, status))
+    local function now()
+      local file = io.open(status)
+      local text = file and file:read "a"
+      if file then file:close() end
+      return text and cjson.decode(text)
+    end
+    support.poll(function() return p.status or (now() and now().verified == 1) end)
+    support.sleep(1.5) -- the server says nothing: it is asked on for a long time, but nobody else is looked for
+    assert.same({ 1, false }, { now().verified, now().over })
+    p.kill "sigint"
+    support.wait(p.over, 10)
   end)
 
   -- Killed at moments of the first and of the second sweep.
