@@ -1,8 +1,9 @@
 /* limits.h - what may be sent at the most, all told: to each host, and over the link. Scans and
  * engines that share one keep it together; any thread may call these functions at any time. Times
  * are CLOCK_MONOTONIC in ns.
- * Nothing is kept of a host but when it may be asked next, in a table whose size never changes:
- * hosts that meet in a place of it share the rate of one, so that it is never exceeded. */
+ * Nothing is kept of a host but when it may be asked next, and when that is planned, in a table
+ * whose size never changes: hosts that meet in a place of it share the rate of one, so that it is
+ * never exceeded. */
 #ifndef MYNAH_LIMITS_H
 #define MYNAH_LIMITS_H
 
@@ -25,6 +26,10 @@ void my_limits_free(my_limits *l); /* NULL is allowed */
 /* Take the next turn at a host (its port does not matter): when it is, 'now' at the earliest.
  * Where there is no such limit, or l is NULL, that is now. */
 int64_t my_limits_host(my_limits *l, const my_endpoint *peer, int64_t now_ns);
+
+/* When a turn at a host may come, in the order of the calls, but none is taken: who has very much
+ * to send comes again at that time, and does not stand before all others until then. */
+int64_t my_limits_plan(my_limits *l, const my_endpoint *peer, int64_t now_ns);
 
 /* Take the link for so many bytes: when they may leave. It is lent out in the order of the calls;
  * up to 10 ms that nobody used are made up for. */

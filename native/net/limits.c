@@ -9,16 +9,20 @@
 #include "mynah/status.h"
 
 enum {
-  PLACES = 1 << 20, /* of hosts, 8 bytes each: memory is taken only where hosts are asked */
+  PLACES = 1 << 20, /* of hosts, 16 bytes each: memory is taken only where hosts are asked */
   CATCH_UP_MS = 10,
   SEGMENT = 1400
 };
+
+typedef struct turns {
+  _Atomic int64_t free_ns, planned_ns; /* the next that is not taken; that is not planned */
+} turns;
 
 struct my_limits {
   int64_t host_gap_ns; /* 0: none */
   double byte_ns;      /* 0: none */
   _Atomic int64_t link_free_ns;
-  _Atomic int64_t *host_free_ns; /* PLACES of them, where there is a gap */
+  turns *hosts; /* PLACES of them, where there is a gap */
 };
 
 static bool is_sane(double rate)
@@ -35,10 +39,10 @@ int my_limits_new(my_limits **out, const my_limits_config *config)
   if (config->per_host > 0) {
     double gap = 1e9 / config->per_host;
     l->host_gap_ns = gap < 1 ? 1 : gap > 1e18 ? (int64_t)1e18 : (int64_t)gap;
-    l->host_free_ns = calloc(PLACES, sizeof *l->host_free_ns);
+    l->hosts = calloc(PLACES, sizeof *l->hosts);
   }
   if (config->bits > 0) l->byte_ns = 8e9 / config->bits;
-  if (l->host_gap_ns && !l->host_free_ns) {
+  if (l->host_gap_ns && !l->hosts) {
     my_limits_free(l);
     return MY_ENOMEM;
   }
@@ -49,7 +53,7 @@ int my_limits_new(my_limits **out, const my_limits_config *config)
 void my_limits_free(my_limits *l)
 {
   if (!l) return;
-  free((void *)l->host_free_ns);
+  free(l->hosts);
   free(l);
 }
 
@@ -78,7 +82,15 @@ static size_t place_of(const my_endpoint *peer)
 int64_t my_limits_host(my_limits *l, const my_endpoint *peer, int64_t now_ns)
 {
   if (!l || !l->host_gap_ns) return now_ns;
-  return take_turn(&l->host_free_ns[place_of(peer)], now_ns, l->host_gap_ns);
+  return take_turn(&l->hosts[place_of(peer)].free_ns, now_ns, l->host_gap_ns);
+}
+
+int64_t my_limits_plan(my_limits *l, const my_endpoint *peer, int64_t now_ns)
+{
+  if (!l || !l->host_gap_ns) return now_ns;
+  turns *host = &l->hosts[place_of(peer)];
+  int64_t taken = atomic_load_explicit(&host->free_ns, memory_order_relaxed);
+  return take_turn(&host->planned_ns, taken > now_ns ? taken : now_ns, l->host_gap_ns);
 }
 
 int64_t my_limits_link(my_limits *l, size_t bytes, int64_t now_ns)

@@ -122,6 +122,7 @@ enum { LATER_MAX = 1 << 16 };
 typedef struct scan_put_off {
   int64_t due_ns;
   uint64_t place;
+  bool has_turn; /* of its host: it was taken, and is then */
 } scan_put_off;
 
 /* The sending thread's. Where it is full, nothing new is asked until the first of it was. */
@@ -131,8 +132,8 @@ typedef struct scan_later {
 } scan_later;
 
 int scan_later_init(scan_later *l);
-void scan_later_put(scan_later *l, int64_t due_ns, uint64_t place);   /* count is below LATER_MAX */
-bool scan_later_take(scan_later *l, int64_t now_ns, uint64_t *place); /* false: none is due */
+void scan_later_put(scan_later *l, scan_put_off which); /* count is below LATER_MAX */
+bool scan_later_take(scan_later *l, int64_t now_ns, scan_put_off *out); /* false: none is due */
 /* The lowest place of them all and n. */
 uint64_t scan_later_first(const scan_later *l, uint64_t n);
 

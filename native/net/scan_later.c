@@ -10,18 +10,18 @@ int scan_later_init(scan_later *l)
   return l->list ? MY_OK : MY_ENOMEM;
 }
 
-void scan_later_put(scan_later *l, int64_t due_ns, uint64_t place)
+void scan_later_put(scan_later *l, scan_put_off which)
 {
   size_t i = l->count++;
-  for (; i > 0 && l->list[(i - 1) / 2].due_ns > due_ns; i = (i - 1) / 2)
+  for (; i > 0 && l->list[(i - 1) / 2].due_ns > which.due_ns; i = (i - 1) / 2)
     l->list[i] = l->list[(i - 1) / 2];
-  l->list[i] = (scan_put_off){due_ns, place};
+  l->list[i] = which;
 }
 
-bool scan_later_take(scan_later *l, int64_t now_ns, uint64_t *place)
+bool scan_later_take(scan_later *l, int64_t now_ns, scan_put_off *out)
 {
   if (l->count == 0 || l->list[0].due_ns > now_ns) return false;
-  *place = l->list[0].place;
+  *out = l->list[0];
   scan_put_off last = l->list[--l->count];
   size_t i = 0;
   for (size_t k = 1; k < l->count; k = 2 * i + 1) {

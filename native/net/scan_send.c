@@ -184,22 +184,35 @@ static bool is_to_be_asked(my_scan *s, uint64_t n, unsigned attempt)
   return false;
 }
 
+/* May that host be asked now? Else it is put off. Its turn is taken when it is due by plan, so that
+ * whoever asks on what was found does not wait until all of its ports were asked. */
+static bool take_turn(my_scan *s, uint64_t place, bool is_planned, int64_t now)
+{
+  my_endpoint peer;
+  find_peer(s, place, &peer);
+  int64_t due = is_planned ? now : my_limits_plan(s->config.limits, &peer, now);
+  bool has_turn = due <= now;
+  if (has_turn) due = my_limits_host(s->config.limits, &peer, now);
+  if (due <= now) return true;
+  scan_later_put(&s->later, (scan_put_off){due, place, has_turn});
+  return false;
+}
+
 /* The next place that may be asked now: one that was put off for its host's sake and is due, or one
  * from *n on. False: none, until something is due or at all. */
 static bool next_place(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt, uint64_t *place)
 {
   int64_t now = s->config.limits ? my_clock_ns() : 0;
-  while (scan_later_take(&s->later, now, place))
-    if (is_to_be_asked(s, *place, attempt)) return true;
+  scan_put_off due;
+  while (scan_later_take(&s->later, now, &due)) {
+    *place = due.place;
+    if (!is_to_be_asked(s, *place, attempt)) continue;
+    if (due.has_turn || take_turn(s, *place, true, now)) return true;
+  }
   while (*n < end && s->later.count < LATER_MAX) {
-    my_endpoint peer;
     *place = (*n)++;
     if (!is_to_be_asked(s, *place, attempt)) continue;
-    if (!s->config.limits) return true;
-    find_peer(s, *place, &peer);
-    int64_t due = my_limits_host(s->config.limits, &peer, now);
-    if (due <= now) return true;
-    scan_later_put(&s->later, due, *place);
+    if (!s->config.limits || take_turn(s, *place, false, now)) return true;
   }
   return false;
 }

@@ -107,6 +107,18 @@ describe("scan --per-host-rate", function()
     end
   end)
 
+  it("does not keep what was found waiting until all of its host was asked", function()
+    -- 1,500 ports of one address take 5 s; the one that is open is named meanwhile, or its time would be over.
+    local nodes = support.serve { "ftp" }
+    local port = nodes.ftp.port
+    local first = math.max(1, math.min(port - 750, 65535 - 1499))
+    local p = scan(("-sT --json -p %d-%d 127.0.0.1 --per-host-rate 300 --host-timeout 2 --filter port=%d"):format(first,
+      first + 1499, port))
+    nodes.stop()
+    assert.equal(1, #p.lines, p.err)
+    assert.equal("ftp", cjson.decode(p.lines[1]).service, p.lines[1])
+  end)
+
   it("loses and repeats nothing where more wait than there is room for", function()
     -- 129,022 questions to two addresses: as many as may be are put off, then it goes on; those of others are asked once.
     local port, asked, close = support.udp_servers("127.7.0", 2)

@@ -75,6 +75,37 @@ static void test_hosts(void **state)
   my_limits_free(l);
 }
 
+/* What is planned is not taken: others come in between, and what is planned then comes behind. */
+static void test_plan(void **state)
+{
+  (void)state;
+  static const struct {
+    bool plans;
+    const char *who;
+    int64_t now_ms, turn_ms;
+    const char *why;
+  } rows[] = {
+      {true, "192.0.2.1", 1000, 1000, "nobody was there"},
+      {true, "192.0.2.1", 1000, 1100, "plans follow each other"},
+      {true, "192.0.2.1", 1000, 1200, "plans follow each other"},
+      {true, "192.0.2.2", 1000, 1000, "each host its own"},
+      {false, "192.0.2.1", 1000, 1000, "no turn was taken by them"},
+      {false, "192.0.2.1", 1050, 1100, "nor does a turn wait for plans"},
+      {false, "192.0.2.1", 1050, 1200, "nor does a turn wait for plans"},
+      {false, "192.0.2.1", 1050, 1300, "nor does a turn wait for plans"},
+      {true, "192.0.2.1", 1050, 1400, "a plan comes behind the turns that are taken"},
+      {true, "192.0.2.1", 5000, 5000, "what was not used is not saved"},
+  };
+  my_limits *l = make(10, 0);
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    my_endpoint peer = address(rows[i].who, 80);
+    int64_t turn = (rows[i].plans ? my_limits_plan : my_limits_host)(l, &peer, rows[i].now_ms * MS);
+    if (turn != rows[i].turn_ms * MS) print_message("row %zu: %s\n", i, rows[i].why);
+    assert_int_equal(turn, rows[i].turn_ms * MS);
+  }
+  my_limits_free(l);
+}
+
 /* Very many hosts fit into no table: some share a turn, none goes too early. */
 static void test_shared(void **state)
 {
@@ -118,12 +149,14 @@ static void test_link(void **state)
     if (turn != rows[i].turn_ms * MS) print_message("row %zu: %s\n", i, rows[i].why);
     assert_int_equal(turn, rows[i].turn_ms * MS);
     assert_int_equal(my_limits_host(l, &peer, 5), 5);
+    assert_int_equal(my_limits_plan(l, &peer, 5), 5);
   }
   my_limits_free(l);
   l = make(0, 16e6);
   assert_int_equal(my_limits_burst(l), 1000);
   my_limits_free(l);
   assert_int_equal(my_limits_host(NULL, &peer, 7), 7);
+  assert_int_equal(my_limits_plan(NULL, &peer, 7), 7);
   assert_int_equal(my_limits_link(NULL, 1000, 7), 7);
 }
 
@@ -186,20 +219,22 @@ static void test_later(void **state)
   enum { PLACES = 5000 };
   scan_later l = {0};
   uint32_t x = 1;
-  uint64_t place;
+  scan_put_off out;
   char *seen = calloc(PLACES, 1);
   assert_int_equal(scan_later_init(&l), MY_OK);
-  assert_false(scan_later_take(&l, INT64_MAX, &place));
+  assert_false(scan_later_take(&l, INT64_MAX, &out));
   for (uint64_t n = 0; n < PLACES; n++) {
     x = x * 1664525 + 1013904223;
-    scan_later_put(&l, x >> 22, PLACES - 1 - n);
+    scan_later_put(&l, (scan_put_off){x >> 22, PLACES - 1 - n, n % 2});
     assert_int_equal(scan_later_first(&l, PLACES), PLACES - 1 - n);
   }
   assert_int_equal(scan_later_first(&l, 0), 0);
   for (int64_t now = 0; now < 1024; now++)
-    while (scan_later_take(&l, now, &place)) {
+    while (scan_later_take(&l, now, &out)) {
       assert_true(l.count == 0 || l.list[0].due_ns >= now);
-      assert_int_equal(seen[place]++, 0);
+      assert_int_equal(out.due_ns, now);
+      assert_int_equal(out.has_turn, (PLACES - 1 - out.place) % 2);
+      assert_int_equal(seen[out.place]++, 0);
     }
   assert_int_equal(l.count, 0);
   for (size_t i = 0; i < PLACES; i++)
@@ -214,7 +249,7 @@ int main(void)
       cmocka_unit_test(test_refusals), cmocka_unit_test(test_hosts),
       cmocka_unit_test(test_shared),   cmocka_unit_test(test_link),
       cmocka_unit_test(test_packets),  cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_later),
+      cmocka_unit_test(test_later),    cmocka_unit_test(test_plan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
