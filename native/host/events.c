@@ -59,9 +59,12 @@ static void finish(my_waiter *w, my_outcome outcome)
   push(w->events, w->token, outcome, NULL);
 }
 
+/* A timer that is due when uv_run begins fires before the files are looked at; without uv_stop that
+ * look would then wait for ever. */
 static void on_time(uv_timer_t *timer)
 {
   finish(timer->data, MY_EVENT_TIMEOUT);
+  uv_stop(timer->loop);
 }
 
 /* What ends a wait for reading or writing. An error on the file is found by who reads or writes. */

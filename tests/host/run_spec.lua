@@ -176,6 +176,12 @@ describe("mynah run", function()
     assert.truthy(p.err:find("waits for ever", 1, true), p.err)
   end)
 
+  it("wakes who slept, even where the time was up before it began to wait", function()
+    local path = action "for _ = 1, 1000 do stdnse.sleep(0.001) end return 'awake'"
+    local p = run { "run", path, "127.0.0.1", "-p", "9", "--given" }
+    assert.equal("awake", output(p, path))
+  end)
+
   it("keeps nothing of a script that is over, with --script-timeout either", function()
     local path = action([[if SCRIPT_TYPE == "postrule" then
         collectgarbage()
