@@ -24,7 +24,7 @@ typedef struct my_waiter {
   lua_Integer token;
 } my_waiter;
 
-/* NULL: out of memory, or the file cannot be waited for. 'fd' stays the caller's. */
+/* NULL and errno: out of memory, or the file cannot be waited for. 'fd' stays the caller's. */
 my_waiter *my_waiter_new(my_events *e, int fd);
 
 /* Wait for 'events' of libuv (0: only for the time) or for 'seconds' (negative: for ever). One wait

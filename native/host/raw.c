@@ -104,9 +104,15 @@ static int l_capture(lua_State *L)
   lua_setuservalue(L, -2); /* the loop outlives what waits on it */
   c->pcap = pcap_create(device, message);
   const char *why = c->pcap ? set_up(c, snaplen, lua_toboolean(L, 4), filter) : message;
-  if (why) return push_failure(L, why);
-  c->waiter = my_waiter_new(e, pcap_get_selectable_fd(c->pcap));
-  return c->waiter ? 1 : luaL_error(L, "out of memory");
+  if (!why) {
+    c->waiter = my_waiter_new(e, pcap_get_selectable_fd(c->pcap));
+    why = c->waiter ? NULL : strerror(errno);
+  }
+  if (!why) return 1;
+  push_failure(L, why);
+  if (c->pcap) pcap_close(c->pcap); /* not only once it is collected */
+  c->pcap = NULL;
+  return 2;
 }
 
 /* capture:receive() -> length, link layer, the rest, seconds since 1970 | nil, "again" or message

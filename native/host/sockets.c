@@ -85,7 +85,7 @@ static int l_socket(lua_State *L)
   int on = 1;
   if (type == SOCK_DGRAM) setsockopt(s->fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
   s->waiter = my_waiter_new(e, s->fd);
-  return s->waiter ? 1 : luaL_error(L, "out of memory");
+  return s->waiter ? 1 : push_failure(L, errno);
 }
 
 /* socket:bind(ip | nil, port | nil) -> true | nil, message */

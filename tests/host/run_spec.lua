@@ -182,6 +182,24 @@ describe("mynah run", function()
     assert.equal("awake", output(p, path))
   end)
 
+  it("lets others run beside a script that always has something to read", function()
+    local path = action [[if port.number == 2 then
+        stdnse.sleep(0.05)
+        nmap.registry.enough = true
+        return
+      end
+      local s = nmap.new_socket "udp"
+      s:bind("127.0.0.1", 0)
+      local _, _, mine = s:get_info()
+      while not nmap.registry.enough do
+        s:sendto("127.0.0.1", mine, "x")
+        s:receive()
+      end
+      return "enough"]]
+    local p = run { "run", path, "127.0.0.1", "-p", "1,2", "--given", "--script-busy", "3" }
+    assert.equal("enough", output(p, path), p.err)
+  end)
+
   it("keeps nothing of a script that is over, with --script-timeout either", function()
     local path = action([[if SCRIPT_TYPE == "postrule" then
         collectgarbage()

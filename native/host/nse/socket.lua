@@ -8,6 +8,7 @@ local host = require "mynah_host"
 local sockets = {}
 
 local CHUNK = 8192        -- bytes of one read; one that fills it is followed by another
+local TURN = 64           -- reads one after the other, none of which had to wait, until others get their turn
 local TIMEOUT_MS = 30000
 local PRIVATE = {}        -- key of what a socket's object holds
 
@@ -193,7 +194,7 @@ local function wait(s, mode)
   s.waiter = scheduler.current
   local outcome = scheduler:wait(function(token) file:watch(mode, seconds, token) end)
   if (s.capture or s.file) ~= file then return nil, "CANCELLED" end
-  s.waiter = nil
+  s.waiter, s.reads = nil, 0
   if outcome == "timeout" then return nil, "TIMEOUT" end
   return true
 end
@@ -320,8 +321,14 @@ local function receive(s)
   else
     bytes, status = receive_plain(s)
   end
-  if bytes then trace(s, "receive", bytes) end
-  return bytes, status
+  if not bytes then return nil, status end
+  trace(s, "receive", bytes)
+  s.reads = s.reads + 1
+  if s.reads == TURN then
+    s.reads = 0
+    s.shared.scheduler:sleep(0)
+  end
+  return bytes
 end
 
 -- Read until `enough` of the bytes. What came before an end or a time's end counts.
@@ -582,7 +589,7 @@ function sockets.factory(options)
   for key, value in pairs(options) do shared[key] = value end
   shared.places = { hand_over = function() wake_first(shared) end }
   return function(kind)
-    local s = { shared = shared, timeout = TIMEOUT_MS, default = kind, epoch = 0, close = close }
+    local s = { shared = shared, timeout = TIMEOUT_MS, default = kind, epoch = 0, reads = 0, close = close }
     s.object = setmetatable({ [PRIVATE] = s }, Meta)
     return s.object
   end, shared
