@@ -11,7 +11,7 @@ local support = require "support"
 local child = support.child
 local DAEMONS = support.root .. "/build/daemons"
 local AT_ONCE = 6       -- servers that are asked at the same time
-local IDENTICAL = 54    -- scripts, at the least, whose output is the same byte for byte
+local IDENTICAL = 60    -- scripts, at the least, whose output is the same byte for byte
 
 -- { server, transport, scripts [, arguments] }
 local ROWS = {
@@ -45,10 +45,18 @@ local ROWS = {
   { "chrony", "udp", "ntp-info" },
   { "inetutils-daytime", "udp", "daytime" },
   { "xdm", "udp", "xdmcp-discover" },
+  { "mariadb", "tcp", "mysql-databases mysql-empty-password mysql-info mysql-vuln-cve2012-2122" },
+  { "dovecot-imap", "tcp", "imap-capabilities" },
+  { "dovecot-pop3", "tcp", "pop3-capabilities" },
+  { "exim4", "tcp", "smtp-strangeport" },
+  { "x11vnc", "tcp", "vnc-brute" },
+  { "xvfb", "tcp", "x11-access" },
+  { "ipmi_sim", "udp", "ipmi-version ipmi-cipher-zero" },
+  { "inetutils-time", "udp", "rfc868-time" },
 }
 
 -- Scripts that do not print the same twice, in Nmap either. `without`: patterns whose matches are left out of the comparison;
--- `order`: only the lines count, not their order.
+-- `order`: only the lines count, or the "words", not their order.
 local DIFFERS = {
   ["ftp-syst"] = { why = "counts clients", without = { "client count was %d+" } },
   ["redis-info"] = { why = "counts, times", without = { "Used [^\n]*", "clients[: >]+%d+" } },
@@ -69,6 +77,13 @@ local DIFFERS = {
   ["ssl-date"] = { why = "the time", without = { "%d+%-%d+%-%d+T[%d:]+", "%-?%d+s from", "%-?%d+%.%d+" } },
   ["ntp-info"] = { why = "the time", without = { "%d+%-%d+%-%d+T[%d:]+" } },
   ["daytime"] = { why = "the time", without = { "[%d:]+" } },
+  ["mysql-info"] = { why = "a connection of its own; tables in the order of pairs", order = "words", without = {
+    "Thread ID[: >]+%d+", "Salt[: >]+[^\n]*" } },
+  ["mysql-vuln-cve2012-2122"] = { why = "tables in the order of pairs", order = "words" },
+  ["ipmi-cipher-zero"] = { why = "tables in the order of pairs", order = "words" },
+  ["imap-capabilities"] = { why = "tables in the order of pairs", order = "words" },
+  ["pop3-capabilities"] = { why = "tables in the order of pairs", order = "words" },
+  ["rfc868-time"] = { why = "the time", without = { "%d+%-%d+%-%d+T[%d:]+" } },
   ["xdmcp-discover"] = { why = "a session of its own", without = { "0x%x+", "%x+$", "%x%x%x%x%x%x%x%x+" } },
 }
 
@@ -177,7 +192,7 @@ local function comparable(text, rule)
   for _, pattern in ipairs(rule and rule.without or {}) do text = text:gsub(pattern, "…") end
   if not (rule and rule.order) then return text end
   local lines = {}
-  for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line:gsub("^|[_ ]", "| ") end
+  for line in text:gmatch(rule.order == "words" and "[^%s,<>]+" or "[^\n]+") do lines[#lines + 1] = line:gsub("^|[_ ]", "| ") end
   table.sort(lines)
   return table.concat(lines, "\n")
 end
