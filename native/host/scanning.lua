@@ -96,7 +96,8 @@ function scanning.plan(config, sweep)
   if config.attempts > 1 then parts[#parts + 1] = ("the silent get %d more"):format(config.attempts - 1) end
   if config.rate > 0 then
     local rate = math.min(config.rate, (config.per_host_rate or math.huge) * sweep.set.addresses)
-    parts[#parts + 1] = ("at most %g a second: %s for all"):format(config.rate, span(count / rate))
+    parts[#parts + 1] = ("at most %g a second: %s%s for all"):format(config.rate, config.bandwidth and "at least " or "",
+      span(count / rate))
   else
     parts[#parts + 1] = "as fast as both sides bear"
   end
@@ -349,18 +350,18 @@ end
 -- Fetch answers until there are no more to come. Sweeps follow each other; what they found is asked on meanwhile.
 function Stage:feed(t)
   while true do
-    local scan, last = self.scans[self.sweep], self.sweep == #self.config.sweeps
+    local scan = self.scans[self.sweep]
     local counts = self:counts() -- before the look: what is settled then has come by its end
-    local over = counts.over
+    local last = counts.error ~= nil or self.sweep == #self.config.sweeps
     self:drain(scan, self.config.sweeps[self.sweep])
+    local over = counts.over and self:pending() < WAITING -- else answers are left
     self:keep(counts)
     self:start(t)
     if self.problem then error(self.problem, 0) end
-    over = over and self:pending() < WAITING
     self.is_over = over and last and self:pending() == 0 and self.working == 0
     self.progress(self:counts(), self:pending() + self.working)
     if self.is_over then return end
-    if over and not last and not counts.error then self:next_sweep() else t:sleep(LOOK) end
+    if over and not last then self:next_sweep() else t:sleep(LOOK) end
   end
 end
 
