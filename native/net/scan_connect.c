@@ -58,7 +58,7 @@ typedef struct connect_path {
   uint8_t room[KEEP];
   size_t count;
   attempt *attempts;
-  pthread_mutex_t lock; /* of the list of free ones: one thread takes, the other gives back */
+  pthread_mutex_t lock; /* of the list of free ones, and of what goes from thread to thread */
   uint32_t *free_list;
   size_t free_count;
 } connect_path;
@@ -111,6 +111,28 @@ static int open_socket(const connect_path *p, const my_endpoint *peer)
   return -1;
 }
 
+/* To the listening thread. Its stage and its place among the events are set as one, or who gives up
+ * what is due might end it between the two. 0, or errno: then it is still ours. */
+static int hand_over(connect_path *p, attempt *a)
+{
+  struct epoll_event want = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = a};
+  pthread_mutex_lock(&p->lock);
+  atomic_store_explicit(&a->stage, STAGE_CONNECTS, memory_order_release);
+  int error = epoll_ctl(p->poll_fd, EPOLL_CTL_ADD, a->fd, &want) == 0 ? 0 : errno;
+  if (error) atomic_store_explicit(&a->stage, STAGE_FREE, memory_order_relaxed);
+  pthread_mutex_unlock(&p->lock);
+  return error;
+}
+
+/* One that does not connect in time, unless it is just being taken back. */
+static void give_up(connect_path *p, attempt *a)
+{
+  pthread_mutex_lock(&p->lock);
+  bool is_ours = atomic_load_explicit(&a->stage, memory_order_relaxed) == STAGE_CONNECTS;
+  pthread_mutex_unlock(&p->lock);
+  if (is_ours) finish(p, a);
+}
+
 /* Begin one. 0, or errno: then nothing is left of it. */
 static int start(connect_path *p, const scan_datagram *d)
 {
@@ -128,12 +150,7 @@ static int start(connect_path *p, const scan_datagram *d)
   if (!error && connect(a->fd, &sa.any, my_sockaddr_len(&sa)) != 0 && errno != EINPROGRESS &&
       errno != ECONNREFUSED)
     error = errno == EADDRNOTAVAIL ? EAGAIN : errno; /* no port is free now */
-  if (!error) {
-    struct epoll_event want = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = a};
-    atomic_store_explicit(&a->stage, STAGE_CONNECTS, memory_order_release);
-    if (epoll_ctl(p->poll_fd, EPOLL_CTL_ADD, a->fd, &want) == 0) return 0;
-    error = errno;
-  }
+  if (!error && (error = hand_over(p, a)) == 0) return 0;
   finish(p, a);
   return error == EMFILE || error == ENFILE ? EAGAIN : error;
 }
@@ -307,7 +324,7 @@ static void run_due(connect_path *p, scan_hear_fn *fn, void *arg)
         (a->due_ns >= present && (at == STAGE_CONNECTS || a->end_ns >= present)))
       continue;
     if (at == STAGE_CONNECTS)
-      finish(p, a);
+      give_up(p, a);
     else if (at == STAGE_LISTENS && !has_owner(p, a->peer.port))
       ask(p, a);
     else

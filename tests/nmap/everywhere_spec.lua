@@ -14,6 +14,8 @@ local DRAWN = { "confidence: 0%.%d+", "%d+%.%d+ ms", "attempt %d", "%d+ bytes of
 
 local function comparable(text)
   for _, pattern in ipairs(DRAWN) do text = text:gsub(pattern, "…") end
+  -- How many samples it takes to see what moves is drawn, too.
+  text = text:gsub("traffic: sent %d+ datagrams? of %d+ bytes(.-), received %d+ datagrams? of %d+ bytes", "traffic: …%1")
   return text
 end
 
@@ -76,6 +78,10 @@ describe("the same output everywhere", function()
       local expected
       for _, way in ipairs(ways(row[1], (row[3] == "udp" and "U:" or "T:") .. ports[row[2]], row[3] == "udp")) do
         local lines = lines_of(way[2]())
+        if expected and lines ~= expected or not lines:find(row[4], 1, true) then -- a machine that stands still makes peers late
+          print(("note: %s was run again: %s"):format(way[1], lines))
+          lines = lines_of(way[2]())
+        end
         assert.truthy(lines:find(row[4], 1, true), way[1] .. ": " .. lines)
         expected = expected or lines
         assert.equal(expected, lines, way[1])
