@@ -140,11 +140,15 @@ static int start(connect_path *p, const scan_datagram *d)
   attempt *a = take(p);
   if (!a) return EAGAIN;
   int64_t present = now();
-  *a = (attempt){.fd = open_socket(p, &d->peer),
-                 .peer = d->peer,
-                 .number = d->attempt,
-                 .began_ns = present,
-                 .due_ns = present + p->timeout_ns};
+  a->fd = open_socket(p, &d->peer);
+  a->peer = d->peer;
+  a->us = (my_endpoint){0};
+  a->number = d->attempt;
+  a->began_ns = present;
+  a->due_ns = present + p->timeout_ns;
+  a->end_ns = a->rtt_ns = a->accepted_ns = 0;
+  a->data = NULL;
+  a->len = 0; /* its stage says to the listening thread that it is none of its own */
   int error = a->fd < 0 ? errno : 0;
   my_sockaddr_write(&sa, &d->peer);
   if (!error && connect(a->fd, &sa.any, my_sockaddr_len(&sa)) != 0 && errno != EINPROGRESS &&
