@@ -98,10 +98,11 @@ typedef struct my_answer {
   unsigned question;   /* of those to that port, from 0 */
   const my_sig *sig;   /* that verified it, or whose probe the error is about; NULL: over TCP */
   int64_t received_ns; /* since 1970 */
-  int64_t rtt_ns; /* -1: unknown, where the time of sending was overwritten or a clock was set */
-  bool asked;     /* TCP: the question was sent before 'data' came */
-  bool ended;     /* TCP: the peer has closed, or reset */
-  my_span data;   /* the reply; valid until the next call */
+  int64_t rtt_ns;  /* -1: unknown, where the time of sending was overwritten or a clock was set */
+  bool asked;      /* TCP: the question was sent before 'data' came */
+  int64_t took_ns; /* from then to its last byte */
+  bool ended;      /* TCP: the peer has closed, or reset */
+  my_span data;    /* the reply; valid until the next call */
 } my_answer;
 
 /* The next answer: MY_OK; MY_NOT_YET: none now. Answers that wait are never thrown away: the scan

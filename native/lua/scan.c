@@ -183,6 +183,7 @@ static int l_next(lua_State *L)
   set_string(L, "timestamp", scan_time_of(&a, time));
   set_span(L, "data", a.data);
   if (a.asked) set_boolean(L, "asked", true);
+  if (a.asked) set_seconds(L, "took", a.took_ns);
   if (a.ended) set_boolean(L, "ended", true);
   int len = a.kind == MY_ANSWER_VERIFIED && a.reason == MY_REASON_UDP_RESPONSE
                 ? my_scan_probe(s, &a, probe, sizeof probe)

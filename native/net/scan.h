@@ -37,6 +37,7 @@ typedef struct scan_heard {
   my_span data;
   enum { HEARD_WHOLE, HEARD_BEGINS, HEARD_ENDS } part; /* a connection, and what it brought later */
   bool asked, ended;                                   /* as in my_answer */
+  int64_t took_ns;                                     /* the same */
 } scan_heard;
 
 /* True: it is the first news of that target. */

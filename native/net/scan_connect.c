@@ -40,7 +40,7 @@ typedef struct attempt {
   my_endpoint peer, us;
   unsigned number;
   int64_t due_ns, end_ns; /* CLOCK_MONOTONIC: when it is looked at next, and at the last */
-  int64_t began_ns, rtt_ns;
+  int64_t began_ns, rtt_ns, asked_ns, came_ns;
   int64_t accepted_ns; /* CLOCK_REALTIME */
   uint8_t *data;
   size_t len;
@@ -251,6 +251,7 @@ static void tell_end(connect_path *p, attempt *a, bool ended, scan_hear_fn *fn, 
   heard.data = (my_span){a->data, a->len};
   heard.asked = a->stage == STAGE_ASKED;
   heard.ended = ended;
+  heard.took_ns = heard.asked && a->len > 0 ? a->came_ns - a->asked_ns : 0;
   fn(arg, &heard);
   finish(p, a);
 }
@@ -278,6 +279,7 @@ static void hear_out(connect_path *p, attempt *a, uint32_t events, scan_hear_fn 
     ended = n <= 0 || (events & EPOLLRDHUP && n < (ssize_t)sizeof p->room);
     more = n > 0 && keep(a, p->room, (size_t)n) && n == (ssize_t)sizeof p->room;
   }
+  if (came) a->came_ns = now();
   if (ended || a->len >= KEEP || (came && a->stage == STAGE_LISTENS))
     tell_end(p, a, ended, fn, arg);
   else if (came)
@@ -311,7 +313,8 @@ static void ask(connect_path *p, attempt *a)
   ssize_t n = send(a->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
   (void)n; /* where it fails, the next event says why */
   a->stage = STAGE_ASKED;
-  a->due_ns = now() + ANSWER_MS * MS + round_trips(a, 4);
+  a->asked_ns = now();
+  a->due_ns = a->asked_ns + ANSWER_MS * MS + round_trips(a, 4);
   if (a->due_ns > a->end_ns) a->due_ns = a->end_ns;
 }
 

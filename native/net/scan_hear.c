@@ -164,6 +164,7 @@ static bool on_accepted(my_scan *s, const scan_heard *h)
                  .rtt_ns = h->rtt_ns,
                  .asked = h->asked,
                  .ended = h->ended,
+                 .took_ns = h->took_ns,
                  .data = h->data};
   bool ends = h->part == HEARD_ENDS;
   if (!ends) count(&s->received, 1);

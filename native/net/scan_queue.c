@@ -15,7 +15,7 @@ typedef struct packed {
 typedef struct entry {
   uint32_t size; /* of the whole; the highest bit: nothing but room to pass over */
   uint32_t len;  /* of the reply */
-  int64_t received_ns, rtt_ns;
+  int64_t received_ns, rtt_ns, took_ns;
   const my_sig *sig;
   uint8_t kind, reason, attempt, question;
   bool asked, ended;
@@ -81,6 +81,7 @@ bool scan_queue_put(scan_queue *q, const my_answer *answer)
              .question = (uint8_t)answer->question,
              .asked = answer->asked,
              .ended = answer->ended,
+             .took_ns = answer->took_ns,
              .sig = answer->sig};
   size_t len = pack(&answer->peer, &e.peer, addresses);
   len += pack(&answer->from, &e.from, addresses + len);
@@ -105,6 +106,7 @@ static void read_entry(const uint8_t *at, my_answer *out)
                      .question = e.question,
                      .asked = e.asked,
                      .ended = e.ended,
+                     .took_ns = e.took_ns,
                      .sig = e.sig,
                      .received_ns = e.received_ns,
                      .rtt_ns = e.rtt_ns};

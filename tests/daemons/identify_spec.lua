@@ -267,6 +267,7 @@ end)
 describe("identify is not fooled:", function()
   local process, counts, found = nil, {}, {}
   local decoys, ran = {}, {}
+  local scan = { counts = {}, found = {} } -- the same under `mynah scan -sT`, by decoys of its own, meanwhile
 
   -- Their names and truths, without a port yet.
   local listed = assert(child.run("lua5.3", { here .. "decoys.lua", "--list" }, 20))
@@ -274,9 +275,44 @@ describe("identify is not fooled:", function()
   local rows = {}
   for line in listed.out:gmatch("[^\n]+") do rows[#rows + 1] = json.decode(line) end
 
+  local function read_counts(of, into)
+    local before = #of.lines
+    of:say("counts")
+    child.wait(function() return of.exit or of.lines[#of.lines] == '{"end":true}' end, 20)
+    for i = before + 1, #of.lines do
+      local count = json.decode(of.lines[i])
+      if count.name then into[count.transport .. " " .. count.name] = count end
+    end
+  end
+
+  local function begin_scan()
+    local live
+    scan.process, live = serve { here .. "decoys.lua" }
+    local words = { "scan", "-sT", "--json", "--retries", "0", "--patience", tostring(PATIENCE) }
+    for _, row in ipairs(live) do
+      if row.transport == "tcp" and row.host == "127.0.0.1" then
+        scan.found[row.name] = false
+        scan[math.tointeger(row.port)] = row.name
+        words[#words + 1] = place(row.host, row.port)
+      end
+    end
+    scan.run = assert(child.spawn(mynah, words, { whole = true }))
+  end
+
+  local function end_scan()
+    child.wait(function() return scan.run.exit and not scan.run.stdout:is_active() end, 240)
+    for line in scan.run.rest:gmatch "[^\n]+" do
+      local object = json.decode(line)
+      object.line = line
+      scan.found[scan[math.tointeger(object.port)]] = object
+    end
+    read_counts(scan.process, scan.counts)
+  end
+
   setup(function()
     local live
     process, live = serve { here .. "decoys.lua" }
+    begin_scan()
     local args = { tcp = { "-sT", "--patience", tostring(PATIENCE) }, udp = { "-sU" } }
     for _, row in ipairs(live) do
       decoys[row.transport .. " " .. row.name] = row
@@ -289,13 +325,8 @@ describe("identify is not fooled:", function()
       ran[transport] = { ok = ok, message = results, lines = lines, result = result, asked = #args[transport] }
       for key, one in pairs(ok and results or {}) do found[key] = one end
     end
-    local before = #process.lines
-    process:say("counts")
-    child.wait(function() return process.exit or process.lines[#process.lines] == '{"end":true}' end, 20)
-    for i = before + 1, #process.lines do
-      local count = json.decode(process.lines[i])
-      if count.name then counts[count.transport .. " " .. count.name] = count end
-    end
+    read_counts(process, counts)
+    end_scan()
   end)
 
   teardown(function()
@@ -310,24 +341,27 @@ describe("identify is not fooled:", function()
     return assert(result, "no line for it; stderr: " .. ran[row.transport].result.err:sub(1, 500))
   end
 
+  local function judge(truth, result)
+    local service, guess = given(result.service), given(result.guess)
+    if truth.is then
+      assert(service == truth.is, ("is %s; "):format(truth.is) .. told(result))
+    elseif service then
+      local allowed = false
+      for _, name in ipairs(truth.may or {}) do allowed = allowed or service == name end
+      assert(allowed, ("may be called %s; "):format(truth.may and table.concat(truth.may, ", ") or "nothing") .. told(result))
+    end
+    if truth.hint then
+      assert(service == truth.hint or guess == truth.hint, ("should at least be guessed %s; "):format(truth.hint)
+        .. told(result))
+    end
+    if truth.state ~= false then
+      assert(result.state == (truth.state or "open"), ("state should be %s; "):format(truth.state or "open") .. told(result))
+    end
+  end
+
   for _, row in ipairs(rows) do
     it(row.transport .. " " .. row.name .. ": " .. row.why, function()
-      local result, truth = result_of(row), row.truth
-      local service, guess = given(result.service), given(result.guess)
-      if truth.is then
-        assert(service == truth.is, ("is %s; "):format(truth.is) .. told(result))
-      elseif service then
-        local allowed = false
-        for _, name in ipairs(truth.may or {}) do allowed = allowed or service == name end
-        assert(allowed, ("may be called %s; "):format(truth.may and table.concat(truth.may, ", ") or "nothing") .. told(result))
-      end
-      if truth.hint then
-        assert(service == truth.hint or guess == truth.hint, ("should at least be guessed %s; "):format(truth.hint)
-          .. told(result))
-      end
-      if truth.state ~= false then
-        assert(result.state == (truth.state or "open"), ("state should be %s; "):format(truth.state or "open") .. told(result))
-      end
+      judge(row.truth, result_of(row))
       local count = counts[row.transport .. " " .. row.name]
       assert(count, "the decoys did not count")
       if row.transport == "tcp" then
@@ -340,6 +374,21 @@ describe("identify is not fooled:", function()
       end
     end)
   end
+
+  it("nor is scan -sT, by the same decoys", function()
+    local wrong, seen = {}, 0
+    for _, row in ipairs(rows) do
+      local result = scan.found[row.name]
+      if row.transport == "tcp" and result ~= nil then
+        seen = seen + 1
+        local ok, message = pcall(judge, row.truth, result or error("no row: " .. scan.run.errors))
+        if not ok then wrong[#wrong + 1] = row.name .. ": " .. tostring(message) end
+        local made = scan.counts["tcp " .. row.name].connections
+        if made > 6 then wrong[#wrong + 1] = ("%s: %d connections were made"):format(row.name, made) end
+      end
+    end
+    assert(seen > 100 and #wrong == 0, table.concat(wrong, "\n"))
+  end)
 
   it("one line for each, and nothing else on stdout or stderr", function()
     for transport, one in pairs(ran) do

@@ -239,6 +239,8 @@ describe("skype", function()
     { false, "13 bytes", A:sub(1, 13) },
     { false, "text", "Bad request, go." },
     { false, "text with two odd bytes", "Bad\x80request\x81go" },
+    { true, "noise that begins nearly as text, seen of a node", "$Q]\xbd'g9(/}-\xcfwbV[l\t. \x9c\xa2\x9cSA\xbb\xd2;\xf1I\x16@u\xd9%" },
+    { false, "text with two odd bytes, and more text", "Bad\x80request\x81go on and on\xff and on as only text does" },
     { false, "Cyrillic", "Ошибка запроса" },
     { false, "nine different bytes", "\x80\x91\xa2\xb3\xc4\xd5\xe6\xf7\x08\x80\x91\xa2\xb3\xc4" },
     { false, "counting up", "\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e" },

@@ -152,6 +152,31 @@ describe("tcp settled at once", function()
     end)
   end
 
+  it("who took its time for that answer is given it for the next", function()
+    local w = virtual.new()
+    w.tcp[1] = { peer = function(c)
+      function c:on_data(bytes)
+        if bytes:find "^OPTIONS" then self:after(3, function() self:write "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n" end) end
+      end
+    end }
+    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true, begun = { asked = true, ended = true, took = 3,
+      data = "HTTP/1.0 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n" } }
+    assert.equal("rtsp", identify.run(w:loop(), { signatures = sigs, patience = 12, targets = { target } })[1].service)
+  end)
+
+  it("what could not be asked any more leaves a guess: others say HTTP, too", function()
+    local w = virtual.new()
+    w.tcp[1] = { peer = function(c)
+      function c:on_data(bytes)
+        if not bytes:find "^GET" then return end
+        self:after(4, function() self:write "HTTP/1.0 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n" end)
+      end
+    end }
+    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true }
+    local got = identify.run(w:loop(), { signatures = sigs, patience = 12, max_connections = 3, targets = { target } })[1]
+    assert.same({ nil, "http" }, { got.service, got.guess })
+  end)
+
   it("no question is asked twice, and six connections are all of them", function()
     local asked = {}
     local w = virtual.new()

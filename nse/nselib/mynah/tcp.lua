@@ -568,7 +568,7 @@ local function take_begun(c, begun)
   local page = questions.list.get11
   if not begun.ended and page.quiet(begun.data) > PAGE_QUIET then return end -- cut in the middle
   local fact = questions.read("get11", { sent = page.bytes(c), bytes = begun.data, status = begun.ended and "eof" or "timeout" })
-  if fact.http then c.facts.get11, c.asked.get11, c.spoke = fact, true, true end
+  if fact.http then c.facts.get11, c.asked.get11, c.spoke, c.slowest = fact, true, true, begun.took or 0 end
 end
 
 -- One look at a port, over whatever the transport speaks. Returns the result, and how many connections it took.
@@ -625,7 +625,8 @@ end
 
 --- What one connection shows already, of a port that was found so: listened to, and asked for a page where it said nothing.
 -- @param target table: `host` numeric address, `port`, `name`; `begun`: `data` that came (not ""), `asked` (http.request_11 was
--- sent before, else the port spoke first), `ended` (the peer has closed), `my`, `my_port`, `rtt`
+-- sent before, else the port spoke first), `took` (seconds from then to its last byte), `ended` (the peer has closed), `my`,
+-- `my_port`, `rtt`
 -- @param sigs set of mynah.signatures
 -- @param opts as for identify
 -- @return as identify, where that is certain; else nil
