@@ -88,6 +88,8 @@ typedef enum my_answer_kind {
   MY_ANSWER_OTHER     /* a datagram to one of our ports that does not verify */
 } my_answer_kind;
 
+typedef enum my_ending { MY_STAYS, MY_CLOSES, MY_RESETS } my_ending;
+
 typedef struct my_answer {
   my_answer_kind kind;
   my_reason reason;
@@ -101,7 +103,7 @@ typedef struct my_answer {
   int64_t rtt_ns;  /* -1: unknown, where the time of sending was overwritten or a clock was set */
   bool asked;      /* TCP: the question was sent before 'data' came */
   int64_t took_ns; /* from then to its last byte */
-  bool ended;      /* TCP: the peer has closed, or reset */
+  my_ending ended; /* TCP: what the peer did behind it */
   my_span data;    /* the reply; valid until the next call */
 } my_answer;
 

@@ -254,7 +254,11 @@ function Stage:name(t, item)
   local tcp = answer.transport == "tcp"
   local asked = self:within_time(t, self:target_of(answer))
   if not asked then return late(result_of(answer, item.found), self.config.host_timeout) end
-  return tcp and asked or result_of(answer, (asked.service or asked.guess) and asked or item.found)
+  if not tcp then return result_of(answer, (asked.service or asked.guess) and asked or item.found) end
+  if asked.state == "open" then return asked end
+  local result = result_of(answer) -- it was open when it was found
+  result.evidence = { ("%s when it was asked what it is"):format(asked.reason or asked.state) }
+  return result
 end
 
 -- Wait until scripts have said what they say of an open port.

@@ -152,7 +152,8 @@ static void set_seconds(lua_State *L, const char *name, int64_t ns)
 
 /* scan:next() -> { kind= "verified", "icmp" or "other", reason=, ip=, port=, from=, from_port=,
  * my=, my_port=, attempt=, name= (of the signature; nil: TCP), time=, rtt= (nil: unknown), data=,
- * request=, asked=, ended=, and as results have it: state=, rtt_ms=, timestamp= } | nil */
+ * request=, asked=, ended= ("eof", "reset"), took=, and as results have it: state=, rtt_ms=,
+ * timestamp= } | nil */
 static int l_next(lua_State *L)
 {
   static const char *const kinds[] = {
@@ -184,7 +185,7 @@ static int l_next(lua_State *L)
   set_span(L, "data", a.data);
   if (a.asked) set_boolean(L, "asked", true);
   if (a.asked) set_seconds(L, "took", a.took_ns);
-  if (a.ended) set_boolean(L, "ended", true);
+  if (a.ended) set_string(L, "ended", a.ended == MY_RESETS ? "reset" : "eof");
   int len = a.kind == MY_ANSWER_VERIFIED && a.reason == MY_REASON_UDP_RESPONSE
                 ? my_scan_probe(s, &a, probe, sizeof probe)
                 : -1;

@@ -36,8 +36,9 @@ typedef struct scan_heard {
   int64_t rtt_ns;  /* of a connection, where it was measured; or 0 */
   my_span data;
   enum { HEARD_WHOLE, HEARD_BEGINS, HEARD_ENDS } part; /* a connection, and what it brought later */
-  bool asked, ended;                                   /* as in my_answer */
-  int64_t took_ns;                                     /* the same */
+  bool asked;                                          /* this and what follows as in my_answer */
+  my_ending ended;
+  int64_t took_ns;
 } scan_heard;
 
 /* True: it is the first news of that target. */

@@ -244,7 +244,7 @@ static void tell_begin(connect_path *p, attempt *a, scan_hear_fn *fn, void *arg)
   if (!looks || !first) finish(p, a);
 }
 
-static void tell_end(connect_path *p, attempt *a, bool ended, scan_hear_fn *fn, void *arg)
+static void tell_end(connect_path *p, attempt *a, my_ending ended, scan_hear_fn *fn, void *arg)
 {
   scan_heard heard = news_of(a, 0);
   heard.part = HEARD_ENDS;
@@ -270,13 +270,17 @@ static bool keep(attempt *a, const uint8_t *bytes, size_t len)
 /* Something came, or the end. */
 static void hear_out(connect_path *p, attempt *a, uint32_t events, scan_hear_fn *fn, void *arg)
 {
-  bool more = true, ended = false, came = false;
+  bool more = true, came = false;
+  my_ending ended = MY_STAYS;
   while (more && !ended) {
     ssize_t n = recv(a->fd, p->room, sizeof p->room, MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) break;
     came = came || n > 0;
-    ended = n <= 0 || (events & EPOLLRDHUP && n < (ssize_t)sizeof p->room);
+    if (n < 0)
+      ended = MY_RESETS;
+    else if (n == 0 || (events & EPOLLRDHUP && n < (ssize_t)sizeof p->room))
+      ended = MY_CLOSES;
     more = n > 0 && keep(a, p->room, (size_t)n) && n == (ssize_t)sizeof p->room;
   }
   if (came) a->came_ns = now();
@@ -335,7 +339,7 @@ static void run_due(connect_path *p, scan_hear_fn *fn, void *arg)
     else if (at == STAGE_LISTENS && !has_owner(p, a->peer.port))
       ask(p, a);
     else
-      tell_end(p, a, false, fn, arg);
+      tell_end(p, a, MY_STAYS, fn, arg);
   }
 }
 

@@ -18,7 +18,8 @@ typedef struct entry {
   int64_t received_ns, rtt_ns, took_ns;
   const my_sig *sig;
   uint8_t kind, reason, attempt, question;
-  bool asked, ended;
+  bool asked;
+  uint8_t ended;
   packed peer, from, my;
 } entry;
 
@@ -80,7 +81,7 @@ bool scan_queue_put(scan_queue *q, const my_answer *answer)
              .attempt = (uint8_t)answer->attempt,
              .question = (uint8_t)answer->question,
              .asked = answer->asked,
-             .ended = answer->ended,
+             .ended = (uint8_t)answer->ended,
              .took_ns = answer->took_ns,
              .sig = answer->sig};
   size_t len = pack(&answer->peer, &e.peer, addresses);
@@ -105,7 +106,7 @@ static void read_entry(const uint8_t *at, my_answer *out)
                      .attempt = e.attempt,
                      .question = e.question,
                      .asked = e.asked,
-                     .ended = e.ended,
+                     .ended = (my_ending)e.ended,
                      .took_ns = e.took_ns,
                      .sig = e.sig,
                      .received_ns = e.received_ns,

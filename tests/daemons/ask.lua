@@ -55,13 +55,13 @@ function ask.serve(args, seconds)
   return setmetatable({ process = process, rows = rows, errors = function() return process.errors end }, peers_mt)
 end
 
---- mynah identify --json in the namespace of `peers`.
+--- A command of mynah with --json in the namespace of `peers`.
 -- @return results by "host port transport", seconds, the run { exit, err, … }; raises where it hangs or crashes
-function ask.identify(peers, args, seconds)
+function ask.run(peers, command, args, seconds)
   local words = ask.inside(peers)
-  for _, word in ipairs { ask.mynah, "identify", "--json", unpack(args) } do words[#words + 1] = word end
+  for _, word in ipairs { ask.mynah, command, "--json", unpack(args) } do words[#words + 1] = word end
   local result = assert(child.run("nsenter", words, seconds or 300))
-  local asked = "mynah " .. table.concat(args, " "):sub(1, 200)
+  local asked = ("mynah %s %s"):format(command, table.concat(args, " "):sub(1, 200))
   if result.late then error("does not end: " .. asked) end
   if result.signal and result.signal ~= 0 then
     error(("ended by signal %d: %s\n%s"):format(result.signal, asked, result.err))
@@ -80,6 +80,9 @@ function ask.identify(peers, args, seconds)
   end
   return found, result.seconds, result
 end
+
+--- The same of `mynah identify`.
+function ask.identify(peers, args, seconds) return ask.run(peers, "identify", args, seconds) end
 
 --- A result in some words, for messages.
 function ask.told(result)

@@ -2,6 +2,7 @@
 -- Every FTP and HTTP server must be found, and nothing else be called ftp, http or skype; a wrong name is never right.
 --
 -- Everything runs in a network namespace of its own. Times are printed, not asserted: a machine is noisy.
+--   MYNAH_LONG=1                   once more by `mynah scan -sT`, which asks on the connection that found a port
 --   MYNAH_ONLY="nginx-tls web"    only these servers or families (and no count of them is asserted)
 local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 package.path = here .. "?.lua;" .. package.path
@@ -20,6 +21,7 @@ local names = {}
 for name in (only or "tcp"):gmatch("%S+") do names[#names + 1] = name end
 
 local peers, started, failed, found, seconds = nil, {}, {}, {}, nil
+local scanned = os.getenv "MYNAH_LONG" and {}
 
 local function place(row) return ("%s:%d"):format(row.host, row.port) end
 local function key(row) return ("%s %d tcp"):format(row.host, row.port) end
@@ -50,6 +52,7 @@ local function ask_all()
     args[#args + 1] = place(row)
   end
   found, seconds = ask.identify(peers, args, 240)
+  if scanned then scanned = ask.run(peers, "scan", args, 240) end
 end
 
 -- right, waits (without a name, and its row says `later`), missed or wrong. Short of a name and wrong are two things.
@@ -171,6 +174,7 @@ describe("real TCP servers:", function()
         end
         assert(shown, "it was not started")
         check(name, shown, found[key(shown)])
+        if scanned then check(name, shown, scanned[key(shown)]) end
       end)
     end
   end

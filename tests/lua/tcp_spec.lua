@@ -130,17 +130,19 @@ describe("tcp settled at once", function()
   local page = "HTTP/1.1 200 OK\r\nServer: nginx/1.24.0\r\n\r\n<title>Hi</title>"
   local sigs = signatures.new(paths.signatures())
   for _, row in ipairs {
-    { "a page, and closed", { asked = true, ended = true, data = page }, "http" },
+    { "a page, and closed", { asked = true, ended = "eof", data = page }, "http" },
     { "a page, and silence", { asked = true, data = page }, "http" },
     { "a page that was not asked for: who speaks first is heard out", { data = page } },
     { "headers that go on", { asked = true, data = page:sub(1, 40) } },
-    { "headers cut by a close", { asked = true, ended = true, data = page:sub(1, 40) }, "http" },
-    { "Skype's 404: it must be asked on", { asked = true, ended = true, data = "HTTP/1.0 404 Not Found\r\n\r\n" } },
-    { "a 400: it may want TLS", { asked = true, ended = true, data = "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n" } },
-    { "a status line alone", { asked = true, ended = true, data = "HTTP/1.1 200 OK\r\n\r\n" } },
-    { "RTSP", { asked = true, ended = true, data = "RTSP/1.0 400 Bad Request\r\n\r\n" } },
-    { "bytes", { asked = true, ended = true, data = "\21\3\1\0\2\2\50" } },
+    { "headers cut by a close", { asked = true, ended = "eof", data = page:sub(1, 40) }, "http" },
+    { "Skype's 404: it must be asked on", { asked = true, ended = "eof", data = "HTTP/1.0 404 Not Found\r\n\r\n" } },
+    { "a 400: it may want TLS", { asked = true, ended = "eof", data = "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n" } },
+    { "a status line alone", { asked = true, ended = "eof", data = "HTTP/1.1 200 OK\r\n\r\n" } },
+    { "RTSP", { asked = true, ended = "eof", data = "RTSP/1.0 400 Bad Request\r\n\r\n" }, "rtsp" },
+    { "bytes", { asked = true, ended = "eof", data = "\21\3\1\0\2\2\50" } },
     { "a banner that signatures know", { data = "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n" }, "ssh" },
+    { "bytes that signatures know", { data = "NBDMAGICIHAVEOPT\0\3" }, "nbd" },
+    { "a TLS alert: what is within must be asked", { asked = true, ended = "eof", data = "\21\3\1\0\2\2\50" } },
     { "the half of it", { data = "SSH-2.0-Open" } },
     { "the answer to our question, not a banner", { asked = true, data = "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n" } },
     { "a number: it is asked back", { data = "220 (vsFTPd 3.0.5)\r\n" } },
@@ -159,22 +161,32 @@ describe("tcp settled at once", function()
         if bytes:find "^OPTIONS" then self:after(3, function() self:write "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n" end) end
       end
     end }
-    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true, begun = { asked = true, ended = true, took = 3,
+    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true, begun = { asked = true, ended = "eof", took = 3,
       data = "HTTP/1.0 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n" } }
     assert.equal("rtsp", identify.run(w:loop(), { signatures = sigs, patience = 12, targets = { target } })[1].service)
   end)
 
   it("what could not be asked any more leaves a guess: others say HTTP, too", function()
-    local w = virtual.new()
-    w.tcp[1] = { peer = function(c)
+    local w, ending = virtual.new(), "Server: GStreamer RTSP server\r\n\r\n"
+    local function peer(c)
       function c:on_data(bytes)
-        if not bytes:find "^GET" then return end
-        self:after(4, function() self:write "HTTP/1.0 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n" end)
+        if bytes:find "^GET" then
+          self:after(4, function()
+            self:write("HTTP/1.0 503 Service Unavailable\r\n" .. ending)
+            self:close()
+          end)
+        end
       end
-    end }
+    end
+    w.tcp[1] = { peer = peer }
     local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true }
     local got = identify.run(w:loop(), { signatures = sigs, patience = 12, max_connections = 3, targets = { target } })[1]
     assert.same({ nil, "http" }, { got.service, got.guess })
+    ending = "\r\n<html><body>No server is available</body></html>"
+    w = virtual.new()
+    w.tcp[1] = { peer = peer }
+    got = identify.run(w:loop(), { signatures = sigs, patience = 12, max_connections = 3, targets = { target } })[1]
+    assert.equal("http", got.service)
   end)
 
   it("no question is asked twice, and six connections are all of them", function()
@@ -183,7 +195,7 @@ describe("tcp settled at once", function()
     w.tcp[1] = { peer = function(c)
       function c:on_data(bytes) asked[#asked + 1] = bytes end -- luacheck: ignore self
     end }
-    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true, begun = { asked = true, ended = true,
+    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true, begun = { asked = true, ended = "eof",
       data = "HTTP/1.1 503 Busy\r\n\r\n" } }
     identify.run(w:loop(), { signatures = sigs, patience = 3, targets = { target } })
     assert.is_true(#asked > 0 and w.tcp[1].accepted <= 5, w.tcp[1].accepted .. " connections")

@@ -398,15 +398,17 @@ static const char owning[] = "service owner\n"
 
 static const struct look {
   const char *name, *says, *answers;
-  bool closes, owned, is_asked, has_ended;
+  bool closes, owned, is_asked, resets;
+  my_ending ended;
 } looks[] = {
     {"a greeting is heard, and nothing is asked", "hello", NULL, .closes = false},
     {"a greeting, and an end that may come with it", "hello", NULL, .closes = true},
     {"who is silent is asked", NULL, "an answer", .is_asked = true},
     {"the end of an answer", NULL, "an answer", .closes = true, .is_asked = true,
-     .has_ended = true},
+     .ended = MY_CLOSES},
+    {"a reset in answer", NULL, NULL, .is_asked = true, .resets = true, .ended = MY_RESETS},
     {"silence stays silence", NULL, NULL, .is_asked = true},
-    {"who hangs up is not asked", NULL, NULL, .closes = true, .has_ended = true},
+    {"who hangs up is not asked", NULL, NULL, .closes = true, .ended = MY_CLOSES},
     {"a port that belongs to others is not asked", NULL, "an answer", .owned = true},
 };
 
@@ -414,6 +416,14 @@ typedef struct host {
   int fds[COUNT(looks)];
   char asked[COUNT(looks)][64];
 } host;
+
+static void reset(int *fd)
+{
+  const struct linger at_once = {1, 0};
+  setsockopt(*fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(*fd);
+  *fd = -1;
+}
 
 /* Serve one connection each. */
 static void *serve_looks(void *arg)
@@ -429,12 +439,14 @@ static void *serve_looks(void *arg)
     ssize_t n = recv(open[i], h->asked[i], sizeof h->asked[i] - 1, 0);
     if (n > 0 && looks[i].answers) send(open[i], looks[i].answers, strlen(looks[i].answers), 0);
     if (n > 0 && looks[i].closes) shutdown(open[i], SHUT_WR);
+    if (n > 0 && looks[i].resets) reset(&open[i]);
   }
   for (size_t i = 0; i < COUNT(looks); i++) {
     char rest;
-    while (recv(open[i], &rest, 1, 0) > 0) /* until the other side has seen enough */
+    while (open[i] >= 0 &&
+           recv(open[i], &rest, 1, 0) > 0) /* until the other side has seen enough */
       ;
-    close(open[i]);
+    if (open[i] >= 0) close(open[i]);
   }
   return NULL;
 }
@@ -446,7 +458,7 @@ static void check_look(const my_answer *a, const struct look *l, const char *ask
   snprintf(question, sizeof question, "ask <127.0.0.1:%u>", a->peer.port);
   if (a->asked != l->is_asked || a->data.len != strlen(data) ||
       memcmp(a->data.data ? a->data.data : (const uint8_t *)"", data, a->data.len) != 0 ||
-      (a->ended != l->has_ended && !l->says) || strcmp(asked, l->is_asked ? question : "") != 0)
+      (a->ended != l->ended && !l->says) || strcmp(asked, l->is_asked ? question : "") != 0)
     fail_msg("%s: asked %d, ended %d, \"%.*s\" for \"%s\"", l->name, a->asked, a->ended,
              (int)a->data.len, (const char *)a->data.data, asked);
 }

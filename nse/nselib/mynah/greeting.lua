@@ -85,6 +85,7 @@ end
 -- @param bytes what the peer said
 -- @return a certain verdict, or nil
 function greeting.at_once(c, conn, bytes)
+  if not text.is_text(bytes) then return by_signature(c, conn, bytes) end
   if bytes:find("^%d") or not is_whole(bytes) then return nil end
   return judge_other(c, conn, bytes)
 end

@@ -204,7 +204,8 @@ local function is_settled(c, r)
         c:keep_guess("skype", key == "garbage2" and 0.8 or 0.5, { "Skype's 404; " .. questions.list[key].label .. ": not asked" })
         return false
       end
-      if key ~= "tls" then -- which would only have told what is around it
+      -- TLS would only have told what is around it, and whoever speaks RTSP sends no page.
+      if key ~= "tls" and not (key == "rtsp" and (r.body or ""):find "<[hH!]") then
         c:keep_guess("http", 0.7, { case.told(questions.list.get11.label, r.line), questions.list[key].label .. ": not asked" })
         return false
       end

@@ -562,13 +562,13 @@ local function connect_first(t, c, target, known_open)
   return conn, why, reason
 end
 
--- What whoever found the port asked it on its connection is not asked again, where the answer tells something.
+-- What whoever found the port asked it on its connection is not asked again, where it was answered, if by hanging up.
 local function take_begun(c, begun)
-  if not begun.asked or begun.data == "" then return end
+  if not begun.asked or begun.data == "" and not begun.ended then return end
   local page = questions.list.get11
   if not begun.ended and page.quiet(begun.data) > PAGE_QUIET then return end -- cut in the middle
-  local fact = questions.read("get11", { sent = page.bytes(c), bytes = begun.data, status = begun.ended and "eof" or "timeout" })
-  if fact.http then c.facts.get11, c.asked.get11, c.spoke, c.slowest = fact, true, true, begun.took or 0 end
+  local fact = questions.read("get11", { sent = page.bytes(c), bytes = begun.data, status = begun.ended or "timeout" })
+  c.facts.get11, c.asked.get11, c.spoke, c.slowest = fact, true, begun.data ~= "", begun.took or 0
 end
 
 -- One look at a port, over whatever the transport speaks. Returns the result, and how many connections it took.
@@ -624,9 +624,9 @@ local function look_inside(t, target, sigs, opts, outside, opened)
 end
 
 --- What one connection shows already, of a port that was found so: listened to, and asked for a page where it said nothing.
--- @param target table: `host` numeric address, `port`, `name`; `begun`: `data` that came (not ""), `asked` (http.request_11 was
--- sent before, else the port spoke first), `took` (seconds from then to its last byte), `ended` (the peer has closed), `my`,
--- `my_port`, `rtt`
+-- @param target table: `host` numeric address, `port`, `name`; `begun`: `data` that came, `asked` (http.request_11 was sent
+-- before, else the port spoke first), `took` (seconds from then to its last byte), `ended` ("eof", "reset": by the peer),
+-- `my`, `my_port`, `rtt`
 -- @param sigs set of mynah.signatures
 -- @param opts as for identify
 -- @return as identify, where that is certain; else nil

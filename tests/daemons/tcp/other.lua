@@ -171,9 +171,10 @@ local servers = {
       return { "socat", ("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork"):format(port),
         "EXEC:/usr/sbin/leafnode -F /mynah/leafnode.conf,nofork" }
     end }),
+  -- With -d it serves one client and is gone.
   ["nbd-server"] = with_file("nbd", "nbd.conf",
-    "[generic]\nlistenaddr = 127.0.0.1\nport = PORT\n[disk]\nexportname = /run/disk\n",
-    "nbd-server -d -C /mynah/nbd.conf", { prepare = "truncate -s 1M /run/disk" }),
+    "[generic]\nlistenaddr = 127.0.0.1\nport = PORT\n[disk]\nexportname = /run/disk\n", "sh /run/again.sh",
+    { prepare = "truncate -s 1M /run/disk; echo 'while :; do nbd-server -d -C /mynah/nbd.conf; done' >/run/again.sh" }),
   beanstalkd = run("beanstalkd", "beanstalkd -l 127.0.0.1 -p PORT"),
   gearmand = run("gearman", "gearmand -L 127.0.0.1 -p PORT -l stderr"),
   stunnel = stunnel("unknown", "sleep 60", { unnamed = true }),
