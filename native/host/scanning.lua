@@ -458,7 +458,9 @@ function scanning.run(config, files, view, on_progress)
   local scans, began = open(config), core.now()
   local has_tcp = false
   for _, each in ipairs(config.sweeps) do has_tcp = has_tcp or each.tcp end
-  collectgarbage("setpause", has_tcp and 110 or 400) -- rows come and go by the thousand; who waits holds memory
+  -- Rows come and go by the thousand; who waits holds memory, and is not to wait beside as much that is garbage.
+  collectgarbage("setpause", has_tcp and 110 or 400)
+  collectgarbage("setstepmul", 400)
   host.step_back() -- sending and listening must not wait for what becomes of the answers
   local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
   local between = config.per_host_rate and 1 / config.per_host_rate or 0

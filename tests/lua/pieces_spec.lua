@@ -143,6 +143,19 @@ describe("http reads", function()
     end)
   end
 
+  local HEADERS = {
+    { "X: a\r\n", x = "a" }, { "X:a\n", x = "a" }, { "X : \ta b \t\r\n", x = "a b" }, { "X:\r\n", x = "" }, { "X: \r\n", x = "" },
+    { "X: a:b\r\nY: c\r\n", x = "a:b", y = "c" }, { "X: 1\r\nx: 2\r\n", x = "2" }, { "X: a\rb\r\n", x = "a\rb" },
+    { "no header\r\nX: a\r\n", x = "a" }, { ": a\r\n" }, { " X: a\r\n" }, { "X y: a\r\n" },
+  }
+  for _, row in ipairs(HEADERS) do
+    it("headers: " .. text.escape(row[1]), function()
+      local r = http.parse("HTTP/1.1 200 OK\r\n" .. row[1] .. "\r\nX: body\r\n")
+      assert.are.same({ x = row.x, y = row.y }, r.headers)
+      assert.are.equal("X: body\r\n", r.body)
+    end)
+  end
+
   local KIN = {
     { "RTSP/1.0 400 Bad Request\r\n", "rtsp" }, { "SIP/2.0 400 Bad Request\r\n", "sip" },
     { "ICY 200 OK\r\n", "shoutcast" }, { "SPAMD/1.0 76 Bad header line\r\n", "spamd" },

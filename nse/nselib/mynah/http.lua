@@ -45,6 +45,16 @@ local function line_at(s, at)
   return s:sub(at, s:byte(stop - 1) == 13 and stop > at and stop - 2 or stop - 1), stop + 1
 end
 
+local HEADER = "^([%w!#$%%&'*+.^_`|~-]+)[ \t]*:[ \t]*([^\n]*)\n"
+local CR, SPACE, TAB = ("\r \t"):byte(1, 3)
+
+-- A header's value without what ends its line.
+local function without_end(value)
+  if value:byte(-1) == CR then value = value:sub(1, -2) end
+  local last = value:byte(-1)
+  return (last == SPACE or last == TAB) and value:match "^(.-)%s*$" or value
+end
+
 --- Read an answer that begins with a status line of HTTP/1.
 -- Line ends may be LF alone; the reason may be missing; headers may still be on their way.
 -- @param s bytes
@@ -59,19 +69,19 @@ function http.parse(s)
   local r = { version = version, status = tonumber(status), reason = rest:sub(2), line = line, headers = {},
     header_count = 0 }
   while true do
-    local header, following = line_at(s, after)
-    if not header then break end
-    after = following
-    if header == "" then
-      r.names_end, r.body = true, s:sub(after)
-      break
-    end
-    local name, value = header:match("^([%w!#$%%&'*+.^_`|~-]+)%s*:%s*(.*)$")
+    local _, stop, name, value = s:find(HEADER, after)
     if name then
       r.header_count = r.header_count + 1
-      r.headers[name:lower()] = value:find("%s$") and value:match("^(.-)%s*$") or value
+      r.headers[name:lower()] = without_end(value)
+      after = stop + 1
     else
-      r.odd = true
+      local other, following = line_at(s, after)
+      if not other then break end
+      after = following
+      if other == "" then
+        r.names_end, r.body = true, s:sub(after)
+        break
+      end
     end
   end
   return r

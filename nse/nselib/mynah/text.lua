@@ -48,7 +48,7 @@ end
 local function printable(s, limit, shown)
   s = s or ""
   limit = limit or 200
-  if #s <= limit and not s:find("[^ -%[%]-~]") then return s end -- as most are
+  if #s <= limit and not s:find "[%c\\\x80-\xff]" then return s end -- as most are
   local out, width, i = {}, 0, 1
   while i <= #s do
     local b, n = s:byte(i), 1
