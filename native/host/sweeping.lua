@@ -120,7 +120,7 @@ function KINDS.udp.silent(self, places, size)
   end
 end
 
--- Whole frames where we may and all lies behind one next hop, else sockets.
+-- Whole frames where we may and they find their way, else sockets.
 local function open_scan(config)
   config.raw = host.is_root()
   local scan, message = core.scan(config)

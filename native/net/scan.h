@@ -53,6 +53,8 @@ typedef struct scan_path {
   uint64_t (*dropped)(struct scan_path *p); /* so far; NULL: not known */
   void (*close)(struct scan_path *p);
   my_endpoint local; /* our address */
+  /* The one that datagrams to that target leave from; NULL: they all leave from 'local'. */
+  my_endpoint (*local_to)(const struct scan_path *p, const my_endpoint *peer);
   uint16_t port_first, port_count;
   int64_t look_ns;        /* how long after HEARD_BEGINS its end may come */
   _Atomic unsigned looks; /* begun and not ended */
@@ -74,17 +76,46 @@ typedef struct scan_way {
   int index; /* of the interface */
   char interface[16];
   bool loopback, ethernet;
+  bool routed; /* the next hop is the system's to find: raw(7) */
   my_endpoint source;
   my_endpoint gateway; /* family 0: the peer is on the link */
   my_link link;
 } scan_way;
 
-/* How datagrams go to 'peer': interface and source as given, or as routing says. */
-int scan_way_find(scan_way *out, const my_endpoint *peer, const char *interface,
+/* How datagrams go to 'peer', asked of the kernel by 'netlink' (netlink.h): interface and source as
+ * given, or as routing says. */
+int scan_way_find(scan_way *out, int netlink, const my_endpoint *peer, const char *interface,
                   const my_endpoint *source, my_where *where);
 /* The hardware addresses in way->link: ours, and that of the next hop, which is asked for and
- * waited for a second. */
-int scan_way_resolve(scan_way *way, const my_endpoint *peer, my_where *where);
+ * waited for until the kernel gives up. Who may not make the kernel ask gets a way that is routed.
+ */
+int scan_way_resolve(scan_way *way, int netlink, const my_endpoint *peer, my_where *where);
+
+/* Is it an address that holds on one link only? */
+bool scan_is_link_local(const my_endpoint *e);
+
+enum { SCAN_WAYS = 64, SCAN_LINKS = 8 };
+
+/* From this address of the targets on, until the next one, it goes by list[way]. */
+typedef struct scan_stretch {
+  uint8_t from[16];
+  unsigned way;
+} scan_stretch;
+
+typedef struct scan_ways {
+  scan_way list[SCAN_WAYS];
+  size_t count;
+  scan_stretch *stretches; /* ascending, the first one at or before all targets */
+  size_t stretch_count, room;
+} scan_ways;
+
+/* The ways to all targets, by one look at the kernel's routes: each ready to be sent by. Targets
+ * that no way leads to go by one that is routed, and fail there. MY_ENOENT: none leads to any;
+ * MY_ERANGE: too many. */
+int scan_ways_find(scan_ways *out, const my_scan_config *config, my_where *where);
+void scan_ways_free(scan_ways *w);
+/* Which of the list leads to a target. */
+unsigned scan_ways_to(const scan_ways *w, const my_endpoint *peer);
 
 /* ---- pace ---- */
 

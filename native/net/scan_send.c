@@ -166,6 +166,7 @@ static bool compose(my_scan *s, uint64_t n, unsigned attempt, scan_datagram *d, 
     return true;
   }
   my_endpoint my = s->path->local;
+  if (s->path->local_to) my = s->path->local_to(s->path, &d->peer);
   my_cookie cookie = scan_cookie(s, d->peer.port, question);
   int len = my_cookie_compose(&cookie, &my, &d->peer, attempt, d->payload, MY_PROBE_MAX);
   d->source_port = my.port;

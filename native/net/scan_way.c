@@ -1,13 +1,10 @@
-/* scan_way.c - which interface, source address and next hop lead to a target: asked of the kernel
- * over netlink (rtnetlink(7)), the hardware address of the next hop too. */
+/* scan_way.c - which interface, source address and next hop lead to a target: asked of the kernel,
+ * the hardware address of the next hop too. */
+#include "netlink.h"
 #include "scan.h"
-
-#include <net/if.h> /* before the kernel's own, which give way */
 
 #include <errno.h>
 #include <linux/if_arp.h>
-#include <linux/neighbour.h>
-#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,195 +12,170 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A request with room for attributes, and the answer to it. */
-typedef struct message {
-  struct nlmsghdr head;
-  uint8_t body[1024];
-} message;
+enum { LOOPBACK_INDEX = 1 }; /* in each network namespace */
 
-static void begin(message *m, uint16_t type, uint16_t flags, const void *body, size_t len)
+bool scan_is_link_local(const my_endpoint *e)
 {
-  memset(m, 0, sizeof *m);
-  m->head.nlmsg_type = type;
-  m->head.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-  m->head.nlmsg_seq = 1;
-  m->head.nlmsg_len = (uint32_t)NLMSG_LENGTH(len);
-  memcpy(m->body, body, len);
-}
-
-static void add(message *m, unsigned short type, const void *data, size_t len)
-{
-  struct rtattr a = {(unsigned short)RTA_LENGTH(len), type};
-  size_t at = NLMSG_ALIGN(m->head.nlmsg_len) - sizeof m->head;
-  memcpy(m->body + at, &a, sizeof a);
-  memcpy(m->body + at + RTA_LENGTH(0), data, len);
-  m->head.nlmsg_len = (uint32_t)(NLMSG_ALIGN(m->head.nlmsg_len) + RTA_ALIGN(a.rta_len));
-}
-
-/* Ask and wait for the one answer: 0, or the errno that the kernel says. */
-static int ask(message *m, message *answer)
-{
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return errno;
-  struct timeval second = {1, 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
-  int rc = send(fd, m, m->head.nlmsg_len, 0) < 0 ? errno : 0;
-  ssize_t got = rc ? 0 : recv(fd, answer, sizeof *answer, 0);
-  if (got < 0) rc = errno;
-  close(fd);
-  if (rc) return rc;
-  if (got < (ssize_t)sizeof answer->head || answer->head.nlmsg_len > (size_t)got) return EPROTO;
-  if (answer->head.nlmsg_type != NLMSG_ERROR) return 0;
-  struct nlmsgerr e;
-  memcpy(&e, answer->body, sizeof e);
-  return -e.error;
-}
-
-/* The attribute of that type behind 'fixed' bytes of the answer: its bytes, or NULL. */
-static const uint8_t *find(const message *m, size_t fixed, unsigned short type, size_t *len)
-{
-  size_t at = NLMSG_ALIGN(fixed), end = m->head.nlmsg_len - sizeof m->head;
-  while (at + sizeof(struct rtattr) <= end) {
-    struct rtattr a;
-    memcpy(&a, m->body + at, sizeof a);
-    if (a.rta_len < sizeof a || at + a.rta_len > end) return NULL;
-    *len = a.rta_len - sizeof a;
-    if (a.rta_type == type) return m->body + at + sizeof a;
-    at += RTA_ALIGN(a.rta_len);
-  }
-  return NULL;
-}
-
-static size_t width_of(uint8_t family)
-{
-  return family == 4 ? 4 : 16;
-}
-
-static uint8_t af_of(uint8_t family)
-{
-  return family == 4 ? AF_INET : AF_INET6;
-}
-
-static void read_address(const message *m, size_t fixed, unsigned short type, uint8_t family,
-                         my_endpoint *out)
-{
-  size_t len;
-  const uint8_t *data = find(m, fixed, type, &len);
-  if (!data || len != width_of(family)) return;
-  *out = (my_endpoint){.family = family};
-  memcpy(out->bytes, data, len);
+  return e->family == 6 && e->bytes[0] == 0xfe && (e->bytes[1] & 0xc0) == 0x80;
 }
 
 /* ---- interfaces ---- */
 
+/* Frames are for Ethernet, and for links without a header that have one other end. */
 static int read_interface(scan_way *way, my_where *where)
 {
   struct ifreq request = {0};
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return MY_ESYS;
   memcpy(request.ifr_name, way->interface, sizeof way->interface);
-  int rc = ioctl(fd, SIOCGIFFLAGS, &request);
-  way->loopback = rc == 0 && (request.ifr_flags & IFF_LOOPBACK);
-  bool up = rc == 0 && (request.ifr_flags & IFF_UP);
+  int rc = ioctl(fd, SIOCGIFFLAGS, &request), flags = rc == 0 ? request.ifr_flags : 0;
   if (rc == 0) rc = ioctl(fd, SIOCGIFHWADDR, &request);
   int error = errno;
   close(fd);
-  if (rc != 0 || !up) {
+  if (rc != 0 || !(flags & IFF_UP)) {
     snprintf(where->text, sizeof where->text, "interface %s: %s", way->interface,
              rc ? strerror(error) : "it is down; bring it up, or choose another with -e");
     return MY_ENOENT;
   }
-  int type = request.ifr_hwaddr.sa_family;
-  way->ethernet = type == ARPHRD_ETHER;
+  way->loopback = way->loopback || (flags & IFF_LOOPBACK);
+  way->ethernet = request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
   way->link.ethernet = way->ethernet;
   memcpy(way->link.ours, request.ifr_hwaddr.sa_data, 6);
+  if (way->loopback || (way->ethernet ? flags & IFF_NOARP : !(flags & IFF_POINTOPOINT)))
+    way->routed = true;
   return MY_OK;
 }
 
 /* ---- routes ---- */
 
-int scan_way_find(scan_way *out, const my_endpoint *peer, const char *interface,
+static int ask_route(int netlink, const my_endpoint *peer, int index, const my_endpoint *source,
+                     netlink_message *answer)
+{
+  netlink_message request;
+  size_t width = netlink_width(peer->family);
+  struct rtmsg head = {.rtm_family = netlink_family(peer->family),
+                       .rtm_dst_len = (uint8_t)(8 * width)};
+  if (source->family) head.rtm_src_len = head.rtm_dst_len;
+  netlink_begin(&request, RTM_GETROUTE, 0, &head, sizeof head);
+  netlink_add(&request, RTA_DST, peer->bytes, width);
+  if (index) netlink_add(&request, RTA_OIF, &index, sizeof index);
+  if (source->family) netlink_add(&request, RTA_SRC, source->bytes, width);
+  return netlink_ask(netlink, &request, answer);
+}
+
+/* What the answer says of the way; false: nothing. */
+static bool read_route(scan_way *way, const netlink_message *answer, uint8_t family)
+{
+  struct rtmsg head;
+  size_t len;
+  memcpy(&head, answer->body, sizeof head);
+  const uint8_t *oif = netlink_find(answer, sizeof head, RTA_OIF, &len);
+  if (!oif || len != sizeof way->index) return false;
+  memcpy(&way->index, oif, sizeof way->index);
+  way->loopback = head.rtm_type == RTN_LOCAL;
+  if (way->loopback) way->index = LOOPBACK_INDEX;
+  way->routed = head.rtm_type != RTN_UNICAST ||
+                netlink_find(answer, sizeof head, RTA_VIA, &len) != NULL ||
+                netlink_find(answer, sizeof head, RTA_ENCAP, &len) != NULL;
+  netlink_address(answer, sizeof head, RTA_GATEWAY, family, &way->gateway);
+  netlink_address(answer, sizeof head, RTA_PREFSRC, family, &way->source);
+  return true;
+}
+
+static int find_source(scan_way *way, const my_endpoint *peer, const my_endpoint *source,
+                       my_where *where)
+{
+  char text[MY_ENDPOINT_TEXT];
+  my_endpoint there = *peer;
+  if (scan_is_link_local(peer)) there.scope = (uint32_t)way->index;
+  if (source->family) way->source = *source;
+  if (way->source.family == 0) my_route_local(&there, &way->source);
+  way->source.port = 0;
+  way->source.scope = 0;
+  if (way->source.family == peer->family) return MY_OK;
+  snprintf(where->text, sizeof where->text, "no address of ours to ask %s from; give one with -S",
+           my_endpoint_address(peer, text));
+  return MY_ENOENT;
+}
+
+int scan_way_find(scan_way *out, int netlink, const my_endpoint *peer, const char *interface,
                   const my_endpoint *source, my_where *where)
 {
-  message request, answer;
+  netlink_message answer;
   char text[MY_ENDPOINT_TEXT];
-  struct rtmsg head = {.rtm_family = af_of(peer->family),
-                       .rtm_dst_len = (uint8_t)(8 * width_of(peer->family))};
   *out = (scan_way){0};
-  begin(&request, RTM_GETROUTE, 0, &head, sizeof head);
-  add(&request, RTA_DST, peer->bytes, width_of(peer->family));
-  if (interface) {
-    int index = (int)if_nametoindex(interface);
-    if (index == 0) {
-      snprintf(where->text, sizeof where->text, "there is no interface \"%.20s\"", interface);
-      return MY_ENOENT;
-    }
-    add(&request, RTA_OIF, &index, sizeof index);
+  int index = interface ? (int)if_nametoindex(interface) : 0;
+  if (interface && index == 0) {
+    snprintf(where->text, sizeof where->text, "there is no interface \"%.20s\"", interface);
+    return MY_ENOENT;
   }
-  int error = ask(&request, &answer);
-  size_t len;
-  const uint8_t *oif = error ? NULL : find(&answer, sizeof head, RTA_OIF, &len);
-  if (!oif || len != sizeof out->index) {
+  if (!interface && scan_is_link_local(peer)) {
+    snprintf(where->text, sizeof where->text, "%s is an address of one link: say which with -e",
+             my_endpoint_address(peer, text));
+    return MY_ENOENT;
+  }
+  int error = ask_route(netlink, peer, index, source, &answer);
+  if (error && source->family) /* an address that is not ours */
+    error = ask_route(netlink, peer, index, &(my_endpoint){0}, &answer);
+  if (error || !read_route(out, &answer, peer->family)) {
     snprintf(where->text, sizeof where->text, "no way to %s: %s", my_endpoint_address(peer, text),
              strerror(error ? error : ENETUNREACH));
     return MY_ENOENT;
   }
-  memcpy(&out->index, oif, sizeof out->index);
   if (!if_indextoname((unsigned)out->index, out->interface)) return MY_ESYS;
-  read_address(&answer, sizeof head, RTA_GATEWAY, peer->family, &out->gateway);
-  read_address(&answer, sizeof head, RTA_PREFSRC, peer->family, &out->source);
-  if (source->family) out->source = *source;
-  if (out->source.family == 0) my_route_local(peer, &out->source);
-  out->source.port = 0;
-  if (out->source.family != peer->family) {
-    snprintf(where->text, sizeof where->text, "no address of ours to ask %s from; give one with -S",
-             my_endpoint_address(peer, text));
-    return MY_ENOENT;
-  }
-  return read_interface(out, where);
+  int rc = find_source(out, peer, source, where);
+  return rc == MY_OK ? read_interface(out, where) : rc;
 }
 
 /* ---- neighbours ---- */
 
-static bool known_neighbour(const scan_way *way, const my_endpoint *hop, uint8_t mac[6])
+typedef enum neighbour { NEIGHBOUR_KNOWN, NEIGHBOUR_ASKED, NEIGHBOUR_SILENT } neighbour;
+
+static neighbour look_up(int netlink, const scan_way *way, const my_endpoint *hop, uint8_t mac[6])
 {
-  message request, answer;
-  struct ndmsg head = {.ndm_family = af_of(hop->family), .ndm_ifindex = way->index}, got;
-  begin(&request, RTM_GETNEIGH, 0, &head, sizeof head);
-  add(&request, NDA_DST, hop->bytes, width_of(hop->family));
-  if (ask(&request, &answer) != 0) return false;
+  netlink_message request, answer;
+  struct ndmsg head = {.ndm_family = netlink_family(hop->family), .ndm_ifindex = way->index}, got;
+  netlink_begin(&request, RTM_GETNEIGH, 0, &head, sizeof head);
+  netlink_add(&request, NDA_DST, hop->bytes, netlink_width(hop->family));
+  if (netlink_ask(netlink, &request, &answer) != 0) return NEIGHBOUR_ASKED;
   size_t len;
   memcpy(&got, answer.body, sizeof got);
-  const uint8_t *address = find(&answer, sizeof got, NDA_LLADDR, &len);
-  if (!address || len != 6 || (got.ndm_state & (NUD_INCOMPLETE | NUD_FAILED))) return false;
+  if (got.ndm_state & NUD_FAILED) return NEIGHBOUR_SILENT;
+  const uint8_t *address = netlink_find(&answer, sizeof got, NDA_LLADDR, &len);
+  if (!address || len != 6 || (got.ndm_state & NUD_INCOMPLETE)) return NEIGHBOUR_ASKED;
   memcpy(mac, address, 6);
-  return true;
+  return NEIGHBOUR_KNOWN;
 }
 
 /* The kernel asks for it as if it had to send something there. */
-static int want_neighbour(const scan_way *way, const my_endpoint *hop)
+static int want_neighbour(int netlink, const scan_way *way, const my_endpoint *hop)
 {
-  message request, answer;
-  struct ndmsg head = {.ndm_family = af_of(hop->family),
+  netlink_message request, answer;
+  struct ndmsg head = {.ndm_family = netlink_family(hop->family),
                        .ndm_ifindex = way->index,
                        .ndm_state = NUD_NONE,
                        .ndm_flags = NTF_USE};
-  begin(&request, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &head, sizeof head);
-  add(&request, NDA_DST, hop->bytes, width_of(hop->family));
-  return ask(&request, &answer);
+  netlink_begin(&request, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, &head,
+                sizeof head);
+  netlink_add(&request, NDA_DST, hop->bytes, netlink_width(hop->family));
+  return netlink_ask(netlink, &request, &answer);
 }
 
-int scan_way_resolve(scan_way *way, const my_endpoint *peer, my_where *where)
+int scan_way_resolve(scan_way *way, int netlink, const my_endpoint *peer, my_where *where)
 {
-  enum { TRIES = 50 };
+  enum { TRIES = 200 }; /* more than the kernel takes, which asks three times, a second apart */
   const struct timespec pause = {0, 20000000};
   const my_endpoint *hop = way->gateway.family ? &way->gateway : peer;
   char text[MY_ENDPOINT_TEXT];
-  if (!way->ethernet) return MY_OK;
+  if (way->routed || !way->ethernet) return MY_OK;
   int error = 0;
-  for (int i = 0; i < TRIES; i++) {
-    if (known_neighbour(way, hop, way->link.theirs)) return MY_OK;
-    if (i == 0) error = want_neighbour(way, hop);
+  for (int i = 0; i < TRIES && error == 0; i++) {
+    neighbour what = look_up(netlink, way, hop, way->link.theirs);
+    if (what == NEIGHBOUR_KNOWN) return MY_OK;
+    if (what == NEIGHBOUR_SILENT && i > 0) break;
+    if (i == 0) error = want_neighbour(netlink, way, hop);
+    way->routed = error == EPERM;
+    if (way->routed) return MY_OK;
     nanosleep(&pause, NULL);
   }
   snprintf(where->text, sizeof where->text, "%s on %s does not tell its hardware address%s%s",

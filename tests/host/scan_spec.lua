@@ -660,20 +660,6 @@ describe("scan with whole frames says", function()
     assert.truthy(p.err:find("10.66.0.2 on near does not tell its hardware address", 1, true), p.err)
   end)
 
-  each("that many targets on the link itself have many next hops", function(scan)
-    local p = ended(scan "--raw --probe dns -p 53 10.66.0.0/24")
-    assert.equal(3, p.status)
-    assert.truthy(p.err:find("10.66.0.255 is on the link near itself, or behind another gateway", 1, true), p.err)
-  end)
-
-  each("that targets leave by two links", function(scan, ip)
-    ip "link set lo up"
-    ip "neigh add 10.66.0.2 lladdr 02:00:00:00:00:02 dev near"
-    local p = ended(scan "--raw --probe dns -p 53 10.67.0.1 127.0.0.1")
-    assert.equal(3, p.status)
-    assert.truthy(p.err:find("leaves by lo, others by near", 1, true), p.err)
-  end)
-
   each("that there is no way", function(scan)
     for _, path in ipairs { "", "--raw" } do
       local p = ended(scan("--probe dns -p 53 10.99.0.1 " .. path))
