@@ -15,6 +15,7 @@ local outputs = require "host.outputs"
 local questions = require "host.questions"
 local ranges = require "host.ranges"
 local report = require "host.report"
+local scan_text = require "host.scan_text"
 local scanning = require "host.scanning"
 local signatures = require "host.signatures"
 local sets = require "mynah.signatures"
@@ -462,10 +463,10 @@ function command.run(args)
   scan.scripts, scan.script_count = make_scripts(args, sweeps)
   if kept then resume_config(kept, scan) end
   for _, sweep in ipairs(sweeps) do
-    out.note((#sweeps > 1 and sweep.transport:upper() .. ": " or "") .. scanning.plan(scan, sweep))
+    out.note((#sweeps > 1 and sweep.transport:upper() .. ": " or "") .. scan_text.plan(scan, sweep))
   end
   if args.dry_run then
-    for _, line in ipairs(scanning.details(scan)) do out.line(line) end
+    for _, line in ipairs(scan_text.details(scan)) do out.line(line) end
     return 0
   end
   make_room(args.max_connections)
@@ -490,7 +491,7 @@ function command.run(args)
   end)
   files.finish(not problem and not counts.error)
   out.clear()
-  out.note(scanning.summary(counts))
+  out.note(scan_text.summary(counts))
   if problem then error(problem, 0) end
   if counts.error then fail.run("not to the end: %s", counts.error) end
   return 0
