@@ -23,6 +23,7 @@ local WAITING = 10000    -- that wait for it at the most: then no further answer
 local KEEP = 0.25        -- seconds between two times that progress is kept
 local LOOK = 0.02        -- seconds between two looks at the answers
 local SCRIPTS_LOOK = 0.002 -- the same, at scripts that run
+local SCRIPTED = 1000    -- targets whose scripts run, beside those that are asked on
 local EACH = 3           -- connections to a target that is asked on: one that listens, one or two that ask
 local FURTHER = 20       -- datagrams to a target that is asked on, at the most
 local FASTEST = 20000    -- datagrams a second of the second stage
@@ -115,18 +116,30 @@ function Stage:take(answer, sweep)
   self:ask_later(answer, found, not more)
 end
 
-local function late(result, seconds)
-  result.evidence[#result.evidence + 1] = ("given up: this address was asked for %g s (--host-timeout)"):format(seconds)
+local function late(result, seconds, what)
+  result.evidence[#result.evidence + 1] = ("%s: this address was asked for %g s (--host-timeout)"):format(what, seconds)
   return result
 end
 
--- The checks' result; nil where the time of its address is over. That begins with the first of its ports that is asked, and
--- is forgotten once none is any more; but who used it up is asked nothing again.
-function Stage:within_time(t, target)
-  local limit, ip = self.config.host_timeout, target.ip
-  if not limit then return identify.port(t, target, self.settings[target.transport]) end
+-- The time of an address begins with the first of its ports that is asked on, and is forgotten once none is any more; but who
+-- used it up is asked nothing again. nil: there is no limit.
+function Stage:enter(t, ip)
+  local limit = self.config.host_timeout
+  if not limit then return nil end
   local host_time = self.hosts[ip] or { till = t:now() + limit, ports = 0 }
   self.hosts[ip], host_time.ports = host_time, host_time.ports + 1
+  return host_time
+end
+
+function Stage:leave(t, ip, host_time)
+  if not host_time then return end
+  host_time.ports = host_time.ports - 1
+  if host_time.ports == 0 and t:now() < host_time.till then self.hosts[ip] = nil end
+end
+
+-- The checks' result; nil where the time of its address is over.
+function Stage:within_time(t, target, host_time)
+  if not host_time then return identify.port(t, target, self.settings[target.transport]) end
   local result
   if t:now() < host_time.till then
     t:race {
@@ -140,19 +153,17 @@ function Stage:within_time(t, target)
       end,
     }
   end
-  host_time.ports = host_time.ports - 1
-  if host_time.ports == 0 and t:now() < host_time.till then self.hosts[ip] = nil end
   return result
 end
 
 -- One target is asked on, until it is named. What stage 1 found stands where that brings nothing.
-function Stage:name(t, item)
+function Stage:name(t, item, host_time)
   local answer = item.answer
   if answer.settled then return answer.settled end
   if item.is_certain then return result_of(answer, item.found) end
   local tcp = answer.transport == "tcp"
-  local asked = self:within_time(t, self:target_of(answer))
-  if not asked then return late(result_of(answer, item.found), self.config.host_timeout) end
+  local asked = self:within_time(t, self:target_of(answer), host_time)
+  if not asked then return late(result_of(answer, item.found), self.config.host_timeout, "given up") end
   if not tcp then return result_of(answer, (asked.service or asked.guess) and asked or item.found) end
   if asked.state == "open" then return asked end
   local result = result_of(answer) -- it was open when it was found
@@ -161,17 +172,28 @@ function Stage:name(t, item)
 end
 
 -- Wait until scripts have said what they say of an open port.
-function Stage:run_scripts(t, result)
+function Stage:run_scripts(t, result, till)
   local over = t.loop:lock()
   over:take()
-  self.scripts:take(result, function() over:release() end)
+  self.scripts:take(result, till, function(is_late)
+    if is_late then late(result, self.config.host_timeout, "scripts ended") end
+    over:release()
+  end)
   over:take() -- once it is released
 end
 
 function Stage:ask_on(t, item)
-  local result = self:name(t, item)
-  if self.scripts and result.state == "open" then self:run_scripts(t, result) end
-  self:give(result)
+  local ip = item.answer.ip
+  local host_time = self:enter(t, ip)
+  local result = self:name(t, item, host_time)
+  local function rest()
+    if self.scripts and result.state == "open" then self:run_scripts(t, result, host_time and host_time.till) end
+    self:leave(t, ip, host_time)
+    self:give(result)
+  end
+  if not self.scripts or self.scripted >= SCRIPTED then return rest() end
+  self.scripted = self.scripted + 1 -- by a task that is none of this one's: the next target is asked on meanwhile
+  self.rests[#self.rests + 1] = rest
 end
 
 -- Scripts have a loop of their own, which is looked at now and then.
@@ -190,9 +212,19 @@ end
 
 function Stage:pending() return self.last - self.first + 1 end
 
+-- A task; its failure is that of all.
+function Stage:spawn(t, fn, on_end)
+  t.loop:spawn(function()
+    local ok, problem = pcall(fn)
+    if not ok then self.problem = self.problem or problem end
+    on_end()
+  end)
+end
+
 -- As many at once as there may be.
 function Stage:start(t)
   local function work()
+    self.starting = self.starting - 1
     while self:pending() > 0 do
       local item = self.waiting[self.first]
       self.waiting[self.first] = nil
@@ -202,13 +234,11 @@ function Stage:start(t)
   end
   while self.working < self.workers and self.starting < self:pending() do
     self.working, self.starting = self.working + 1, self.starting + 1
-    t.loop:spawn(function()
-      self.starting = self.starting - 1
-      local ok, problem = pcall(work)
-      if not ok then self.problem = self.problem or problem end
-      self.working = self.working - 1
-    end)
+    self:spawn(t, work, function() self.working = self.working - 1 end)
   end
+  local rests = self.rests
+  self.rests = {}
+  for _, rest in ipairs(rests) do self:spawn(t, rest, function() self.scripted = self.scripted - 1 end) end
 end
 
 function Stage:drain(scan, sweep)
@@ -250,6 +280,13 @@ function Stage:counts()
   return sum
 end
 
+-- What finds is done: its connections are free for what scripts do.
+function Stage:pass_on(counts)
+  if self.has_passed_on or not self.scripts or not counts.over then return end
+  self.has_passed_on = true
+  self.scripts:allow(self.shares.scripts and self.shares.scripts + self.shares.sweep)
+end
+
 -- Fetch answers until there are no more to come. Sweeps follow each other; what they found is asked on meanwhile.
 function Stage:feed(t)
   while true do
@@ -261,8 +298,10 @@ function Stage:feed(t)
     self:keep(counts)
     self:start(t)
     if self.problem then error(self.problem, 0) end
-    self.is_over = over and last and self:pending() == 0 and self.working == 0
-    self.progress(self:counts(), self:pending() + self.working)
+    if last then self:pass_on(counts) end
+    local left = self:pending() + self.working + self.scripted
+    self.is_over = over and last and left == 0
+    self.progress(self:counts(), left)
     if self.is_over then return end
     if over and not last then self:next_sweep() else t:sleep(LOOK) end
   end
@@ -324,6 +363,15 @@ local function go_on(self, results)
   self.scans[self.sweep]:start()
 end
 
+-- Who may have how many connections: what finds one half, what names the other, of which scripts have theirs.
+local function share_out(config, has_tcp)
+  local most = config.max_connections
+  local sweep = most and has_tcp and most // 2 or 0
+  local rest = most and most - sweep or math.max(math.min(OPEN, core.descriptors() - SWEPT), WORKERS)
+  local scripts = config.scripts and most and (has_tcp and math.max(1, rest // 2) or most) or nil
+  return { sweep = sweep, naming = has_tcp and scripts and rest - scripts or rest, scripts = scripts }
+end
+
 local function with_timeout(settings, seconds) return setmetatable({ timeout = seconds }, { __index = settings }) end
 
 --- Scan.
@@ -351,10 +399,15 @@ function scanning.run(config, files, view, on_progress)
   collectgarbage("setpause", has_tcp and 110 or 400)
   collectgarbage("setstepmul", 400)
   host.step_back() -- sending and listening must not wait for what becomes of the answers
-  local rate = config.rate > 0 and math.min(config.rate, FASTEST) or FASTEST
+  local whole = config.rate > 0 and config.rate or nil
+  if whole and config.scripts then whole = whole / 2 end -- the other half is theirs
+  local rate = math.min(whole or FASTEST, FASTEST)
   local between = config.per_host_rate and 1 / config.per_host_rate or 0
-  local rest = config.max_connections and config.max_connections - config.max_connections // 2
-    or math.max(math.min(OPEN, core.descriptors() - SWEPT), WORKERS)
+  local shares = share_out(config, has_tcp)
+  local rest = shares.naming
+  if config.scripts then
+    config.scripts:limit { limits = config.limits, rate = whole, connections = shares.scripts }
+  end
   local settings = {
     signatures = config.signatures, max_probes = FURTHER, patience = config.patience, tls = host.tls,
     public_ip = config.public_ip,
@@ -367,7 +420,7 @@ function scanning.run(config, files, view, on_progress)
     settings = { udp = with_timeout(settings, 1), tcp = with_timeout(settings, config.timeout) },
     scripts = config.scripts, whole = view.drain and not config.naming and files.is_empty,
     scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
-    waiting = {}, first = 1, last = 0, working = 0, starting = 0, named = 0,
+    waiting = {}, first = 1, last = 0, working = 0, starting = 0, rests = {}, scripted = 0, named = 0, shares = shares,
     hosts = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending)
       c.over = self.is_over

@@ -182,22 +182,22 @@ describe("scan --bandwidth", function()
   end
 end)
 
-describe("scan --max-connections", function()
-  -- Open from the SYN to the FIN or RST of the client, as they left.
-  local function most_open(list)
-    local open, count, most = {}, 0, 0
-    for _, packet in ipairs(list) do
-      local key = packet.from .. " " .. packet.from_port
-      if packet.flags == "S" and not open[key] then
-        open[key], count = true, count + 1
-        most = math.max(most, count)
-      elseif packet.flags:find "[FR]" and open[key] then
-        open[key], count = nil, count - 1
-      end
+-- Open from the SYN to the FIN or RST of the client, as they left.
+local function most_open(list)
+  local open, count, most = {}, 0, 0
+  for _, packet in ipairs(list) do
+    local key = packet.from .. " " .. packet.from_port
+    if packet.flags == "S" and not open[key] then
+      open[key], count = true, count + 1
+      most = math.max(most, count)
+    elseif packet.flags:find "[FR]" and open[key] then
+      open[key], count = nil, count - 1
     end
-    return most
   end
+  return most
+end
 
+describe("scan --max-connections", function()
   seen_it("is never exceeded by both stages together, and used", function()
     local server, clients = uv.new_tcp(), {} -- a web server at every address
     assert(server:bind("0.0.0.0", 0))
@@ -294,5 +294,180 @@ describe("scan --host-timeout", function()
       if count[i] == 1 then asked_once = asked_once + 1 end
     end
     assert.equal(3, asked_once) -- but for the first that was asked what it is, all got the sweep's connection alone
+  end)
+end)
+
+-- Scripts behind a scan ------------------------------------------------------------------------------------
+
+local HEAD = 'local stdnse = require "stdnse"\ndescription, author, license, categories = "A test.", "us", "BSD", { "safe" }\n'
+  .. "portrule = function() return true end\n"
+
+-- A script of that text, as a word of a command line; its file goes with the test.
+local scripts = {}
+local function script(name, text)
+  local path = os.tmpname()
+  os.remove(path)
+  scripts[#scripts + 1] = path .. "-" .. name .. ".nse"
+  local file = assert(io.open(scripts[#scripts], "w"))
+  file:write(HEAD, text)
+  file:close()
+  return "--script " .. scripts[#scripts]
+end
+
+-- Connects so many times, one after the other, and keeps each connection for a while.
+local CONNECTS = [[
+action = function(host, port)
+  local n = 0
+  for i = 1, %d do
+    local s = nmap.new_socket()
+    n = n + (s:connect(host, port) and 1 or 0)
+    stdnse.sleep(%g)
+    s:close()
+  end
+  return "connected " .. n
+end
+]]
+
+-- Sends so many datagrams to a port of its own choice, in all ways that there are.
+local DATAGRAMS = [[
+action = function(host)
+  for i = 1, %d do
+    local s = nmap.new_socket "udp"
+    if i %% 3 == 0 then
+      s:sendto(host, 33999, ("x"):rep(100))
+    elseif i %% 3 == 1 then
+      s:connect(host, 33999, "udp")
+      s:send(("x"):rep(100))
+    else
+      local dnet = nmap.new_dnet()
+      dnet:ip_open()
+      local a, b, c, d = host.ip:match "(%%d+).(%%d+).(%%d+).(%%d+)"
+      local to = string.char(a, b, c, d)
+      dnet:ip_send(string.pack(">BBI2I2I2BBI2", 0x45, 0, 128, i, 0, 64, 17, 0) .. to .. to
+        .. string.pack(">I2I2I2I2", 33998, 33999, 108, 0) .. ("x"):rep(100), host)
+      dnet:ip_close()
+    end
+    s:close()
+  end
+  return "sent"
+end
+]]
+
+describe("scripts behind a scan", function()
+  local server, port, clients
+
+  before_each(function()
+    server, clients = uv.new_tcp(), {}
+    assert(server:bind("0.0.0.0", 0))
+    assert(server:listen(128, function()
+      local client = uv.new_tcp()
+      clients[client] = true
+      server:accept(client)
+      client:read_start(function(_, bytes) -- named at once, by what it answers the connection that finds it
+        if bytes and not client:is_closing() then client:write "HTTP/1.0 404 Not Found\r\nServer: test\r\n\r\n" end
+        if client:is_closing() then return end
+        clients[client] = nil
+        client:shutdown(function() if not client:is_closing() then client:close() end end)
+      end)
+    end))
+    port = server:getsockname().port
+  end)
+
+  after_each(function()
+    for client in pairs(clients) do
+      if not client:is_closing() then client:close() end
+    end
+    server:close()
+    uv.run "nowait"
+    for i, path in ipairs(scripts) do scripts[i] = os.remove(path) and nil end
+  end)
+
+  -- What scripts said, in all rows.
+  local function said(p)
+    local list = {}
+    for _, line in ipairs(p.lines) do
+      local row = cjson.decode(line)
+      for _, s in ipairs(row.scripts ~= cjson.null and row.scripts or {}) do list[#list + 1] = s.output end
+    end
+    return list
+  end
+
+  local TO_PORT = "tcp and dst port %d and tcp[tcpflags] & (tcp-syn|tcp-fin|tcp-rst) != 0"
+
+  seen_it("open no more connections than --max-connections leaves, and wait for them", function()
+    local seen = watch(TO_PORT:format(port))
+    local p = scan(("--json -sT -p %d 127.0.0.1-127.0.0.40 --rate max --retries 0 --timeout 1 --patience 0.1 "
+      .. "--max-connections 16 %s"):format(port, script("connects", CONNECTS:format(2, 0.05))))
+    local most, answers = most_open(seen()), said(p)
+    assert.equal(40, #answers)
+    for _, text in ipairs(answers) do assert.equal("connected 2", text) end
+    assert.truthy(most <= 16 and most >= 8, most) -- more than the four that scripts have while others are found
+  end)
+
+  it("end where those who have the connections all want one more, and say so", function()
+    local wants = script("wants", [[
+action = function(host, port)
+  local sockets = {}
+  for i = 1, 3 do
+    sockets[i] = nmap.new_socket()
+    sockets[i]:connect(host, port)
+  end
+  return "has all"
+end
+]])
+    local p = scan(("--json -sT -p %d 127.0.0.1 --retries 0 --timeout 1 --max-connections 3 %s"):format(port, wants))
+    assert.same({ "ERROR: Script execution failed (use -d to debug)" }, said(p))
+    assert.truthy(p.err:find("wants at 127%.0%.0%.1:%d+: waits for one more connection than there may be"), p.err)
+    local more = scan(("--json -sT -p %d 127.0.0.1 --retries 0 --timeout 1 --max-connections 12 %s"):format(port, wants))
+    assert.same({ "has all" }, said(more))
+    local refused = support.run(("scan -sT -p %d 127.0.0.1 --max-connections 2 %s"):format(port, wants))
+    assert.equal(2, refused.status)
+    assert.truthy(refused.err:find("3 are the least with --script", 1, true), refused.err)
+  end)
+
+  -- Words; script; packets that it sends; how many to each address; how far apart they leave at the least, to one address (or,
+  -- where all share it, to any).
+  local ROWS = {
+    { "connections by --per-host-rate", "--per-host-rate 20", CONNECTS:format(10, 0), "tcp[tcpflags] == tcp-syn", 10, 1 / 20 },
+    { "connections by --rate", "--rate 40", CONNECTS:format(10, 0), "tcp[tcpflags] == tcp-syn", 10, 1 / 20, true },
+    { "datagrams by --per-host-rate", "--per-host-rate 20", DATAGRAMS:format(12), "udp and dst port 33999", 12, 1 / 20 },
+    { "datagrams by --rate", "--rate 40", DATAGRAMS:format(12), "udp and dst port 33999", 12, 1 / 20, true },
+    { "datagrams by --bandwidth", "--bandwidth 20k", DATAGRAMS:format(12), "udp and dst port 33999", 12, 128 * 8 / 20000, true },
+  }
+  for _, row in ipairs(ROWS) do
+    seen_it("are held to a rate: " .. row[1], function()
+      local name, words, text, filter, count, apart, shared = table.unpack(row)
+      if filter:find "tcp" then filter = filter .. " and dst port " .. port end
+      local seen = watch(filter)
+      local p = scan(("--json -sT -p %d 127.0.0.1-127.0.0.3 --retries 0 --timeout 1 %s %s"):format(port, words,
+        script("sends", text)))
+      local first, latest, sent = {}, {}, {}
+      for _, packet in ipairs(seen()) do
+        local to = shared and "all" or packet.to
+        first[to], latest[to], sent[to] = first[to] or packet.time, packet.time, (sent[to] or 0) + 1
+      end
+      assert.equal(3, #said(p))
+      for to, n in pairs(sent) do
+        assert.truthy(n >= count * (shared and 3 or 1), name)
+        -- Connections that find and name the port come first, at a rate of their own where it is --rate.
+        local own = shared and count * 3 or n
+        assert.truthy(latest[to] - first[to] >= (own - 1) * apart - 0.03, ("%d in %g s"):format(n, latest[to] - first[to]))
+      end
+    end)
+  end
+
+  it("end with the time of their host, and the result is kept and says so", function()
+    local slow = script("slow", 'action = function(host, port) stdnse.sleep(60) return "done" end\n')
+    local quick = script("quick", 'action = function() return "was there" end\n')
+    local p = scan(("--json -sT -p %d 127.0.0.1 127.0.0.2 --retries 0 --timeout 1 --host-timeout 1 %s %s"):format(port, slow,
+      quick))
+    assert.equal(2, #p.lines)
+    for _, line in ipairs(p.lines) do
+      local row = cjson.decode(line)
+      assert.equal("scripts ended: this address was asked for 1 s (--host-timeout)", row.evidence[#row.evidence])
+    end
+    assert.same({ "was there", "was there" }, said(p))
+    assert.truthy(p.err:find "slow at 127%.0%.0%.%d:%d+: ended: its address was asked for as long as %-%-host%-timeout lets it",
+      p.err)
   end)
 end)

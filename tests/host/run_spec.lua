@@ -176,6 +176,33 @@ describe("mynah run", function()
     assert.truthy(p.err:find("waits for ever", 1, true), p.err)
   end)
 
+  it("says of a script that waits for its turn at a port that it does, and ends it once all others wait, too", function()
+    -- Workers keep their connections until all have one; and --script-timeout, which is far off, is not waited for.
+    local path = action [[
+      local connected, over, all = 0, 0, nmap.condvar "all"
+      for i = 1, 3 do
+        stdnse.new_thread(function()
+          local s = nmap.new_socket()
+          s:connect(host, port)
+          connected = connected + 1
+          all "broadcast"
+          while connected < 3 do all "wait" end
+          over = over + 1
+          all "broadcast"
+        end)
+      end
+      while over < 3 do all "wait" end
+      return "all at once"
+    ]]
+    local port, close = support.tcp_server(function() end)
+    local p = run { "run", path, "127.0.0.1", "-p", tostring(port), "--per-port", "2", "--script-timeout", "60" }
+    assert.truthy(p.err:find(("its turn at 127.0.0.1 port %d: of scripts 2 threads are connected"):format(port), 1, true), p.err)
+    assert.falsy(p.err:find("for ever", 1, true), p.err)
+    p = run { "run", path, "127.0.0.1", "-p", tostring(port), "--per-port", "3" }
+    close()
+    assert.equal("all at once", output(p, path), p.err)
+  end)
+
   it("wakes who slept, even where the time was up before it began to wait", function()
     local path = action "for _ = 1, 1000 do stdnse.sleep(0.001) end return 'awake'"
     local p = run { "run", path, "127.0.0.1", "-p", "9", "--given" }

@@ -119,6 +119,7 @@ static const char *const scenarios[][2] = {
     {"engine", "local core = ...\n"
                "local limits = assert(core.limits{ per_host = 1000, bits = 1e9 })\n"
                "assert(not core.limits{ bits = -1 })\n"
+               "assert(limits:turn('connection', '::1') == 0)\n"
                "local e = assert(core.engine{ rate = 1000, limits = limits })\n"
                "local u = assert(e:udp{ host = '127.0.0.1', port = PORT, payloads = { 'a', 'b' }, "
                "timeout = 0.2 })\n"

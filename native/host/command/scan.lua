@@ -100,15 +100,18 @@ function command.define(parser)
     parser:option("--blocklist", "Leave out what this file names instead of the reserved address ranges that Mynah comes with")
       :argname("FILE"),
     parser:flag("--no-blocklist", "Ask reserved address ranges, too"))
-  parser:option("--rate", "At most so many datagrams a second, or max: as fast as both sides bear (default: 1000)")
+  parser:option("--rate", "At most so many datagrams a second to find who answers, and as many to ask them on, or max: as fast "
+    .. "as both sides bear (default: 1000)")
     :argname("N"):convert(rate)
-  parser:option("--per-host-rate", "Of these, at most so many a second to one address; so are TCP connections")
+  parser:option("--per-host-rate", "Of these, at most so many a second to one address; so are TCP connections, and "
+    .. "what scripts begin")
     :argname("N"):convert(options.rate("--per-host-rate"))
   parser:option("--bandwidth", "Send at most so many bits a second, all told: 500k, 20M")
     :argname("BITS"):convert(options.bits("--bandwidth"))
-  parser:option("--max-connections", "Open TCP connections at the most, half of them to find what is open (default: 4000 to find "
-    .. "it, 10000 to name it)"):argname("N"):convert(options.integer("--max-connections", 2, 200000))
-  parser:option("--host-timeout", "Give up naming what is at an address after so long")
+  parser:option("--max-connections", "Open TCP connections at the most, half of them to find what is open, those of scripts "
+    .. "among the others (default: 4000 to find it, 10000 to name it)")
+    :argname("N"):convert(options.integer("--max-connections", 2, 200000))
+  parser:option("--host-timeout", "Give up naming what is at an address, and end its scripts, after so long")
     :argname("SECONDS"):convert(options.seconds("--host-timeout"))
   parser:option("--retries", "Ask the silent so many times more (default: 1)")
     :argname("N"):convert(options.integer("--retries", 0, 7))
@@ -415,6 +418,9 @@ local SCRIPTS = { threads = 200, megabytes = 256, busy = 10, sockets = 4000, eac
 local function make_scripts(args, sweeps)
   if #args.script == 0 then return nil end
   if args.verify_only then fail.input "--script: scripts run after the checks, which --verify-only leaves out" end
+  if args.max_connections == 2 and sweeps[#sweeps].tcp then
+    fail.input "--max-connections 2: one finds, one names, and scripts need one, too: 3 are the least with --script"
+  end
   local family = core.family((sweeps[1].set.whole:item(0)))
   local run, message = require "host.nse.run".new {
     scripts = called.scripts(args.script), datadir = args.datadir, alone = args.without_nmap, arguments = called.arguments(args),

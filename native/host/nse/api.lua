@@ -7,6 +7,7 @@ local host = require "mynah_host"
 local locks = require "host.nse.locks"
 local openssl = require "mynah_openssl"
 local raw = require "host.nse.raw"
+local sockets = require "host.nse.socket"
 local targets = require "host.nse.targets"
 
 local api = {}
@@ -100,7 +101,7 @@ local function add_network(nmap, world)
     new = nmap.new_socket,
     sleep = function(seconds) scheduler:sleep(math.max(0, seconds)) end,
     loop = function() end, -- the loop is always run
-    get_stats = function() return { connect_waiting = #world.shared.queue } end,
+    get_stats = function() return { connect_waiting = sockets.waiting(world.shared) } end,
     parse_ssl_certificate = function(der) return host.certificate(der) end,
   }
 
@@ -126,7 +127,7 @@ local function add_network(nmap, world)
     return list
   end
 
-  nmap.new_dnet = raw.new
+  function nmap.new_dnet() return raw.new(world.shared) end
 end
 
 -- The run ----------------------------------------------------------------------------------------------------

@@ -3,13 +3,17 @@
 -- Scripts of a host run once, with the first of its open ports, and know those of its ports whose scripts run at that time.
 -- @module host.nse.behind
 
+local core = require "mynah_core"
 local jsonl = require "host.nse.jsonl"
 local json = require "host.json"
+local sockets = require "host.nse.socket"
 local targets = require "host.nse.targets"
+local turns = require "host.nse.turns"
 
 local behind = {}
 
 local STEP = 16 -- scripts that are started at a time
+local LATE = "ended: its address was asked for as long as --host-timeout lets it"
 
 local Behind = {}
 Behind.__index = Behind
@@ -65,7 +69,7 @@ local function finish(self, job)
     job.result.scripts, job.result.scripts_json = job.said, encode(job.said)
     self.said = self.said + #job.said
   end
-  job.done()
+  job.done(job.is_late)
 end
 
 -- The scripts of the next level, which may depend on those of the one before it.
@@ -84,22 +88,32 @@ local function advance(self, job)
   if job.left == 0 then advance(self, job) end
 end
 
+local function leave(self, job, is_late)
+  job.left = job.left - 1
+  job.is_late = job.is_late or is_late
+  if job.left == 0 then advance(self, job) end
+end
+
 local function start(self, unit)
   local job = unit.job
+  local left = job.till - core.now()
+  if left <= 0 then return leave(self, job, true) end
   self.active = self.active + 1
-  self.run:spawn(unit.script, unit.kind, job.host, unit.kind == "portrule" and job.port or nil, function()
-    self.active, job.left = self.active - 1, job.left - 1
-    if job.left == 0 then advance(self, job) end
-  end)
+  self.run:spawn(unit.script, unit.kind, job.host, unit.kind == "portrule" and job.port or nil, function(thread)
+    self.active = self.active - 1
+    leave(self, job, thread.timed_out and thread.limit_message == LATE)
+  end, left < math.huge and { left, LATE } or nil)
 end
 
 --- Take a result whose port is open.
 -- @param result of the checks; where scripts say something it gets `scripts` (array of { id, kind, text, value }) and
 -- `scripts_json`
--- @param done function, called once all of them are over
-function Behind:take(result, done)
+-- @param till when the last of them ends at the latest, on the clock of mynah_core; nil: they take as long as they do
+-- @param done function, called once all of them are over; true: not all came to their end by then
+function Behind:take(result, till, done)
   local host = host_of(self, result.ip)
-  local job = { host = host, result = result, done = done, level = 0, said = {}, of_host = not self.asked[result.ip] }
+  local job = { host = host, result = result, done = done, level = 0, said = {}, of_host = not self.asked[result.ip],
+    till = till or math.huge }
   self.asked[result.ip] = true
   if job.of_host then self.first_of[host] = job end
   job.port = port_of(self, host, result)
@@ -118,6 +132,18 @@ function Behind:step()
     start(self, unit)
   end
   return self.world.scheduler:step() or self.first <= self.last
+end
+
+--- Hold what they send within limits.
+-- @param options table: as host.nse.turns has it; `connections` that may be open at once, nil: any number
+function Behind:limit(options)
+  self.world.shared.turn = turns.new(self.world.scheduler, options)
+  self:allow(options.connections)
+end
+
+--- Let so many connections be open at once, more than before.
+function Behind:allow(connections)
+  if connections then sockets.allow(self.world.shared, connections) end
 end
 
 --- Prepare.

@@ -6,6 +6,8 @@ local host = require "mynah_host"
 
 local raw = {}
 
+local ETHERNET = 14 -- bytes of its header
+
 local Dnet = {}
 Dnet.__index = Dnet
 
@@ -18,6 +20,21 @@ local function interface_of(device)
   for _, interface in ipairs(host.interfaces()) do
     if interface.device == device then return interface end
   end
+end
+
+-- The version of a packet, and the address that it goes to.
+local function read_packet(packet)
+  local version = #packet >= 20 and packet:byte(1) >> 4
+  if version == 4 then return 4, ("%d.%d.%d.%d"):format(packet:byte(17, 20)) end
+  if version == 6 and #packet >= 40 then
+    return 6, ("%x:%x:%x:%x:%x:%x:%x:%x"):format((">I2I2I2I2I2I2I2I2"):unpack(packet, 25))
+  end
+  error("can't parse ip packet", 0)
+end
+
+-- Wait until a packet may leave, headers and all.
+local function take_time(self, ip, packet)
+  if self.shared.turn then self.shared.turn("datagram", ip, math.max(0, #packet - 28)) end
 end
 
 --- Open an interface for whole frames: one that has such.
@@ -38,7 +55,10 @@ end
 --- @return true; nil and a message
 function Dnet:ethernet_send(frame)
   if not self.frames then error("dnet ethernet interface is not open", 0) end
-  return self.frames:send(check_bytes(frame))
+  local is_ip, _, ip = pcall(read_packet, check_bytes(frame):sub(ETHERNET + 1))
+  if is_ip then take_time(self, ip, frame:sub(ETHERNET + 1)) end
+  if not self.frames then error("dnet ethernet interface is not open", 0) end
+  return self.frames:send(frame)
 end
 
 function Dnet:ethernet_close()
@@ -58,16 +78,6 @@ function Dnet:ip_open()
   return true
 end
 
--- The version of a packet, and the address that it goes to.
-local function read_packet(packet)
-  local version = #packet >= 20 and packet:byte(1) >> 4
-  if version == 4 then return 4, ("%d.%d.%d.%d"):format(packet:byte(17, 20)) end
-  if version == 6 and #packet >= 40 then
-    return 6, ("%x:%x:%x:%x:%x:%x:%x:%x"):format((">I2I2I2I2I2I2I2I2"):unpack(packet, 25))
-  end
-  error("can't parse ip packet", 0)
-end
-
 --- Send a packet.
 -- @param packet IP header and all behind it
 -- @param target a host's table, or an address; nil: where the packet says
@@ -78,6 +88,8 @@ function Dnet:ip_send(packet, target)
   if type(target) == "table" then target = target.ip or target.targetname end
   if target and core.family(target) == family then ip = target end
   local message
+  take_time(self, ip, packet)
+  if not self.packets then error("raw socket not open to send", 0) end
   if not self.packets[family] then self.packets[family], message = host.packets(family) end
   if not self.packets[family] then return nil, message end
   return self.packets[family]:send(packet, ip)
@@ -91,7 +103,8 @@ function Dnet:ip_close()
   return true
 end
 
---- @return an object as nmap.new_dnet gives it
-function raw.new() return setmetatable({}, Dnet) end
+--- @param shared what the sockets of a run share
+-- @return an object as nmap.new_dnet gives it
+function raw.new(shared) return setmetatable({ shared = shared }, Dnet) end
 
 return raw

@@ -154,18 +154,21 @@ function Run:take(thread, ok, ran, value, words)
   self.on_result(thread, result)
 end
 
-function Run:spawn(s, kind, host, port, on_end)
+--- Start a thread of a script.
+-- @param on_end function (thread)
+-- @param left nil, or { seconds, why }: when it ends at the latest, and what it is told
+function Run:spawn(s, kind, host, port, on_end, left)
   local thread = self.world.scheduler:spawn(instance, {
     on_end = function(thread, ...)
       self:take(thread, ...)
-      on_end()
+      on_end(thread)
     end,
   }, self, s, kind, host, port)
   thread.script, thread.kind, thread.host, thread.port = s, kind, host, port
   local seconds = self.options.script_timeout
-  if seconds then
-    self.world.scheduler:limit(thread, seconds, ("not done after %g seconds (--script-timeout)"):format(seconds))
-  end
+  local why = seconds and ("not done after %g seconds (--script-timeout)"):format(seconds)
+  if left and left[1] < (seconds or math.huge) then seconds, why = table.unpack(left) end
+  if seconds then self.world.scheduler:limit(thread, seconds, why) end
 end
 
 -- Run what `next_job` gives, so many at once, until there is none left.

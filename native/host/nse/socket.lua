@@ -10,6 +10,9 @@ local sockets = {}
 local CHUNK = 8192        -- bytes of one read; one that fills it is followed by another
 local TURN = 64           -- reads one after the other, none of which had to wait, until others get their turn
 local TIMEOUT_MS = 30000
+local NO_TURN = "waits for its turn at %s port %d: of scripts %d threads are connected to it, as many as may be, and all of them "
+  .. "wait, too"
+local NO_MORE = "waits for one more %s than there may be (%d): those who have these wait, too"
 local PRIVATE = {}        -- key of what a socket's object holds
 
 local Methods = {}
@@ -76,8 +79,9 @@ local function count_worker(turn, thread, change)
 end
 
 -- Take part in what a port can bear. @return true; false where another thread used the socket meanwhile
-local function take_turn(s, place)
+local function take_turn(s, kind, ip, port)
   local shared, thread, epoch = s.shared, s.shared.scheduler.current, s.epoch
+  local place = ("%s %s %d"):format(kind, ip, port)
   local turn = shared.turns[place]
   if not turn then
     turn = { count = 0, held = {}, workers = {}, queue = {} }
@@ -85,7 +89,7 @@ local function take_turn(s, place)
   end
   while not may_go(turn, thread, shared.threads_per_port) do
     table.insert(turn.queue, thread)
-    shared.scheduler:wait()
+    shared.scheduler:want(NO_TURN:format(ip, port, turn.count))
   end
   if s.epoch ~= epoch then return false end
   if not turn.held[thread] then
@@ -98,15 +102,34 @@ local function take_turn(s, place)
   return true
 end
 
--- A thread that is woken and ends before it runs hands the place over to the next.
-local function wake_first(shared)
-  repeat
-    local thread = table.remove(shared.queue, 1)
-    if thread and not thread.over then
-      thread.held[shared.places] = true
-      return shared.scheduler:wake(thread)
-    end
-  until not thread
+-- So many at once, of sockets or connections. A thread that is woken and ends before it runs hands its place over to the next.
+local function new_pool(scheduler, most, what)
+  local pool = { open = 0, most = most, queue = {}, what = what }
+  function pool.hand_over()
+    repeat
+      local thread = table.remove(pool.queue, 1)
+      if thread and not thread.over then
+        thread.held[pool] = true
+        return scheduler:wake(thread)
+      end
+    until not thread
+  end
+  return pool
+end
+
+local function take_from(pool, scheduler)
+  local thread = scheduler.current
+  while pool.open >= pool.most do
+    table.insert(pool.queue, thread)
+    scheduler:want(NO_MORE:format(pool.what, pool.most))
+    thread.held[pool] = nil
+  end
+  pool.open = pool.open + 1
+end
+
+local function give_to(pool)
+  pool.open = pool.open - 1
+  pool.hand_over()
 end
 
 local function give_turn(s)
@@ -123,9 +146,9 @@ local function give_turn(s)
   if turn.count == 0 and #queue == 0 then s.shared.turns[s.place] = nil end
 end
 
--- Wait until the program has a descriptor to spare. A script that has more than its share ends.
+-- Wait until the program has a descriptor to spare, and may have one connection more. A script that has more than its share ends.
 -- @return true; false where another thread used the socket meanwhile
-local function take_place(s)
+local function take_place(s, kind)
   local shared, thread, epoch = s.shared, s.shared.scheduler.current, s.epoch
   local base = thread.base
   if base.socket_count >= shared.sockets_per_script then collectgarbage() end -- closes those that nobody holds
@@ -133,17 +156,16 @@ local function take_place(s)
     give_turn(s)
     error(("has %d sockets open, and may have no more: are they closed?"):format(base.socket_count), 0)
   end
-  while shared.open >= shared.sockets do
-    table.insert(shared.queue, thread)
-    shared.scheduler:wait()
-    thread.held[shared.places] = nil
-  end
+  local connections = kind == "tcp" and shared.connections or nil
+  if connections then take_from(connections, shared.scheduler) end
+  take_from(shared.places, shared.scheduler)
   if s.epoch ~= epoch then
-    wake_first(shared)
+    give_to(shared.places)
+    if connections then give_to(connections) end
     return false
   end
-  shared.open, base.socket_count = shared.open + 1, base.socket_count + 1
-  s.base = base
+  base.socket_count = base.socket_count + 1
+  s.base, s.connections = base, connections
   base.sockets[s.object] = s
   return true
 end
@@ -151,10 +173,18 @@ end
 local function give_place(s)
   local shared, base = s.shared, s.base
   if not base then return end
-  s.base = nil
   base.sockets[s.object] = nil
-  shared.open, base.socket_count = shared.open - 1, base.socket_count - 1
-  wake_first(shared)
+  base.socket_count = base.socket_count - 1
+  give_to(shared.places)
+  if s.connections then give_to(s.connections) end
+  s.base, s.connections = nil, nil
+end
+
+-- Wait until what is to be sent may leave. @return false where another thread closed the socket meanwhile
+local function take_time(s, kind, ip, bytes)
+  local epoch = s.epoch
+  if s.shared.turn and not (kind == "stream" and bytes == "") then s.shared.turn(kind, ip, #bytes) end
+  return s.epoch == epoch
 end
 
 -- Another thread of the script that waits for the socket goes on.
@@ -172,7 +202,7 @@ end
 
 -- A socket of the kernel in place of the one before.
 local function open(s, kind, ip)
-  if not take_place(s) then return nil, "CANCELLED" end
+  if not take_place(s, kind) then return nil, "CANCELLED" end
   local file, message = s.shared.scheduler.events:socket(kind, core.family(ip))
   if not file then
     drop(s)
@@ -213,6 +243,7 @@ end
 
 -- All bytes to the kernel; of none, a datagram all the same. @return true; nil, status
 local function send_raw(s, bytes)
+  if s.peer and not take_time(s, s.kind == "tcp" and "stream" or "datagram", s.peer.ip, bytes) then return nil, "CANCELLED" end
   local from, done = 1, bytes == "" and s.kind == "tcp"
   while not done do
     local n, why = s.file:send(bytes, from)
@@ -417,11 +448,12 @@ local function connect(s, kind, ip, port)
   local bound = s.unconnected and kind == s.kind
   if not bound then drop(s) end
   s.unconnected = nil
-  if not take_turn(s, kind .. ip .. " " .. port) then return nil, "CANCELLED" end
+  if not take_turn(s, kind, ip, port) then return nil, "CANCELLED" end
   local file, message = bound and s.file, nil
   if not file then file, message = open(s, kind, ip) end
   if not file then return nil, message == "CANCELLED" and message or "ERROR" end
   s.peer = { ip = ip, port = port }
+  if kind == "tcp" and not take_time(s, "connection", ip, "") then return nil, "CANCELLED" end
   local ok, why = file:connect(ip, port)
   if not ok and why == "again" then
     local ready, status = wait(s, "w")
@@ -471,6 +503,7 @@ function Methods.sendto(socket, target, port, bytes)
   if not ip then return false, message end
   if not s.file and not open(s, "udp", ip) then return nil, "ERROR" end
   s.peer = { ip = ip, port = number }
+  if not take_time(s, "datagram", ip, bytes) then return nil, "CANCELLED" end
   trace(s, "send", bytes)
   local n, why = s.file:sendto(bytes, ip, number)
   if not n and why == "again" then
@@ -542,7 +575,7 @@ function Methods.pcap_open(socket, device, snaplen, promiscuous, filter)
   local s = state_of(socket)
   device, snaplen, filter = check_text(2, device), math.floor(check_number(3, snaplen)), check_text(5, filter)
   drop(s)
-  if not take_place(s) then error("socket is used by another thread of this script", 0) end
+  if not take_place(s, "pcap") then error("socket is used by another thread of this script", 0) end
   local capture = s.shared.scheduler.events:capture(device, snaplen, promiscuous, filter)
   if capture then
     s.capture = capture
@@ -583,16 +616,31 @@ end
 -- @param options table: `scheduler` of host.nse.threads; `resolve`, a function (name) giving an address, or nil and a message;
 -- `any`, the address that means all of ours; `sockets`, how many may be open at once; `sockets_per_script`; `threads_per_port`,
 -- how many may be connected to one; `trace`, a function (socket, event, bytes) or nil
--- @return function (kind) making a socket, as nmap.new_socket; the shared table
+-- @return function (kind) making a socket, as nmap.new_socket; the shared table: its `turn`, a function (kind, address, bytes)
+-- or nil, is called before anything is sent, and may wait
 function sockets.factory(options)
-  local shared = { open = 0, queue = {}, turns = {} }
+  local shared = { turns = {}, places = new_pool(options.scheduler, options.sockets, "socket") }
   for key, value in pairs(options) do shared[key] = value end
-  shared.places = { hand_over = function() wake_first(shared) end }
   return function(kind)
     local s = { shared = shared, timeout = TIMEOUT_MS, default = kind, epoch = 0, reads = 0, close = close }
     s.object = setmetatable({ [PRIVATE] = s }, Meta)
     return s.object
   end, shared
+end
+
+--- How many wait until they may open one.
+function sockets.waiting(shared)
+  return #shared.places.queue + (shared.connections and #shared.connections.queue or 0)
+end
+
+--- Let so many TCP connections be open at once; more than before, if any were.
+-- @param shared of factory
+function sockets.allow(shared, most)
+  local pool = shared.connections or new_pool(shared.scheduler, 0, "connection")
+  shared.connections = pool
+  local more = most - pool.most
+  pool.most = most
+  for _ = 1, math.min(more, #pool.queue) do pool.hand_over() end
 end
 
 return sockets

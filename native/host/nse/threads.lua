@@ -71,7 +71,7 @@ function threads.new(options)
   return setmetatable({
     events = assert(host.events()), options = options,
     ready = {}, first = 1, last = 0,
-    waits = {}, token = 0, -- token -> thread
+    waits = {}, limits = {}, token = 0, -- token -> thread that waits; that ends then
     by_coroutine = setmetatable({}, { __mode = "k" }),
     alive = 0,
   }, Scheduler)
@@ -131,7 +131,7 @@ local function finish(self, thread, ok, ...)
   if thread.timer then thread.timer:close() end
   if thread.limit then
     thread.limit:close()
-    self.waits[thread.limit_token] = nil
+    self.limits[thread.limit_token] = nil
   end
   for held in pairs(thread.held) do held.hand_over() end
   if thread.base == thread then
@@ -186,16 +186,13 @@ end
 local function take_events(self)
   local token, outcome, text = self.events:next()
   while token do
-    local thread = self.waits[token]
-    if thread then
-      self.waits[token] = nil
-      if thread.limit_token == token then
-        thread.timed_out = true
-        finish(self, thread, false, thread.limit_message)
-      else
-        thread.token = nil
-        enqueue(self, thread, outcome, text)
-      end
+    local thread, late = self.waits[token], self.limits[token]
+    if late then
+      late.timed_out = true
+      finish(self, late, false, late.limit_message)
+    elseif thread then
+      self.waits[token], thread.token = nil, nil
+      enqueue(self, thread, outcome, text)
     end
     token, outcome, text = self.events:next()
   end
@@ -208,7 +205,7 @@ local function listen(self, look)
   if signal and self.options.on_interrupt then self.options.on_interrupt(signal) end
 end
 
---- Run until no thread is left, or all that are left wait for one another: these are ended.
+--- Run until no thread is left. Where all that are left wait for one another, some are ended.
 -- @param refill function or nil: starts some threads more and returns true, or false where there are none to start now. It is
 -- asked only while no thread can go on, so that no more run at once than there is waiting to fill: what they hold stays small.
 -- @raise what on_interrupt raises
@@ -234,15 +231,26 @@ function Scheduler:step()
   return self.alive > 0
 end
 
--- Nothing can wake these any more.
+local FOR_EVER = "waits for ever: its mutex or condition variable has nobody left who could wake it"
+
+-- What one of a script's threads waits for that others could give it; nil: there is no such thing.
+local function wanted_by(base)
+  local wants = base.wants
+  for worker in pairs(base.workers) do wants = wants or worker.wants end
+  return wants
+end
+
+-- Nothing can wake these any more. Where one waits for what another has, its end may be enough for the rest; else all end.
 function Scheduler:end_deadlock()
   local stuck = {}
   for _, thread in pairs(self.by_coroutine) do
-    if not thread.over and thread.base == thread then stuck[#stuck + 1] = thread end
+    if not thread.over and thread.base == thread then
+      local wants = wanted_by(thread)
+      if wants then return finish(self, thread, false, wants) end
+      stuck[#stuck + 1] = thread
+    end
   end
-  for _, thread in ipairs(stuck) do
-    finish(self, thread, false, "waits for ever: its mutex or condition variable has nobody left who could wake it")
-  end
+  for _, thread in ipairs(stuck) do finish(self, thread, false, FOR_EVER) end
 end
 
 -- Waiting ---------------------------------------------------------------------------------------------------
@@ -260,6 +268,16 @@ function Scheduler:wait(start)
     start(self.token)
   end
   return raw.yield(WAIT)
+end
+
+--- Wait without an event for what others have.
+-- @param wants why the thread ends where none of them can give it back
+function Scheduler:want(wants)
+  local thread = self.current
+  thread.wants = wants
+  local value = self:wait()
+  thread.wants = nil
+  return value
 end
 
 --- Wake a thread that waits without an event.
@@ -285,7 +303,7 @@ end
 function Scheduler:limit(thread, seconds, message)
   self.token = self.token + 1
   thread.limit, thread.limit_token, thread.limit_message = self.events:timer(), self.token, message
-  self.waits[self.token] = thread
+  self.limits[self.token] = thread
   thread.limit:start(seconds, self.token)
 end
 
