@@ -1,17 +1,9 @@
 -- FTP servers, plain and in TLS, and with greetings that mislead: see ../daemons.lua for what a row says.
 
-local CERTIFICATE = [[
-printf '[req]\ndistinguished_name=dn\n[dn]\n' > /run/req.cnf
-openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=ftp.example -days 30 \
-  -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
-cat /run/key.pem /run/cert.pem > /run/both.pem
-chmod 600 /run/*.pem
-]]
+local rows = require "rows"
 
-local function merge(row, more)
-  for key, value in pairs(more or {}) do row[key] = value end
-  return row
-end
+local merge = rows.merge
+local CERTIFICATE = rows.certificate "ftp.example" .. "chmod 600 /run/*.pem\n"
 
 -- Its own sandbox wants namespaces inside ours and a seccomp list older than the kernel.
 local VSFTPD = [[
@@ -190,6 +182,7 @@ local function taken(row)
 end
 
 local servers = {
+  vsftpd = vsftpd("", { product = "vsftpd" }),
   ["vsftpd-banner"] = vsftpd("ftpd_banner=Welcome to the archive"),
   ["vsftpd-cyrillic"] = vsftpd("ftpd_banner=Добро пожаловать на сервер"),
   ["vsftpd-smtp-words"] = vsftpd("ftpd_banner=mail.example ESMTP Postfix ready"),
@@ -197,12 +190,14 @@ local servers = {
   ["vsftpd-tls"] = vsftpd(TLS .. "implicit_ssl=YES", { tls = true, product = "vsftpd" }),
   ["vsftpd-full"] = taken(vsftpd("max_clients=1")),
 
+  proftpd = proftpd("", { product = "proftpd" }),
   ["proftpd-banner"] = proftpd('ServerName "here"\nServerIdent on "mynah is a bird"'),
   ["proftpd-unsaid"] = proftpd("ServerIdent off"),
   ["proftpd-auth-tls"] = proftpd(PROFTPD_TLS, { product = "proftpd", extra = "TLS" }),
   ["proftpd-tls"] = proftpd(PROFTPD_TLS .. "TLSOptions UseImplicitSSL", { tls = true, product = "proftpd" }),
   ["proftpd-full"] = taken(proftpd("MaxConnectionsPerHost 1")),
 
+  ["pure-ftpd"] = pureftpd "",
   ["pure-ftpd-tls-may"] = pureftpd("-Y 1", { extra = "TLS" }),
   ["pure-ftpd-tls-must"] = pureftpd("-Y 3", { extra = "TLS" }),
   ["pure-ftpd-full"] = taken(pureftpd("-c 1")),

@@ -1,11 +1,10 @@
 -- Servers that are no FTP, HTTP or Skype and say so: mail, news, chat, screens, databases, tunnels. See ../daemons.lua for what a
 -- row says; `unnamed`: it tells a stranger nothing that could name it, so that any name is wrong.
 
-local CERTIFICATE = [[
-printf '[req]\ndistinguished_name=dn\n[dn]\n' > /run/req.cnf
-openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=other.example -days 30 \
-  -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
-]]
+local rows = require "rows"
+
+local merge, run, with_file = rows.merge, rows.run, rows.with_file
+local CERTIFICATE = rows.certificate "other.example"
 
 local DOVECOT = [[
 protocols = %s
@@ -43,24 +42,6 @@ local function dovecot(service, protocol, process, listener, more)
     command = function() return { "dovecot", "-F", "-c", "/mynah/dovecot.conf" } end }
 end
 
-local function run(service, command, more)
-  local row = { service = service,
-    command = function(port)
-      local words = {}
-      for word in command:gsub("PORT", tostring(port)):gmatch("%S+") do words[#words + 1] = word end
-      return words
-    end }
-  for key, value in pairs(more or {}) do row[key] = value end
-  return row
-end
-
--- A server that has its port in a file of settings.
-local function with_file(service, name, text, command, more)
-  local row = run(service, command, more)
-  row.files = function(port) return { [name] = (text:gsub("PORT", tostring(port))) } end
-  return row
-end
-
 -- What a shell line says to each connection.
 local function shell(service, line, more)
   local row = { service = service,
@@ -68,8 +49,7 @@ local function shell(service, line, more)
     command = function(port)
       return { "socat", ("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork"):format(port), "EXEC:sh /mynah/peer.sh" }
     end }
-  for key, value in pairs(more or {}) do row[key] = value end
-  return row
+  return merge(row, more)
 end
 
 local STUNNEL = [[
@@ -93,8 +73,7 @@ local function stunnel(service, line, more)
     all["inside.sh"] = line .. "\n"
     return all
   end
-  for key, value in pairs(more or {}) do row[key] = value end
-  return row
+  return merge(row, more)
 end
 
 local SLAPD = [[
@@ -107,6 +86,66 @@ directory /run/ldap
 ]]
 
 local servers = {
+  opensmtpd = with_file("smtp", "smtpd.conf", [[
+listen on 127.0.0.1 port PORT hostname mail.example
+action "nowhere" relay
+match from local for any action "nowhere"
+]], "smtpd -d -f /mynah/smtpd.conf", { product = "opensmtpd",
+    prepare = "mkdir -p -m 711 /var/spool/smtpd /var/lib/opensmtpd /var/lib/opensmtpd/empty /run/opensmtpd /var/empty" }),
+  -- It keeps root only for the configuration whose path was compiled in, so it is put there.
+  exim4 = with_file("smtp", "etc/exim4/exim4.conf", [[
+primary_hostname = mail.example
+local_interfaces = <; 127.0.0.1
+daemon_smtp_ports = PORT
+host_lookup =
+rfc1413_query_timeout = 0s
+tls_advertise_hosts =
+keep_environment =
+acl_smtp_rcpt = deny
+begin acl
+deny:
+  deny
+begin routers
+begin transports
+]], "exim4 -bdf -oP /run/exim4.pid", { product = "exim",
+    prepare = "mkdir -p /var/spool/exim4 /var/log/exim4 && chown -R Debian-exim:Debian-exim /var/spool/exim4 /var/log/exim4" }),
+  dictd = run("dict", "dictd -d nodetach -c /mynah/dictd.conf -p PORT --listen-to 127.0.0.1", { product = "dictd",
+    files = function() return {
+      ["dictd.conf"] = [[
+global { listen_to 127.0.0.1 }
+access { allow * }
+database birds { data "/mynah/birds.dict" index "/mynah/birds.index" }
+]],
+      -- An index line: headword, offset and length in the base 64 of dictd.
+      ["birds.index"] = "mynah\tA\tU\n",
+      ["birds.dict"] = "mynah\n a bird saying\n",
+    } end }),
+  sshd = with_file("ssh", "sshd_config", [[
+ListenAddress 127.0.0.1:PORT
+HostKey /run/sshd_key
+PidFile /run/sshd.pid
+UsePAM no
+UseDNS no
+]], "/usr/sbin/sshd -D -e -f /mynah/sshd_config", { product = "openssh",
+    prepare = "mkdir -p /run/sshd && ssh-keygen -q -t ed25519 -N '' -f /run/sshd_key" }),
+  redis = run("redis", "redis-server --bind 127.0.0.1 --port PORT --dir /tmp --daemonize no", { said = "redis" }),
+  memcached = run("memcached", "memcached -l 127.0.0.1 -p PORT -U 0 -u memcache -m 16 -t 1", { said = "memcached" }),
+  bind9 = run("domain", "named -f -n 1 -c /mynah/named.conf", { said = "bind", transports = { "tcp", "udp" },
+    files = function(port) return { ["named.conf"] = ([[
+options {
+  directory "/var/cache/bind";
+  pid-file none;
+  session-keyfile none;
+  listen-on port %d { 127.0.0.1; };
+  listen-on-v6 { none; };
+  recursion no;
+  dnssec-validation no;
+};
+controls { };
+zone "example" { type primary; file "/mynah/example.zone"; };
+]]):format(port), ["example.zone"] = "@ 60 IN SOA ns root 1 60 60 60 60\n@ 60 IN NS ns\nns 60 IN A 127.0.0.1\n" } end,
+    prepare = "mkdir -p /var/cache/bind" }),
+
   dropbear = run("ssh", "dropbear -F -E -p 127.0.0.1:PORT -r /run/key", { product = "dropbear",
     prepare = "dropbearkey -t ed25519 -f /run/key >/dev/null" }),
   ["dovecot-imap"] = dovecot("imap", "imap", "imap-login", "imap", { product = "dovecot" }),

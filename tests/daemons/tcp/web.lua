@@ -1,11 +1,9 @@
 -- Web servers, the odd among them: see ../daemons.lua for what a row says.
 
--- A certificate of our own, made in the jail.
-local CERTIFICATE = [[
-printf '[req]\ndistinguished_name=dn\n[dn]\n' > /run/req.cnf
-openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=web.example -days 30 \
-  -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
-]]
+local rows = require "rows"
+
+local merge = rows.merge
+local CERTIFICATE = rows.certificate "web.example"
 
 local PAGE = "mkdir -p /var/www; echo '<title>here</title>' > /var/www/index.html"
 
@@ -32,8 +30,7 @@ local function nginx(listen, lines, more)
     files = function(port) return { ["nginx.conf"] = NGINX:format(port, listen, (lines:gsub("PORT", port))) } end,
     prepare = CERTIFICATE .. PAGE .. "; mkdir -p /var/lib/nginx /var/log/nginx",
     command = function() return { "nginx", "-p", "/run/", "-c", "/mynah/nginx.conf", "-e", "/dev/null" } end }
-  for key, value in pairs(more or {}) do row[key] = value end
-  return row
+  return merge(row, more)
 end
 
 local TLS = "ssl_certificate /run/cert.pem; ssl_certificate_key /run/key.pem; "
@@ -59,8 +56,7 @@ DocumentRoot /var/www
 -- A server of /var/www that needs no file of its own.
 local function page(product, command, more)
   local row = { service = "http", product = product, prepare = CERTIFICATE .. PAGE, command = command }
-  for key, value in pairs(more or {}) do row[key] = value end
-  return row
+  return merge(row, more)
 end
 
 -- apache2 that listens as `listen` says (%d: the port), with more lines.
@@ -68,6 +64,12 @@ local function apache(listen, lines, more)
   local row = page("apache", function() return { "apache2", "-DFOREGROUND", "-f", "/mynah/apache.conf" } end, more)
   row.files = function(port) return { ["apache.conf"] = APACHE .. listen:format(port) .. "\n" .. lines } end
   return row
+end
+
+local function lighttpd(lines, more)
+  return rows.with_file("http", "lighttpd.conf",
+    'server.document-root = "/var/www"\nserver.bind = "127.0.0.1"\nserver.port = PORT\n' .. lines,
+    "lighttpd -D -f /mynah/lighttpd.conf", merge({ product = "lighttpd", prepare = CERTIFICATE .. PAGE }, more))
 end
 
 -- haproxy with no server behind it; lines: more for its frontend, bind: more for its port.
@@ -109,6 +111,7 @@ local SITE_LINES = [[autoindex on;
     location /login { return 302 /sub/; }]]
 
 local servers = {
+  nginx = nginx("", ""),
   ["nginx-site"] = nginx("", SITE_LINES, { prepare = CERTIFICATE .. SITE .. "mkdir -p /var/lib/nginx /var/log/nginx" }),
   ["nginx-tls"] = nginx("ssl", TLS, { tls = true }),
   ["nginx-tls12"] = nginx("ssl", TLS .. "ssl_protocols TLSv1.2;", { tls = true }),
@@ -132,6 +135,7 @@ local servers = {
   ["nginx-tls-sni"] = nginx("ssl", TLS .. "} server { listen 127.0.0.1:PORT ssl default_server; ssl_reject_handshake on;",
     { tls = true }),
 
+  apache2 = apache("Listen 127.0.0.1:%d", ""),
   ["apache2-tls"] = apache("Listen 127.0.0.1:%d https", [[
 LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
 LoadModule socache_shmcb_module /usr/lib/apache2/modules/mod_socache_shmcb.so
@@ -148,18 +152,10 @@ Require all denied
 </Location>
 ]]),
   ["apache2-strict-host"] = apache("Listen 127.0.0.1:%d", "HttpProtocolOptions Strict RegisteredMethods Require1.0\n"),
-  ["lighttpd-tls"] = { service = "http", product = "lighttpd", tls = true,
-    files = function(port) return { ["lighttpd.conf"] = ([[
-server.modules = ( "mod_openssl" )
-server.document-root = "/var/www"
-server.bind = "127.0.0.1"
-server.port = %d
-ssl.engine = "enable"
-ssl.pemfile = "/run/cert.pem"
-ssl.privkey = "/run/key.pem"
-]]):format(port) } end,
-    prepare = CERTIFICATE .. PAGE,
-    command = function() return { "lighttpd", "-D", "-f", "/mynah/lighttpd.conf" } end },
+  lighttpd = lighttpd('server.username = "www-data"\nserver.groupname = "www-data"\nindex-file.names = ( "index.html" )\n'),
+  ["lighttpd-tls"] = lighttpd(
+    'server.modules = ( "mod_openssl" )\nssl.engine = "enable"\nssl.pemfile = "/run/cert.pem"\nssl.privkey = "/run/key.pem"\n',
+    { tls = true }),
   ["busybox-httpd"] = page(nil, function(port) return { "busybox", "httpd", "-f", "-p", "127.0.0.1:" .. port, "-h",
     "/var/www" } end),
   webfs = page("webfs", function(port) return { "webfsd", "-F", "-i", "127.0.0.1", "-p", port, "-r", "/var/www", "-f",

@@ -1,11 +1,6 @@
 -- Key exchange, tunnels, DTLS, QUIC, CoAP, mobile networks and buildings: see ../daemons.lua for what a row says.
 
--- A certificate of our own, made in the jail.
-local CERTIFICATE = [[
-printf '[req]\ndistinguished_name=dn\n[dn]\n' > /run/req.cnf
-openssl req -config /run/req.cnf -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 30 \
-  -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
-]]
+local CERTIFICATE = require "rows".certificate "localhost"
 
 -- For servers whose port is fixed: they listen on an address that is theirs, and each datagram to our port is handed on.
 local function relay(port, address, to, command)
