@@ -59,6 +59,7 @@ local function counts(state, protocol, transport)
 end
 
 local function give_object(object, transport, give, number)
+  if object.port == cjson.null then return end -- what scripts say of a host, or of no host
   local ip = object.ip or object.saddr
   if type(ip) ~= "string" then wrong(number, "an object without ip or saddr") end
   if type(object.ports) ~= "table" then

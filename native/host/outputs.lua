@@ -28,10 +28,8 @@ local writers = {}
 
 function writers.jsonl(path, options)
   local file = open(path)
-  return {
-    add = function(r) put(path, file, report.json(r, options.fields) .. "\n") end,
-    finish = function() file:close() end,
-  }
+  local function add(r) put(path, file, report.json(r, options.fields) .. "\n") end
+  return { add = add, say = add, finish = function() file:close() end }
 end
 
 -- RFC 4180; lists are joined by "; ".
@@ -51,14 +49,12 @@ end
 function writers.csv(path, options)
   local file = open(path)
   put(path, file, table.concat(options.fields, ",") .. "\r\n")
-  return {
-    add = function(r)
-      local values = {}
-      for i, key in ipairs(options.fields) do values[i] = csv_value(value_of(r, key)) end
-      put(path, file, table.concat(values, ",") .. "\r\n")
-    end,
-    finish = function() file:close() end,
-  }
+  local function add(r)
+    local values = {}
+    for i, key in ipairs(options.fields) do values[i] = csv_value(value_of(r, key)) end
+    put(path, file, table.concat(values, ",") .. "\r\n")
+  end
+  return { add = add, say = add, finish = function() file:close() end }
 end
 
 -- Nmap's grepable form: fields between slashes, which therefore become bars.
@@ -98,6 +94,16 @@ local function xml_host(r)
     .. (of_host ~= "" and "<hostscript>" .. of_host .. "</hostscript>" or "") .. "</host>\n"
 end
 
+-- What they said of no port, as Nmap places it.
+local function xml_word(word)
+  local inner = xml_scripts(word, word.kind)
+  if word.kind == "prerule" then return "<prescript>" .. inner .. "</prescript>\n" end
+  if word.kind == "postrule" then return "<postscript>" .. inner .. "</postscript>\n" end
+  return "<host>" .. xml.element("status", { "state", "up", "reason", word.host_reason or "unknown", "reason_ttl", 0 })
+    .. xml.element("address", { "addr", word.ip, "addrtype", core.family(word.ip) == 6 and "ipv6" or "ipv4" })
+    .. "<hostscript>" .. inner .. "</hostscript></host>\n"
+end
+
 -- Its end is written behind each result, and written over by the next. nmap.dtd knows no scanner but nmap; `args` says which it
 -- was.
 function writers.xml(path, options)
@@ -114,14 +120,17 @@ function writers.xml(path, options)
     .. "<verbose level=\"0\"/><debugging level=\"0\"/>\n")
   local at = file:seek()
   put(path, file, ending "error")
+  local function insert(text)
+    file:seek("set", at)
+    at = at + #text
+    put(path, file, text .. ending "error")
+  end
   return {
     add = function(r)
       count = count + 1
-      local text = xml_host(r)
-      file:seek("set", at)
-      at = at + #text
-      put(path, file, text .. ending "error")
+      insert(xml_host(r))
     end,
+    say = function(word) insert(xml_word(word)) end,
     finish = function(how)
       file:seek("set", at)
       put(path, file, ending(how and "success" or "error") .. "\n")
@@ -181,7 +190,7 @@ end
 -- @param options table: `words` what the user called, `fields` (array of keys), `filter` (function of a result, or nil),
 -- `store` a store that is open already, instead of the .db among them
 -- @return an object: add(result), again(result) (of a store that is open already), found(result) (verified, and still to be
--- named), progress(table), finish(whole), `store`;
+-- named), say(word) and say_again(word) (what scripts said of no port), progress(table), finish(whole), `store`;
 -- `is_empty`: there is nothing to be written to
 -- @raise exit statuses 2 and 3
 function outputs.open(paths, options)
@@ -207,6 +216,16 @@ function outputs.open(paths, options)
   function self.again(r)
     if options.filter and not options.filter(r) then return end
     for _, writer in ipairs(list) do writer.add(r) end
+  end
+  function self.say(word)
+    if kept then kept:say(word) end
+    self.say_again(word)
+  end
+  function self.say_again(word)
+    if options.filter and not options.filter(word) then return end
+    for _, writer in ipairs(list) do
+      if writer.say then writer.say(word) end -- there is no place for it in the grepable form
+    end
   end
   function self.found(r)
     if kept then kept:add(r, true) end

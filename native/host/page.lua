@@ -102,6 +102,16 @@ local function cells(r, columns)
   return table.concat(parts)
 end
 
+-- What scripts said of no port.
+local function words_tables(words)
+  local parts = {}
+  for _, word in ipairs(words) do
+    local lines = report.word_lines(word)
+    parts[#parts + 1] = ("<h2>%s</h2><pre>%s</pre>"):format(escape(lines[1]), escape(table.concat(lines, "\n", 2)))
+  end
+  return table.concat(parts, "\n")
+end
+
 local function results_table(results)
   local parts, columns = { "<h2>Results</h2><table><thead><tr>" }, columns_of(results)
   for _, c in ipairs(columns) do parts[#parts + 1] = "<th>" .. c[2] .. "</th>" end
@@ -114,7 +124,8 @@ end
 
 --- Make the page.
 -- @param title text
--- @param summary table: `settings`, `tables` (array of { title, rows of { label, number } }), `results`
+-- @param summary table: `settings`, `tables` (array of { title, rows of { label, number } }), `results`,
+-- `words` of scripts
 -- @return HTML
 function page.make(title, summary)
   local s = summary.settings
@@ -128,6 +139,7 @@ function page.make(title, summary)
   parts[#parts + 1] = bars("Round trips", round_trips(summary.results))
   parts[#parts + 1] = bars("Answers over time", over_time(summary.results))
   parts[#parts + 1] = results_table(summary.results)
+  parts[#parts + 1] = words_tables(summary.words)
   parts[#parts + 1] = "</body></html>\n"
   return table.concat(parts, "\n")
 end

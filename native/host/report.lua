@@ -50,6 +50,20 @@ function report.scripts_text(result)
   return #parts > 0 and table.concat(parts, "; ") or nil
 end
 
+local TITLES = { prerule = "Pre-scan script results:", postrule = "Post-scan script results:",
+  hostrule = "Host script results of %s:" }
+
+--- What scripts said of no port, as Nmap prints it.
+-- @param word { kind, ip of a host, scripts }
+-- @return array of lines
+function report.word_lines(word)
+  local lines = { TITLES[word.kind]:format(word.ip) }
+  for _, s in ipairs(word.scripts) do
+    for _, line in ipairs(structured.lines(s.id, s.text)) do lines[#lines + 1] = line end
+  end
+  return lines
+end
+
 local function name_of(result)
   return targets.format(result.ip, result.port) .. "/" .. result.transport
 end
@@ -152,13 +166,15 @@ end
 
 --- Results one after the other, as they come.
 -- @param opts table: `json` (with the keys of `fields`, or all); `verbose`: what is not open is shown, too, and the evidence
--- @return an object with add(result) and flush(): until then lines may wait; of JSON also drain(scan, alike), which
+-- @return an object with add(result), say(word) (as word_lines has it) and flush(): until then lines may wait; of JSON
+-- also drain(scan, alike), which
 -- adds all answers of a scan that only verifies, as json.rows has them
 function report.stream(opts)
   local view, verbose = { flush = out.flush }, opts.verbose or 0
   if opts.json then
     local keys = opts.fields or report.KEYS
     function view.add(r) out.add(report.json(r, keys)) end
+    function view.say(word) view.add(word) end
     if report.without_scripts(keys) ~= keys then return view end
     function view.drain(scan, alike)
       local lines = json.rows(scan, keys, alike)
@@ -168,6 +184,9 @@ function report.stream(opts)
       end
     end
     return view
+  end
+  function view.say(word)
+    for _, line in ipairs(report.word_lines(word)) do out.add(line) end
   end
   function view.add(r)
     if r.state ~= "open" and verbose == 0 then return end

@@ -78,7 +78,12 @@ function scan_text.plan(config, sweep)
   else
     parts[#parts + 1] = "as fast as both sides bear"
   end
-  if config.scripts then parts[#parts + 1] = told(config.script_count, "script", "scripts") .. " for what is open" end
+  local counts, first = config.scripts and config.scripts.counts or {}, true
+  for _, row in ipairs { { "ports", "for what is open" }, { "hosts", "for its hosts" }, { "prerule", "before the scan" },
+    { "postrule", "after it" } } do
+    local n = counts[row[1]]
+    if n then parts[#parts + 1], first = (first and told(n, "script", "scripts") or n) .. " " .. row[2], false end
+  end
   if config.per_host_rate then parts[#parts + 1] = ("%g a second to one address"):format(config.per_host_rate) end
   if config.bandwidth then parts[#parts + 1] = told(math.floor(config.bandwidth), "bit", "bits") .. " a second" end
   if sweep.set.excluded > 0 then parts[#parts + 1] = told(sweep.set.excluded, "address", "addresses") .. " excluded" end

@@ -117,6 +117,7 @@ function Stage:take(answer, sweep)
 end
 
 local function late(result, seconds, what)
+  result.evidence = result.evidence or {}
   result.evidence[#result.evidence + 1] = ("%s: this address was asked for %g s (--host-timeout)"):format(what, seconds)
   return result
 end
@@ -194,6 +195,30 @@ function Stage:ask_on(t, item)
   if not self.scripts or self.scripted >= SCRIPTED then return rest() end
   self.scripted = self.scripted + 1 -- by a task that is none of this one's: the next target is asked on meanwhile
   self.rests[#self.rests + 1] = rest
+end
+
+-- What scripts said of no port: of a host, or before or after the scan.
+function Stage:say(word)
+  if not word or not word.scripts then return end
+  self.outputs.say(word)
+  self.view.say(word)
+end
+
+-- All ports are done: the scripts of hosts run. @return function giving how many hosts are left
+function Stage:finish_hosts()
+  local limit, kept = self.config.host_timeout, {}
+  for _, word in ipairs(self.config.resumed_words or {}) do kept[word.ip or word.kind] = true end
+  return self.scripts:finish {
+    is_done = function(ip) return kept[ip] end,
+    till = function(ip)
+      if self.hosts[ip] then return 0 end -- it used its time up
+      return limit and core.now() + limit
+    end,
+    done = function(word, is_late)
+      if is_late then late(word, limit, "scripts ended") end
+      self:say(word)
+    end,
+  }
 end
 
 -- Scripts have a loop of their own, which is looked at now and then.
@@ -300,6 +325,10 @@ function Stage:feed(t)
     if self.problem then error(self.problem, 0) end
     if last then self:pass_on(counts) end
     local left = self:pending() + self.working + self.scripted
+    if self.scripts and over and last and left == 0 then
+      self.hosts_left = self.hosts_left or self:finish_hosts()
+      left = self.hosts_left()
+    end
     self.is_over = over and last and left == 0
     self.progress(self:counts(), left)
     if self.is_over then return end
@@ -334,13 +363,13 @@ local function open_sweep(config, i)
     interface = config.interface, source = config.source, source_port = config.source_port,
     tcp = sweep.tcp, public_ip = config.public_ip,
     quiet = config.quiet, begin = i == at and config.begin or nil, pass = i == at and config.pass or nil,
-    held = config.resumed ~= nil or i > at,
+    held = config.resumed ~= nil or config.scripts ~= nil or i > at,
   }
   if not scan then fail.run("cannot scan: %s", message) end
   return scan
 end
 
--- All that are not over; but for the first they wait for their turn.
+-- All that are not over. But for the first they wait for their turn; that, too, where scripts come before it, or it goes on.
 local function open(config)
   local scans = {}
   for i = config.sweep or 1, #config.sweeps do scans[i] = open_sweep(config, i) end
@@ -358,9 +387,25 @@ local function go_on(self, results)
     if r.pending == 1 then
       self:ask_later({ ip = r.ip, port = r.port, transport = r.transport, kind = "verified", state = "open", reason = r.reason,
         data = text.from_hex(r.reply_hex or ""), rtt_ms = r.rtt_ms, from_port = r.reply_port, timestamp = r.timestamp }, r)
+    elseif self.scripts and r.state == "open" then
+      self.scripts:know(r)
     end
   end
-  self.scans[self.sweep]:start()
+end
+
+-- The scan, from the scripts before it to those after it. @raise what ends it before its time
+local function run(self, engine)
+  local scripts = self.scripts
+  if scripts then self:say(scripts:phase "prerule") end
+  if scripts or self.config.resumed then self.scans[self.sweep]:start() end
+  session.run(engine, function(l)
+    local t = transport.new { loop = l }
+    return l:run(function()
+      if scripts then self:drive_scripts(t) end
+      self:feed(t)
+    end)
+  end)
+  if scripts and not self:counts().error then self:say(scripts:phase "postrule") end
 end
 
 -- Who may have how many connections: what finds one half, what names the other, of which scripts have theirs.
@@ -381,9 +426,9 @@ local function with_timeout(settings, seconds) return setmetatable({ timeout = s
 -- `attempts`, `timeout`, `raw`, `interface`, `source`, `source_port`, `public_ip`, `seed`, `shard` (from 0), `shards`,
 -- `per_host_rate`, `bandwidth` in bits a second, `max_connections`, `host_timeout` in seconds, each nil for none,
 -- `naming` false: only verify; `quiet`: errors are only counted; `scripts` of host.nse.behind, or nil; `sweep` (its number),
--- `begin`, `pass`, `key` and `resumed` (results) to go on
+-- `begin`, `pass`, `key`, `resumed` (results) and `resumed_words` (of scripts, as store has them) to go on
 -- @param view of host.report: add is called with each result as identify has them, flush soon after; or, where nobody else wants
--- a scan's answers that are only verified, drain
+-- a scan's answers that are only verified, drain; say is called with what scripts said of no port
 -- @param files of host.outputs
 -- @param on_progress function of a line of text, and counts
 -- @return counts as mynah_core has them, `named`, and `seconds` in all; and what ended it before its time, or nil
@@ -429,14 +474,8 @@ function scanning.run(config, files, view, on_progress)
   }, Stage)
   for _, each in ipairs(config.sweeps) do self.questions = self.questions or each.questions end
   if config.resumed then go_on(self, config.resumed) end
-  local ok, problem = pcall(session.run, { rate = rate, limits = config.limits, max_connections = rest,
-    max_exchanges = rest + UDP_OPEN }, function(l)
-    local t = transport.new { loop = l }
-    return l:run(function()
-      if self.scripts then self:drive_scripts(t) end
-      self:feed(t)
-    end)
-  end)
+  local ok, problem = pcall(run, self, { rate = rate, limits = config.limits, max_connections = rest,
+    max_exchanges = rest + UDP_OPEN })
   local counts, scan = self:counts(), scans[self.sweep]
   if not ok then self:drain(scan, config.sweeps[self.sweep]) end
   self.kept_at = -KEEP

@@ -3,7 +3,8 @@
 -- setting(name, value): what was scanned and how far it is, one row each; result(ip, port, transport, …): the keys of
 -- `--json`, `evidence` as JSON, one row for each target that answered; `scripts` (since version 2 of the schema, which is the
 -- file's user_version): what scripts said of it, as JSON: an array of { id, kind, output, data }; pending = 1: verified, and not
--- asked on yet.
+-- asked on yet; script(ip, kind, scripts, timestamp) (since version 3): the same of what they said of no port: of a host, kind
+-- hostrule; before and after the scan, kinds prerule and postrule, ip empty.
 -- @module host.store
 
 local cjson = require "cjson"
@@ -22,10 +23,16 @@ create table result (
   sent integer, received integer, reply_port integer, reply_hex text, evidence text, timestamp text, scripts text,
   pending integer,
   primary key (ip, port, transport)) without rowid;
-pragma user_version = 2;]]
+create table script (ip text, kind text, scripts text, timestamp text, primary key (ip, kind)) without rowid;
+pragma user_version = 3;]]
 
--- Of a file that an earlier version began.
-local TO_VERSION_2 = "alter table result add column scripts text; pragma user_version = 2;"
+-- Of files that earlier versions began.
+local VERSION = 3
+local TO_VERSION = {
+  [2] = "alter table result add column scripts text;",
+  [3] = "create table script (ip text, kind text, scripts text, timestamp text, primary key (ip, kind)) without rowid; "
+    .. "pragma user_version = 3;",
+}
 
 local Store = {}
 Store.__index = Store
@@ -46,11 +53,12 @@ local function wrap(path, db, schema)
   must(path, db:exec "pragma journal_mode = wal; pragma synchronous = normal; begin")
   if schema then must(path, db:exec(schema)) end
   local version = must(path, must(path, db:prepare "pragma user_version"):run())[1]
-  if version.user_version == 1 then must(path, db:exec(TO_VERSION_2)) end
+  for v = version.user_version + 1, VERSION do must(path, db:exec(TO_VERSION[v])) end
   local names, marks = columns()
   local insert = must(path, db:prepare(("insert or replace into result (%s) values (%s)"):format(names, marks)))
   local set = must(path, db:prepare "insert or replace into setting (name, value) values (?, ?)")
-  return setmetatable({ path = path, db = db, insert = insert, setter = set }, Store)
+  local sayer = must(path, db:prepare "insert or replace into script (ip, kind, scripts, timestamp) values (?, ?, ?, ?)")
+  return setmetatable({ path = path, db = db, insert = insert, setter = set, sayer = sayer }, Store)
 end
 
 --- Is there nothing at all, or what a scan left that was ended before it began?
@@ -97,6 +105,11 @@ function Store:add(r, pending)
   must(self.path, self.insert:run(table.unpack(row, 1, #report.KEYS + 2)))
 end
 
+--- What scripts said of no port, kept likewise: `kind`, `ip` of a host, `scripts_json`, `timestamp`.
+function Store:say(word)
+  must(self.path, self.sayer:run(word.ip or "", word.kind, word.scripts_json, word.timestamp))
+end
+
 function Store:set(name, value) must(self.path, self.setter:run(name, value)) end
 
 --- One setting; nil where there is none.
@@ -111,6 +124,12 @@ function Store:progress(t)
   must(self.path, self.db:exec "commit; begin")
 end
 
+local function decode_scripts(r)
+  if not r.scripts then return end
+  r.scripts_json, r.scripts = r.scripts, cjson.decode(r.scripts)
+  for _, s in ipairs(r.scripts) do s.text = s.output end
+end
+
 --- Results, in the order of addresses as text; `evidence` and `scripts` are arrays again.
 -- @param pending true: only those that wait to be asked on
 function Store:results(pending)
@@ -118,10 +137,19 @@ function Store:results(pending)
   local list = must(self.path, must(self.path, self.db:prepare(sql)):run())
   for _, r in ipairs(list) do
     r.tls, r.evidence = r.tls == 1, cjson.decode(r.evidence or "[]")
-    if r.scripts then
-      r.scripts_json, r.scripts = r.scripts, cjson.decode(r.scripts)
-      for _, s in ipairs(r.scripts) do s.text = s.output end
-    end
+    decode_scripts(r)
+  end
+  return list
+end
+
+--- What scripts said of no port: before the scan, of hosts, after it.
+function Store:words()
+  local asked = self.db:prepare [[
+    select * from script order by case kind when 'prerule' then 1 when 'hostrule' then 2 else 3 end, ip]]
+  local list = asked and must(self.path, asked:run()) or {} -- a file that an earlier version wrote has none
+  for _, word in ipairs(list) do
+    word.ip = word.ip ~= "" and word.ip or nil
+    decode_scripts(word)
   end
   return list
 end
@@ -133,6 +161,7 @@ function Store:close(whole)
     must(self.path, self.db:exec "commit")
     self.insert:close()
     self.setter:close()
+    self.sayer:close()
   end
   self.db:close()
 end

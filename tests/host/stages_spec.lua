@@ -114,7 +114,8 @@ local function said(lines)
   local list = {}
   for i, line in ipairs(lines) do
     local r = cjson.decode(line)
-    list[i] = ("%s:%d/%s %s %s"):format(r.ip, r.port, r.transport, r.state, r.service ~= cjson.null and r.service or "-")
+    local place = r.port == cjson.null and r.ip or ("%s:%d/%s %s"):format(r.ip, r.port, r.transport, r.state)
+    list[i] = place .. " " .. (r.service ~= cjson.null and r.service or "-")
   end
   table.sort(list)
   return list
@@ -321,6 +322,31 @@ action = function(host)
   return ("%s, the %d."):format(host.ip, nmap.registry.hosts)
 end
 ]]
+-- In all four phases: what was found of a host, and what scripts of its ports left of themselves.
+local PHASES = [[
+prerule = function() return nmap.registry.args.silent ~= "yes" end
+postrule, hostrule, portrule = prerule, prerule, function() return true end
+local says = {
+  prerule = function() nmap.registry.began = "begun" return "first" end,
+  portrule = function(host, port)
+    host.registry[port.number] = true
+    nmap.set_port_version(host, { number = port.number, protocol = "tcp", version = { name = "renamed" } })
+    return nmap.registry.began .. " " .. port.state
+  end,
+  hostrule = function(host)
+    local n, left, port = 0, 0, nil
+    repeat
+      port = nmap.get_ports(host, port, "tcp", "open")
+      n = n + (port and port.service == "renamed" and 1 or 0)
+    until not port
+    for _ in pairs(host.registry) do left = left + 1 end
+    if nmap.registry.args.slow then stdnse.sleep(0.5) end
+    return ("%s has %d, left %d"):format(host.ip, n, left)
+  end,
+  postrule = function() return { last = "the <end>" } end,
+}
+action = function(...) return says[SCRIPT_TYPE](...) end
+]]
 -- How many of it run at the same time.
 local CROWD = [[
 local running, most = 0, 0
@@ -342,6 +368,39 @@ action = function(host, port)
   return nmap.get_port_state(host, port).reason
 end
 ]]
+
+-- It is what nmap.dtd says.
+local function check_xml(path)
+  local DTD = "/usr/share/nmap/nmap.dtd"
+  if not io.open(DTD) then return pending "no nmap.dtd here" end
+  local lint = support.program("/usr/bin/env", { "xmllint", "--noout", "--dtdvalid", DTD, path })
+  assert.equal(0, lint.status, lint.err)
+end
+
+-- A web server at a port of every address. @return the port
+local function serve_everywhere()
+  local server, clients = uv.new_tcp(), {}
+  assert(server:bind("0.0.0.0", 0))
+  assert(server:listen(128, function()
+    local client = uv.new_tcp()
+    clients[client] = true
+    server:accept(client)
+    client:read_start(function(_, bytes)
+      if client:is_closing() then return end
+      if not bytes then return client:close() end
+      client:write("HTTP/1.0 404 Not Found\r\nServer: test\r\n\r\n", function()
+        if not client:is_closing() then client:close() end
+      end)
+    end)
+  end))
+  closing[#closing + 1] = function()
+    for client in pairs(clients) do
+      if not client:is_closing() then client:close() end
+    end
+    server:close()
+  end
+  return server:getsockname().port
+end
 
 describe("scan --script", function()
   before_each(begin)
@@ -372,7 +431,7 @@ describe("scan --script", function()
     local rows, of_hosts = {}, 0
     for _, line in ipairs(p.lines) do
       local r = cjson.decode(line)
-      rows[r.port] = r
+      rows[r.port ~= cjson.null and r.port or "host"] = r
       for _, said_by in ipairs(r.scripts ~= cjson.null and r.scripts or {}) do
         if said_by.id == "of-host" then
           of_hosts = of_hosts + 1
@@ -393,7 +452,7 @@ describe("scan --script", function()
     assert.same(said(sorted), said(stored))
     for _, line in ipairs(stored) do
       local r = cjson.decode(line)
-      assert.same(rows[r.port].scripts, r.scripts)
+      assert.same(rows[r.port ~= cjson.null and r.port or "host"].scripts, r.scripts)
     end
     local jsonl = {}
     for line in read(folder .. "/s.jsonl"):gmatch "[^\n]+" do jsonl[#jsonl + 1] = line end
@@ -401,17 +460,14 @@ describe("scan --script", function()
     assert.same(sorted, jsonl)
     assert.truthy(read(folder .. "/s.csv"):find('told: it is ftp\nand <more>"\r\n', 1, true), read(folder .. "/s.csv"))
     assert.equal(0, run(("report --html %s/s.html %s/s.db"):format(folder, folder)).status)
-    assert.truthy(read(folder .. "/s.html"):find("<td>of%-host: 127%.0%.0%.1, the 1%.; told: it is ftp\nand &lt;more&gt;</td>")
-      or read(folder .. "/s.html"):find("<td>told: it is ftp\nand &lt;more&gt;</td>", 1, true))
+    assert.truthy(read(folder .. "/s.html"):find("<td>told: it is ftp\nand &lt;more&gt;</td>", 1, true))
+    assert.truthy(read(folder .. "/s.html"):find("<pre>|_of-host: 127.0.0.1, the 1.</pre>", 1, true))
     local xml = read(folder .. "/s.xml")
     assert.truthy(xml:find("script [^ ]+/told%.nse,[^ ]+/of%-host%.nse 127%.0%.0%.1\""), xml)
     assert.truthy(xml:find('<script id="told" output="it is ftp&#xa;and &lt;more&gt;">', 1, true), xml)
     assert.truthy(xml:find('<elem key="word">yes</elem>', 1, true), xml)
     assert.truthy(xml:find('<hostscript><script id="of-host" output="127.0.0.1, the 1."/></hostscript>', 1, true), xml)
-    local DTD = "/usr/share/nmap/nmap.dtd"
-    if not io.open(DTD) then return pending "no nmap.dtd here" end
-    local lint = support.program("/usr/bin/env", { "xmllint", "--noout", "--dtdvalid", DTD, folder .. "/s.xml" })
-    assert.equal(0, lint.status, lint.err)
+    check_xml(folder .. "/s.xml")
   end)
 
   it("prints them as nmap does, and filters and fields know them", function()
@@ -425,6 +481,87 @@ describe("scan --script", function()
     assert.same({ ('{"port":%d,"scripts":[{"id":"told","kind":"portrule","output":"it is ftp\\nand <more>","data":'):format(
       nodes.ftp.port) }, { (few.lines[1] or ""):match '^(.*"data":)' })
     assert.equal(1, #few.lines)
+  end)
+
+  it("runs those before the scan, of hosts and after it, each in its time", function()
+    local words = ("scan -sT -p %d,%d,1 127.0.0.1-127.0.0.2 --script %s --host-timeout 60"):format(serve_everywhere(),
+      serve_everywhere(), script("phases", PHASES))
+    for _, suffix in ipairs { "csv", "xml", "gnmap", "db", "jsonl" } do
+      words = ("%s -o %s/p.%s"):format(words, folder, suffix)
+    end
+    local p = run(words)
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.err:find("; 1 script for what is open; 1 for its hosts; 1 before the scan; 1 after it\n", 1, true), p.err)
+    assert.equal(1, (p.out:find "Pre%-scan script results:\n|_phases: first\n127"), p.out)
+    assert.equal(4, select(2, p.out:gsub("\n|_phases: begun open\n", "%0\n")), p.out)
+    local before = p.out:find "\nHost script results of 127"
+    for n = 1, 2 do
+      local at = p.out:find(("\nHost script results of 127.0.0.%d:\n|_phases: 127.0.0.%d has 2, left 2\n"):format(n, n), 1, true)
+      assert.truthy(at, p.out)
+      assert.falsy(p.out:find("\n127", at), p.out)
+    end
+    assert.truthy(before and p.out:find("\nPost%-scan script results:\n| phases: \n|_  last: the <end>\n$", before), p.out)
+    assert.equal(8, summary(p)["results of scripts"])
+
+    check_xml(folder .. "/p.xml")
+    local xml = read(folder .. "/p.xml")
+    assert.truthy(xml:find('\n<prescript><script id="phases" output="first"/></prescript>\n<host>', 1, true), xml)
+    assert.truthy(xml:find('<address addr="127.0.0.2" addrtype="ipv4"/><hostscript><script id="phases" '
+      .. 'output="127.0.0.2 has 2, left 2"/></hostscript></host>\n', 1, true), xml)
+    assert.truthy(xml:find('\n<postscript><script id="phases" output="&#xa;  last: the &lt;end&gt;"><elem key="last">'
+      .. 'the &lt;end&gt;</elem>\n</script></postscript>\n<runstats>', 1, true), xml)
+    assert.truthy(read(folder .. "/p.csv"):find '\r\n127%.0%.0%.1,,,[^\n]*phases: 127%.0%.0%.1 has 2, left 2"\r\n')
+    assert.falsy(read(folder .. "/p.gnmap"):find "Host: %(")
+
+    local kinds = { "prerule", "hostrule", "hostrule", "postrule" }
+    for _, text in ipairs { run(("report --json %s/p.db"):format(folder)).out, read(folder .. "/p.jsonl") } do
+      local of_none = {}
+      for line in text:gmatch "[^\n]+" do
+        local r = cjson.decode(line)
+        if r.port == cjson.null then of_none[#of_none + 1] = r.scripts[1].kind end
+      end
+      assert.same(kinds, of_none)
+    end
+    local page = run(("report %s/p.db"):format(folder)).out
+    assert.truthy(page:find("\nPost-scan script results:\n| phases: \n", 1, true), page)
+    -- They are no targets.
+    local again = run(("scan -sT --list -iL %s/p.jsonl"):format(folder))
+    assert.equal(4, #again.lines, again.err)
+  end)
+
+  it("goes on with hosts whose scripts had not run when it was killed, and joins those of parts", function()
+    local db = folder .. "/h.db"
+    local words = ("scan -sT -p %d 127.0.0.1-127.0.0.8 --retries 0 --script %s --script-args slow=yes --script-threads 1 -o %s")
+      :format(serve_everywhere(), script("phases", PHASES), db)
+    local function words_of()
+      local list = {}
+      for _, line in ipairs(run("report --json " .. db).lines) do
+        local r = cjson.decode(line)
+        if r.port == cjson.null then list[#list + 1] = r.scripts[1].output .. " " .. r.timestamp end
+      end
+      return list
+    end
+    local p = start(words)
+    support.poll(function() return p.status or #words_of() > 2 end)
+    p.kill "sigkill"
+    support.wait(p.over, 10)
+    local before = words_of()
+    assert.truthy(#before > 2 and #before < 9, #before)
+    local xml = folder .. "/h.xml"
+    local resumed = run(("scan --resume %s -o %s"):format(db, xml))
+    assert.equal(0, resumed.status, resumed.err)
+    local after = words_of()
+    assert.equal(10, #after)
+    local said_now = " " .. table.concat(after, " ")
+    for n = 2, #before do -- what was said is not asked again
+      assert.truthy(said_now:find(" " .. before[n], 1, true), before[n] .. "\n" .. said_now)
+    end
+    check_xml(xml)
+    assert.equal(8, select(2, read(xml):gsub("<hostscript>", "")))
+    assert.equal(1, select(2, read(xml):gsub("<prescript>", "")))
+    assert.equal(0, run(("merge %s/m.db %s %s"):format(folder, db, db)).status)
+    db = folder .. "/m.db"
+    assert.same(after, words_of())
   end)
 
   it("runs no more of them at once than it may, over UDP too", function()
@@ -454,7 +591,7 @@ describe("scan --script", function()
     for _, line in ipairs(lines) do assert.truthy(cjson.decode(line).scripts[1].output:find "^at most %d$", line) end
     local old = folder .. "/old.db"
     kill_after(("scan --sig %s -p 47102 127.7.2.1-127.7.2.200 --rate 100 --retries 0 -o %s"):format(sigs, old), old, 0.2)
-    change_store(old, "alter table result drop column scripts; pragma user_version = 1; "
+    change_store(old, "alter table result drop column scripts; drop table script; pragma user_version = 1; "
       .. "delete from setting where name = 'questions' or name = 'sweep'")
     assert.equal(0, run("report --json " .. old).status)
     assert.equal(0, run("scan --resume " .. old).status)
@@ -464,11 +601,9 @@ describe("scan --script", function()
 
   it("says what is wrong with scripts before it sends anything", function()
     local fails = script("fails", 'portrule = function() return true end\naction = function() error "no such luck" end\n')
-    local before = script("before", 'prerule = function() return true end\naction = function() return "early" end\n')
     local broken = script("broken", "portrule = = 1\n")
     for words, message in pairs {
       ["--script /nonexistent/x.nse"] = "/nonexistent/x.nse",
-      ["--script " .. before] = "none of them has a rule for ports or hosts",
       ["--script " .. broken] = "1 of them cannot be loaded",
       ["--verify-only --script " .. fails] = "--script: scripts run after",
     } do

@@ -8,7 +8,8 @@ local command = { name = "merge", summary = "Join the result files of several sc
 
 command.description = [[
 Writes the results of several .db files of `mynah scan -o` into a new one: each target once. Where two say something of the same
-target, the one that names it stands, else the later one.]]
+target, the one that names it stands, else the later one. What scripts said of hosts, and before and after a scan,
+is joined.]]
 
 command.epilog = [[
 Examples:
@@ -28,8 +29,22 @@ local function better(a, b)
   return (a.timestamp or "") > (b.timestamp or "")
 end
 
+-- Scripts of a host, and of the run, ran in each part: what they said is joined, and stands once where all said the same.
+local function join_words(joined, words)
+  for _, word in ipairs(words) do
+    local key = word.kind .. " " .. (word.ip or "")
+    local all = joined[key]
+    if not all then
+      joined[key], joined[#joined + 1], word.seen = word, word, { [word.scripts_json] = true }
+    elseif not all.seen[word.scripts_json] then
+      all.seen[word.scripts_json] = true
+      all.scripts_json = all.scripts_json:sub(1, -2) .. "," .. word.scripts_json:sub(2) -- of two arrays one
+    end
+  end
+end
+
 function command.run(args)
-  local best, order, first, unfinished, items = {}, {}, nil, {}, 0
+  local best, order, first, unfinished, items, words = {}, {}, nil, {}, 0, {}
   for _, path in ipairs(args.input) do
     local part = store.open(path, "read")
     local of = { signatures = part:get "signatures", settings = part:get "settings", version = part:get "version",
@@ -45,10 +60,12 @@ function command.run(args)
       if not best[key] then order[#order + 1] = key end
       if better(r, best[key]) then best[key] = r end
     end
+    join_words(words, part:words())
     part:close()
   end
   local whole = store.create(args.output)
   for _, key in ipairs(order) do whole:add(best[key], best[key].pending == 1) end
+  for _, word in ipairs(words) do whole:say(word) end
   first.items = items
   whole:progress(first)
   whole:close(#unfinished == 0)

@@ -71,18 +71,23 @@ local function print_summary(s)
     if #t[2] > 0 then out.line("\n" .. out.style("bold", t[1])) end
     for _, row in ipairs(t[2]) do out.line(("%8d  %s"):format(row[2], row[1])) end
   end
+  for _, word in ipairs(s.words) do out.line("\n" .. table.concat(report.word_lines(word), "\n")) end
 end
 
 function command.run(args)
   local kept = store.open(args.file, "read")
   local results = kept:results()
+  local words = kept:words()
   if args.json then
-    local scripts = false
+    local scripts = #words > 0
     for _, r in ipairs(results) do scripts = scripts or r.scripts ~= nil end
-    for _, r in ipairs(results) do out.line(report.json(r, scripts and report.SCRIPT_KEYS or nil)) end
+    for _, list in ipairs { results, words } do
+      for _, r in ipairs(list) do out.line(report.json(r, scripts and report.SCRIPT_KEYS or nil)) end
+    end
     return 0
   end
   local summary = summary_of(kept, results)
+  summary.words = words
   if not args.html then
     print_summary(summary)
     return 0

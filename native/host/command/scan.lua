@@ -134,7 +134,8 @@ function command.define(parser)
   parser:option("--sig", "Signatures from this file or folder instead of the installed ones (repeatable)")
     :argname("PATH"):count("*")
   options.add_family(parser)
-  parser:option("--script", "Run these NSE scripts on each open port, after the checks, as mynah run takes them (repeatable)")
+  parser:option("--script", "Run these NSE scripts as mynah run takes them (repeatable): on each open port after the checks, of "
+    .. "each host once all are done, before and after the scan")
     :argname("SCRIPTS"):count("*")
   parser:option("--script-args", "Arguments of scripts: NAME=VALUE,... (repeatable)"):argname("ARGS"):count("*")
   parser:option("--script-args-file", "The same from a file"):argname("FILE")
@@ -356,7 +357,7 @@ local function resume_config(kept, scan)
   scan.sweep = kept:get "sweep"
   scan.key = text.from_hex(kept:get "key")
   scan.begin, scan.pass = kept:get "settled", kept:get "settled_pass"
-  scan.resumed = kept:results()
+  scan.resumed, scan.resumed_words = kept:results(), kept:words()
   if scan.pass >= scan.attempts then scan.pass = scan.attempts - 1 end
 end
 
@@ -414,7 +415,7 @@ end
 
 local SCRIPTS = { threads = 200, megabytes = 256, busy = 10, sockets = 4000, each = 200, per_port = 20 }
 
--- The scripts behind the scan, and how many there are.
+-- The scripts behind the scan.
 local function make_scripts(args, sweeps)
   if #args.script == 0 then return nil end
   if args.verify_only then fail.input "--script: scripts run after the checks, which --verify-only leaves out" end
@@ -427,13 +428,11 @@ local function make_scripts(args, sweeps)
     verbosity = args.verbose or 0, debugging = 0, timing = 3, version_intensity = 7, family = family == 6 and "inet6" or "inet",
     given = true, at_once = args.script_threads or SCRIPTS.threads, memory = SCRIPTS.megabytes << 20, busy = SCRIPTS.busy,
     script_timeout = args.script_timeout, sockets = SCRIPTS.sockets, sockets_per_script = SCRIPTS.each,
-    threads_per_port = SCRIPTS.per_port,
+    threads_per_port = SCRIPTS.per_port, on_interrupt = fail.interrupted,
   }
   if not run then fail.input("--script: %s", message) end
   if run.broken > 0 then fail.input("--script: %d of them cannot be loaded", run.broken) end
-  local count = behind.count(run)
-  if count == 0 then fail.input "--script: none of them has a rule for ports or hosts" end
-  return behind.new(run, args.script_threads or SCRIPTS.threads), count
+  return behind.new(run, args.script_threads or SCRIPTS.threads)
 end
 
 local function make_config(args, sigs, sweeps)
@@ -466,7 +465,7 @@ function command.run(args)
   if args.list then return print_list(args, sweeps) end
   for _, sweep in ipairs(sweeps) do refuse_wide(args, sweep.set) end
   local scan = make_config(args, sigs, sweeps)
-  scan.scripts, scan.script_count = make_scripts(args, sweeps)
+  scan.scripts = make_scripts(args, sweeps)
   if kept then resume_config(kept, scan) end
   for _, sweep in ipairs(sweeps) do
     out.note((#sweeps > 1 and sweep.transport:upper() .. ": " or "") .. scan_text.plan(scan, sweep))
@@ -484,11 +483,16 @@ function command.run(args)
   for _, r in ipairs(kept and scan.resumed or {}) do
     if r.pending ~= 1 then files.again(r) end
   end
+  for _, word in ipairs(kept and scan.resumed_words or {}) do -- those before the scan run again, which prepare for the others
+    if word.kind == "hostrule" then files.say_again(word) end
+  end
   local view = report.stream { json = args.json, verbose = args.verbose, fields = fields }
   local status = status_writer(args.status_file)
   local shown = { flush = view.flush, drain = not args.filter and view.drain or nil }
-  function shown.add(r)
-    if not args.filter or args.filter(r) then view.add(r) end
+  for _, name in ipairs { "add", "say" } do
+    shown[name] = function(r)
+      if not args.filter or args.filter(r) then view[name](r) end
+    end
   end
   local counts, problem = scanning.run(scan, files, shown, function(line, c)
     out.progress(line)

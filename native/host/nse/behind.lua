@@ -1,6 +1,7 @@
---- Scripts behind a scan: of each port that it found, as it finds them, so many threads at once. Who scans has a loop of its own
--- and calls step() often.
--- Scripts of a host run once, with the first of its open ports, and know those of its ports whose scripts run at that time.
+--- Scripts behind a scan: before it those with a prerule, then of each port that it found, as it finds them, so many threads at
+-- once; of each host, once all ports of all are done; after it those with a postrule. Who scans has a loop of its own and calls
+-- step() often.
+-- A script of a port knows those of its host whose scripts run at that time, one of a host all that were found.
 -- @module host.nse.behind
 
 local core = require "mynah_core"
@@ -8,6 +9,7 @@ local jsonl = require "host.nse.jsonl"
 local json = require "host.json"
 local sockets = require "host.nse.socket"
 local targets = require "host.nse.targets"
+local text = require "mynah.text"
 local turns = require "host.nse.turns"
 
 local behind = {}
@@ -28,17 +30,43 @@ local function encode(list)
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
+-- What scripts said, as the part of a result that tells it. @return how many they were
+local function enter(result, said)
+  table.sort(said, function(a, b) return a.id < b.id end)
+  if #said > 0 then result.scripts, result.scripts_json = said, encode(said) end
+  return #said
+end
+
 -- The host of a result: shared by its ports whose scripts run at the same time.
 local function host_of(self, ip)
   local known = self.world.targets
   local host = known:find(ip)
   if not host then
     host = known:add(ip, ip)
+    host.registry = self.found[ip] and self.found[ip].registry or host.registry
     targets.scan(self.world, { host }, true) -- our way to it; it has no ports yet
     self.uses[host] = 0
   end
   self.uses[host] = self.uses[host] + 1
   return host
+end
+
+local function leave_host(self, host)
+  self.uses[host] = self.uses[host] - 1
+  if self.uses[host] > 0 then return end
+  self.uses[host] = nil
+  self.world.targets:drop(host)
+end
+
+-- What the scripts of a host will know of it.
+local function remember(self, ip, port, registry)
+  if not self.counts.hosts then return end
+  local found = self.found[ip]
+  if not found then
+    found = { ports = {}, registry = registry }
+    self.found[ip], self.order[#self.order + 1] = found, ip
+  end
+  found.ports[#found.ports + 1] = port
 end
 
 -- The port, as the checks found it. What they name stands before what its number says.
@@ -57,18 +85,15 @@ end
 -- The job is over: its result gets what scripts said.
 local function finish(self, job)
   local host, port = job.host, job.port
-  self.jobs[port] = nil
-  host.ports[port.protocol][port.number] = nil
-  self.uses[host] = self.uses[host] - 1
-  if self.uses[host] == 0 then
-    self.uses[host] = nil
-    self.world.targets:drop(host)
+  if port then
+    self.jobs[port] = nil
+    host.ports[port.protocol][port.number] = nil
+    remember(self, host.ip, port, host.registry)
+  else
+    self.jobs[host], self.hosts_left = nil, self.hosts_left - 1
   end
-  table.sort(job.said, function(a, b) return a.id < b.id end)
-  if #job.said > 0 then
-    job.result.scripts, job.result.scripts_json = job.said, encode(job.said)
-    self.said = self.said + #job.said
-  end
+  leave_host(self, host)
+  self.said = self.said + enter(job.result, job.said)
   job.done(job.is_late)
 end
 
@@ -78,11 +103,9 @@ local function advance(self, job)
   local level = self.run.levels[job.level]
   if not level then return finish(self, job) end
   for _, s in ipairs(level) do
-    for _, kind in ipairs { "hostrule", "portrule" } do
-      if s.rules[kind] and (kind == "portrule" or job.of_host) then
-        job.left, self.last = job.left + 1, self.last + 1
-        self.queue[self.last] = { script = s, kind = kind, job = job }
-      end
+    if s.rules[job.kind] then
+      job.left, self.last = job.left + 1, self.last + 1
+      self.queue[self.last] = { script = s, job = job }
     end
   end
   if job.left == 0 then advance(self, job) end
@@ -99,10 +122,16 @@ local function start(self, unit)
   local left = job.till - core.now()
   if left <= 0 then return leave(self, job, true) end
   self.active = self.active + 1
-  self.run:spawn(unit.script, unit.kind, job.host, unit.kind == "portrule" and job.port or nil, function(thread)
+  self.run:spawn(unit.script, job.kind, job.host, job.port, function(thread)
     self.active = self.active - 1
     leave(self, job, thread.timed_out and thread.limit_message == LATE)
   end, left < math.huge and { left, LATE } or nil)
+end
+
+local function begin(self, place, job)
+  job.level, job.said, job.till = 0, {}, job.till or math.huge
+  self.jobs[place] = job
+  advance(self, job)
 end
 
 --- Take a result whose port is open.
@@ -112,24 +141,68 @@ end
 -- @param done function, called once all of them are over; true: not all came to their end by then
 function Behind:take(result, till, done)
   local host = host_of(self, result.ip)
-  local job = { host = host, result = result, done = done, level = 0, said = {}, of_host = not self.asked[result.ip],
-    till = till or math.huge }
-  self.asked[result.ip] = true
-  if job.of_host then self.first_of[host] = job end
-  job.port = port_of(self, host, result)
-  self.jobs[job.port] = job
-  advance(self, job)
+  local port = port_of(self, host, result)
+  begin(self, port, { kind = "portrule", host = host, port = port, result = result, till = till, done = done })
+end
+
+--- A result whose scripts ran before this program began.
+function Behind:know(result)
+  local nowhere = { ports = { tcp = {}, udp = {} }, times = {} }
+  if self.counts.hosts then remember(self, result.ip, port_of(self, nowhere, result), {}) end
+end
+
+-- The next host, whose ports are all done. @return false where there is none to begin
+local function begin_host(self)
+  local ip = self.hosts and self.order[self.next_host]
+  if not ip then return false end
+  self.next_host = self.next_host + 1
+  if self.hosts.is_done(ip) then
+    self.hosts_left = self.hosts_left - 1
+    return true
+  end
+  local host, found = host_of(self, ip), self.found[ip]
+  self.found[ip] = nil
+  for _, port in ipairs(found.ports) do host.ports[port.protocol][port.number] = port end
+  local word = { kind = "hostrule", ip = ip, host_reason = found.ports[1].reason }
+  begin(self, host, { kind = "hostrule", host = host, result = word, till = self.hosts.till(ip), done = function(is_late)
+    word.timestamp = text.timestamp(core.unix())
+    self.hosts.done(word, is_late)
+  end })
+  return true
+end
+
+--- All ports of all hosts are done: run the scripts of hosts.
+-- @param hosts table of functions: `is_done(ip)`, was its word kept before this program began; `till(ip)`, as take has it;
+-- `done(word, is_late)`, called for each: `ip`, `kind`, `timestamp`, and `scripts` as take enters them
+-- @return function giving how many are left
+function Behind:finish(hosts)
+  self.hosts, self.next_host, self.hosts_left = hosts, 1, #self.order
+  return function() return self.hosts_left end
+end
+
+--- Run the scripts of a phase, "prerule" or "postrule", until they are done.
+-- @return what they said, as for a host but without an address; nil where they say nothing
+-- @raise what an interrupt raises
+function Behind:phase(kind)
+  if not self.counts[kind] then return nil end
+  local said = self.run:phase(kind)
+  for _, s in ipairs(said) do s.kind = kind end
+  local word = { kind = kind, timestamp = text.timestamp(core.unix()) }
+  self.said = self.said + enter(word, said)
+  return #said > 0 and word or nil
 end
 
 --- Let scripts run, those that can.
 -- @return true while there are any
 function Behind:step()
   local started = 0
-  while self.first <= self.last and self.active < self.most and started < STEP do
+  while self.active < self.most and started < STEP and (self.first <= self.last or begin_host(self)) do
     local unit = self.queue[self.first]
-    self.queue[self.first] = nil
-    self.first, started = self.first + 1, started + 1
-    start(self, unit)
+    if unit then
+      self.queue[self.first] = nil
+      self.first, started = self.first + 1, started + 1
+      start(self, unit)
+    end
   end
   return self.world.scheduler:step() or self.first <= self.last
 end
@@ -146,30 +219,33 @@ function Behind:allow(connections)
   if connections then sockets.allow(self.world.shared, connections) end
 end
 
+-- How many of a run's scripts have which rule: `ports`, `hosts`, `prerule`, `postrule`; nil: none.
+local function count_rules(run)
+  local counts, names = {}, { portrule = "ports", hostrule = "hosts" }
+  for _, s in ipairs(run.scripts) do
+    for rule, there in pairs(s.rules) do
+      local name = names[rule] or rule
+      if there then counts[name] = (counts[name] or 0) + 1 end
+    end
+  end
+  return counts
+end
+
 --- Prepare.
 -- @param run of host.nse.run
 -- @param most threads at once
--- @return an object with take and step; `said`: how many results of scripts there were
+-- @return an object with take, know, finish, phase and step; `said`: how many results of scripts there were; `counts` of scripts
+-- with rules: `ports`, `hosts`, `prerule`, `postrule`, each nil where there is none
 function behind.new(run, most)
   local self = setmetatable({
-    run = run, world = run.world, most = most, active = 0, queue = {}, first = 1, last = 0, said = 0,
-    jobs = {}, asked = {}, uses = {}, first_of = setmetatable({}, { __mode = "k" }),
+    run = run, world = run.world, most = most, active = 0, queue = {}, first = 1, last = 0, said = 0, counts = count_rules(run),
+    jobs = {}, uses = {}, found = {}, order = {},
   }, Behind)
   function run.on_result(thread, result)
-    local job = thread.port and self.jobs[thread.port] or self.first_of[thread.host]
     result.kind = thread.kind
-    job.said[#job.said + 1] = result
+    table.insert(self.jobs[thread.port or thread.host].said, result)
   end
   return self
-end
-
---- How many of a run's scripts have a rule for ports or hosts.
-function behind.count(run)
-  local count = 0
-  for _, s in ipairs(run.scripts) do
-    if s.rules.portrule or s.rules.hostrule then count = count + 1 end
-  end
-  return count
 end
 
 return behind

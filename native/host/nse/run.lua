@@ -232,11 +232,14 @@ local function jobs_of_phase(level, kind)
   end)
 end
 
-function Run:run_phase(kind)
-  local results = {}
+--- Run the scripts of a phase, "prerule" or "postrule".
+-- @return array of what they said
+function Run:phase(kind)
+  local results, before = {}, self.on_result
   self.on_result = function(_, result) results[#results + 1] = result end
   for _, level in ipairs(self.levels) do self:run_jobs(jobs_of_phase(level, kind)) end
-  self.writer:phase(kind, results)
+  self.on_result = before
+  return results
 end
 
 -- Hosts are written as soon as their scripts are done. Of many, those that say nothing are only counted.
@@ -347,7 +350,7 @@ end
 -- @return number of scripts that could not be loaded
 function Run:go(list, writer)
   self.writer, self.up, self.many = writer, 0, list.hosts > 1
-  self:run_phase "prerule"
+  writer:phase("prerule", self:phase "prerule")
   local count, known = 0, self.world.targets
   local function add(asked)
     local host = known:add(asked.ip, asked.name)
@@ -361,7 +364,7 @@ function Run:go(list, writer)
     if #group > 0 then self:run_group(group) end
     count = count + #group
   until #group == 0
-  self:run_phase "postrule"
+  writer:phase("postrule", self:phase "postrule")
   self.writer:finish { hosts = count, up = self.up, broken = self.broken }
   return self.broken
 end
