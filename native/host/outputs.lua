@@ -11,8 +11,8 @@ local xml = require "host.nse.xml"
 
 local outputs = {}
 
-local function open(path)
-  local file, message = io.open(path, "wb")
+local function open(path, mode)
+  local file, message = io.open(path, mode or "wb")
   if not file then fail.run("cannot write: %s", message) end
   file:setvbuf("full", 1 << 16) -- flushed after each result: whole lines reach the file at once
   return file
@@ -185,6 +185,26 @@ function outputs.fields(text)
   return list
 end
 
+-- Where one of several cannot be written, none of them is touched. @return the path of the store, or nil
+local function check(paths, kept)
+  local seen, of_store = {}, nil
+  for _, path in ipairs(paths) do
+    local suffix = path:match "%.(%a+)$"
+    if seen[path] then fail.input('-o "%s": it is named twice', path) end
+    seen[path] = true
+    if suffix == "db" then
+      if kept or of_store then fail.input('-o "%s": one .db file is enough', path) end
+      of_store = path
+    elseif not writers[suffix] then
+      fail.input('-o "%s": expected a name that ends in .jsonl, .csv, .xml, .gnmap or .db', path)
+    end
+  end
+  for _, path in ipairs(paths) do
+    if path ~= of_store then open(path, "ab"):close() end
+  end
+  return of_store
+end
+
 --- Open files for results.
 -- @param paths array of names that end in .jsonl, .csv, .xml, .gnmap or .db
 -- @param options table: `words` what the user called, `fields` (array of keys), `filter` (function of a result, or nil),
@@ -194,19 +214,10 @@ end
 -- `is_empty`: there is nothing to be written to
 -- @raise exit statuses 2 and 3
 function outputs.open(paths, options)
-  local list, kept, seen = {}, options.store, {}
+  local list, of_store = {}, check(paths, options.store)
+  local kept = of_store and store.create(of_store) or options.store
   for _, path in ipairs(paths) do
-    local suffix = path:match "%.(%a+)$"
-    if seen[path] then fail.input('-o "%s": it is named twice', path) end
-    seen[path] = true
-    if suffix == "db" then
-      if kept then fail.input('-o "%s": one .db file is enough', path) end
-      kept = store.create(path)
-    elseif writers[suffix] then
-      list[#list + 1] = writers[suffix](path, options)
-    else
-      fail.input('-o "%s": expected a name that ends in .jsonl, .csv, .xml, .gnmap or .db', path)
-    end
+    if path ~= of_store then list[#list + 1] = writers[path:match "%.(%a+)$"](path, options) end
   end
   local self = { store = kept, is_empty = #list == 0 and not kept }
   function self.add(r)

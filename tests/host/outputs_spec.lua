@@ -65,6 +65,34 @@ describe("scan -o", function()
     assert.equal(30, select(2, read("a.xml"):gsub("<host>", "")))
   end)
 
+  it("is refused before anything is sent where a file cannot be written, and touches none of the others", function()
+    local file = assert(io.open(path "kept.jsonl", "w"))
+    file:write "of yesterday\n"
+    file:close()
+    assert(uv.fs_mkdir(path "folder.csv", 493))
+    -- What is asked for; what is said.
+    local ROWS = {
+      { "--status-file " .. path "none/status", "cannot write --status-file " .. path "none/status: No such file or directory" },
+      { "--status-file " .. path "folder.csv", "cannot write --status-file " .. path "folder.csv: Is a directory" },
+      { "-o " .. path "none/a.db", path "none/a.db: unable to open" },
+      { "-o " .. path "folder.csv", "cannot write: " .. path "folder.csv: Is a directory" },
+    }
+    for _, suffix in ipairs { "jsonl", "csv", "xml", "gnmap" } do
+      local name = path("none/a." .. suffix)
+      ROWS[#ROWS + 1] = { "-o " .. name, "cannot write: " .. name .. ": No such file or directory" }
+    end
+    for _, row in ipairs(ROWS) do
+      local p = run(("scan -sT -p 1 127.9.0.1 -o %s %s"):format(path "kept.jsonl", row[1]))
+      assert.equal(3, p.status, row[1] .. p.err)
+      assert.truthy(p.err:find(row[2], 1, true), p.err)
+      assert.falsy(p.err:find(" sent,", 1, true), p.err)
+      assert.equal("of yesterday\n", read "kept.jsonl")
+    end
+    assert.is_nil(io.open(path "folder.csv.new"))
+    assert.equal(2, run(("scan -sT -p 1 127.9.0.1 -o %s -o a.txt"):format(path "kept.jsonl")).status)
+    assert.equal("of yesterday\n", read "kept.jsonl")
+  end)
+
   it("writes XML that ndiff holds against a run of nmap", function()
     local port, _, close = serve(1)
     run(("scan --verify-only --probe dns -p %d 127.9.0.1 -o %s"):format(port, path "ours.xml"))

@@ -364,20 +364,30 @@ end
 local STATUS = { "targets", "asked", "sent", "verified", "errors", "duplicates", "dropped", "pass", "elapsed", "over",
   "timestamp" }
 
+local function write_status(path, counts)
+  local new = path .. ".new"
+  local file, message = io.open(new, "w")
+  local values = setmetatable({ timestamp = text.timestamp(core.unix()) }, { __index = counts })
+  local ok = file
+  if file then ok, message = file:write(json.object(STATUS, values), "\n") end
+  if ok then ok, message = file:close() end
+  if ok then ok, message = os.rename(new, path) end
+  if ok then return end
+  if file then os.remove(new) end
+  fail.run("cannot write --status-file %s: %s", path, message:gsub("^.*: ", ""))
+end
+
+-- What keeps the file, about each second. It is there before the scan begins: where it cannot be, that is the time to say so.
 local function status_writer(path)
   if not path then return function() end end
   local latest = 0
-  return function(c)
-    if core.now() < latest + 1 and not c.over then return end
+  local function write(counts)
+    if core.now() < latest + 1 and not counts.over then return end
     latest = core.now()
-    local file, message = io.open(path .. ".new", "w")
-    local values = setmetatable({ timestamp = text.timestamp(core.unix()) }, { __index = c })
-    local ok = file
-    if file then ok, message = file:write(json.object(STATUS, values), "\n") end
-    if ok then ok, message = file:close() end
-    if ok then ok, message = os.rename(path .. ".new", path) end
-    if not ok then fail.run("cannot write the status: %s", message) end
+    write_status(path, counts)
   end
+  write { asked = 0, sent = 0, verified = 0, errors = 0, duplicates = 0, dropped = 0, pass = 0, elapsed = 0, over = false }
+  return write
 end
 
 local function words_of(args)
@@ -475,6 +485,7 @@ function command.run(args)
     return 0
   end
   make_room(args.max_connections)
+  local status = status_writer(args.status_file)
   local fields = args.fields or (scan.scripts and report.SCRIPT_KEYS) or report.KEYS
   local files = outputs.open(args.output, {
     words = words_of(args), fields = fields, filter = args.filter, store = kept,
@@ -487,7 +498,6 @@ function command.run(args)
     if word.kind == "hostrule" then files.say_again(word) end
   end
   local view = report.stream { json = args.json, verbose = args.verbose, fields = fields }
-  local status = status_writer(args.status_file)
   local shown = { flush = view.flush, drain = not args.filter and view.drain or nil }
   for _, name in ipairs { "add", "say" } do
     shown[name] = function(r)
