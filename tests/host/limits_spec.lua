@@ -425,6 +425,20 @@ end
     assert.truthy(refused.err:find("3 are the least with --script", 1, true), refused.err)
   end)
 
+  it("have the connections back that they only forgot", function()
+    local forgets = script("forgets", [[
+action = function(host, port)
+  local n = 0
+  for i = 1, 40 do
+    n = n + (nmap.new_socket():connect(host, port) and 1 or 0)
+  end
+  return "connected " .. n
+end
+]])
+    local p = scan(("--json -sT -p %d 127.0.0.1-127.0.0.3 --retries 0 --timeout 1 --max-connections 3 %s"):format(port, forgets))
+    assert.same({ "connected 40", "connected 40", "connected 40" }, said(p))
+  end)
+
   -- Words; script; packets that it sends; how many to each address; how far apart they leave at the least, to one address (or,
   -- where all share it, to any).
   local ROWS = {

@@ -529,6 +529,25 @@ describe("scan --script", function()
     assert.equal(4, #again.lines, again.err)
   end)
 
+  it("says before and after a scan what nmap says", function()
+    local words = ("-p %d,1 127.0.0.1-2 --script resolveall,reverse-index --script-args resolveall.hosts={localhost}"):format(
+      serve_everywhere())
+    local nmap = support.shell("nmap -n -sT -Pn " .. words)
+    local p = run("scan -sT --retries 0 " .. words:gsub("127.0.0.1%-2", "127.0.0.1-127.0.0.2"))
+    -- The lines of scripts behind each title.
+    local function phases(text)
+      local list, title = {}, nil
+      for line in text:gmatch "[^\n]+" do
+        title = line:match "^%a+%-scan script results:$" or line:find "^|" and title or nil
+        if title then list[title] = (list[title] or "") .. line .. "\n" end
+      end
+      return list
+    end
+    local theirs = phases(nmap.out)
+    assert.truthy(theirs["Pre-scan script results:"] and theirs["Post-scan script results:"], nmap.out)
+    assert.same(theirs, phases(p.out))
+  end)
+
   it("goes on with hosts whose scripts had not run when it was killed, and joins those of parts", function()
     local db = folder .. "/h.db"
     local words = ("scan -sT -p %d 127.0.0.1-127.0.0.8 --retries 0 --script %s --script-args slow=yes --script-threads 1 -o %s")

@@ -240,8 +240,11 @@ local function wanted_by(base)
   return wants
 end
 
--- Nothing can wake these any more. Where one waits for what another has, its end may be enough for the rest; else all end.
+-- Nothing can wake these any more, but sockets that nobody holds any longer and that nobody closed. Where one waits for what
+-- another has, its end may be enough for the rest; else all end.
 function Scheduler:end_deadlock()
+  collectgarbage()
+  if self.first <= self.last then return end
   local stuck = {}
   for _, thread in pairs(self.by_coroutine) do
     if not thread.over and thread.base == thread then
