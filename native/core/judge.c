@@ -37,6 +37,19 @@ static bool copied_from_request(my_span part, my_span request)
   return part.len >= 3 && find_bytes(request, part) != SIZE_MAX;
 }
 
+/* The port that a datagram came from moves by itself, too: two bytes that change just as it did,
+ * plain or under one mask, are the port again. */
+static bool follows_port(my_span a, const my_pair *p, my_span b, const my_pair *q)
+{
+  unsigned moved = p->my.port ^ q->my.port;
+  if (moved == 0 || p->my.port == 0 || q->my.port == 0) return false;
+  for (size_t n = 0; n + 1 < a.len; n++) {
+    unsigned first = a.data[n] ^ b.data[n], second = a.data[n + 1] ^ b.data[n + 1];
+    if ((first << 8 | second) == moved || (second << 8 | first) == moved) return true;
+  }
+  return false;
+}
+
 /* Every byte of a `vary` place must differ between two replies to the very same request: then it
  * neither stays nor follows what was sent. MY_HELD, MY_FAILED, or MY_SKIPPED: not shown yet. */
 static my_held hold_vary(const line *l, const my_pair *pairs, size_t count)
@@ -50,6 +63,7 @@ static my_held hold_vary(const line *l, const my_pair *pairs, size_t count)
     for (size_t k = 0; k < i; k++) {
       if (!same_bytes(pairs[i].request, pairs[k].request) || !place_bytes(&l->at, &pairs[k], &b))
         continue;
+      if (follows_port(a, &pairs[i], b, &pairs[k])) return MY_FAILED;
       compared++;
       for (size_t n = 0; n < a.len; n++) {
         left -= !moved[n] && a.data[n] != b.data[n];

@@ -270,6 +270,9 @@ describe("skype", function()
     { false, "zeros first", "\0\0" .. A },
     { false, "Telnet's first words", "\xff\xfd\x18" .. A },
     { false, "BER", "\x30\x84\2\1" .. A },
+    { false, "its length in front", "\0\x20" .. A .. B },
+    { false, "the length of all of it in front", "\x12\0" .. A },
+    { true, "two bytes that are no length", "\0\x1f" .. A .. B },
     { false, "gzip", "\x1f\x8b\8\0" .. A },
   }
   for _, row in ipairs(NOISE) do

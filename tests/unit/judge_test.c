@@ -96,6 +96,12 @@ static const talk_row talk_rows[] = {
      A ">1111 17" OURS "74a041f0;" B ">2222 65" OURS "1100104f;" B ">2222 65" OURS "1100104f;" B
        ">2222 65" OURS "1100104f",
      0, MY_NO, MY_WANT_NOTHING},
+    {"a tail that is our port, twice", SKYPE, "192.0.2.7", NULL,
+     A ">1111 17" OURS "9c409c40;" B ">2222 17" OURS "9d429d42;" B ">2222 17" OURS "9e449e44", 0,
+     MY_NO, MY_WANT_NOTHING, .failed = "vary @7:4"},
+    {"our port, its bytes swapped and masked, beside two that move", SKYPE, "192.0.2.7", NULL,
+     A ">1111 17" OURS "74a041f0;" B ">2222 17" OURS "0163a5f0;" B ">2222 17" OURS "7765a6f1", 0,
+     MY_NO, MY_WANT_NOTHING, .failed = "vary @7:4"},
     {"a tail copied from the request", SKYPE, "192.0.2.7", NULL, A ">1111 17" OURS "05060708", 0,
      MY_NO, MY_WANT_NOTHING},
     {"an earlier id", SKYPE, "192.0.2.7", NULL,
@@ -355,7 +361,7 @@ static size_t make_pairs(const talk_row *row, uint8_t bytes[], my_pair pairs[])
     assert_true(count < ASKED_MAX);
     pairs[count] = make_pair(q, r);
     pairs[count].step = step;
-    my_endpoint_parse(&pairs[count].my, row->my, 40000);
+    my_endpoint_parse(&pairs[count].my, row->my, (uint16_t)(0x9c40 + 0x102 * count));
     if (row->public_ != NULL) my_endpoint_parse(&pairs[count].public_, row->public_, 0);
     count++;
   }

@@ -65,6 +65,12 @@ local HEADS = {
   "^\0\0", "^\xff[\xfb-\xfe][\0-\x31]", "^\x30[\x80-\x84\x0c-\x7f]\2\1", '^[{%[]%s*["{][%w"]', "^\x80.\1", "^\x1f\x8b",
 }
 
+-- True where the first two bytes say how long the rest is, or all of it.
+local function is_framed(s)
+  local big, little = (">I2"):unpack(s), ("<I2"):unpack(s)
+  return big == #s - 2 or little == #s - 2 or big == #s or little == #s
+end
+
 --- Is this noise, as a node answers garbage?
 -- @param bytes what came
 -- @param sent the garbage
@@ -85,6 +91,7 @@ function skype.is_noise(bytes, sent)
   end
   if distinct < 10 then return false, ("only %d different bytes in %d"):format(distinct, LEAST) end
   if is_ramp(head, LEAST) then return false, "counting bytes" end
+  if is_framed(bytes) then return false, "a length in front" end
   if shares_run(sent, bytes, 4) then return false, "what was sent came back" end
   if shares_run(sent:sub(1, 32):reverse(), bytes, 4) then return false, "what was sent came back reversed" end
   if is_shifted(sent, bytes, LEAST) then return false, "what was sent came back masked" end

@@ -99,6 +99,15 @@ peers.rows = {
   { "no: any function byte", answer(function(d) return refusal(d, { fn = math.random(0, 255) }) end), { service = false } },
   { "no: the seed is the request's", answer(function(d) return refusal(d, { tail = d:sub(4, 7) }) end), { service = false } },
   { "no: the seed is the request's end", answer(function(d) return refusal(d, { tail = d:sub(-4) }) end), { service = false } },
+  { "no: the seed is our port, twice", answer(function(d, u)
+    return refusal(d, { tail = string.pack(">I2I2", u.from_port, u.from_port) })
+  end), { service = false } },
+  { "no: the seed is our port, masked, and a counter", answer(function(d, u)
+    return refusal(d, { tail = string.pack("<I2I2", u.from_port ~ 0x5aa5, u.n * 257 & 0xffff) })
+  end), { service = false } },
+  { "no: SNMP's question with the tag of an answer", answer(function(d)
+    return d:sub(1, 2) == "\x30\x29" and d:sub(1, 13) .. "\xa2" .. d:sub(15)
+  end), { service = false } },
   { "no: the seed is a digest of the request", answer(function(d) return refusal(d, { tail = digest(d, 4) }) end),
     { service = false } },
   { "no: id swapped", answer(function(d) return refusal(d, { id = d:sub(1, 2):reverse() }) end), { service = false } },
