@@ -166,6 +166,20 @@ describe("tcp settled at once", function()
     assert.equal("rtsp", identify.run(w:loop(), { signatures = sigs, patience = 12, targets = { target } })[1].service)
   end)
 
+  it("who hung up before serves one after the other, it may be: then nobody is listened to", function()
+    local w = virtual.new()
+    w.tcp[1] = { peer = function() end, serial = function(c)
+      function c:on_data(bytes)
+        if bytes:byte() == 22 then self:write "\21\3\1\0\2\2\50" end
+        self:close()
+      end
+    end }
+    local begun = { asked = true, ended = "eof", data = "" }
+    local target = { ip = "127.0.0.1", port = 1, transport = "tcp", open = true, begun = begun }
+    local got = identify.run(w:loop(), { signatures = sigs, patience = 12, targets = { target } })[1]
+    assert.is_true(got.tls, table.concat(got.evidence, "; "))
+  end)
+
   it("what could not be asked any more leaves a guess: others say HTTP, too", function()
     local w, ending = virtual.new(), "Server: GStreamer RTSP server\r\n\r\n"
     local function peer(c)
@@ -200,5 +214,39 @@ describe("tcp settled at once", function()
     identify.run(w:loop(), { signatures = sigs, patience = 3, targets = { target } })
     assert.is_true(#asked > 0 and w.tcp[1].accepted <= 5, w.tcp[1].accepted .. " connections")
     for _, bytes in ipairs(asked) do assert.is_nil(bytes:find("^GET / HTTP/1.1")) end
+  end)
+end)
+
+-- A session that hides nothing.
+local function plain()
+  local s = { data = "" }
+  function s:output() return self.closed and error "closed" or "" end
+  function s:feed(bytes) self.data = self.closed and error "closed" or self.data .. bytes end
+  function s:read() -- luacheck: ignore self
+    local bytes = self.data
+    self.data = ""
+    return bytes
+  end
+  function s:handshake() return true end -- luacheck: ignore self
+  function s:info() return {} end -- luacheck: ignore self
+  function s:close() self.closed = true end
+  return s
+end
+
+describe("within TLS", function()
+  local secure, transport = require "mynah.secure", require "mynah.transport"
+
+  it("a connection that another task closes wakes who receives on it", function()
+    local w, got, status = virtual.new(), nil, nil
+    w.tcp[1] = { peer = function() end }
+    local l = w:loop()
+    l:run(function(t)
+      local conn = secure.over(t, plain):connect("127.0.0.1", 1, t:now() + 3)
+      local task = l:spawn(function() got, status = conn:receive(t:now() + 30) end)
+      t:sleep(1)
+      conn:close()
+      task:wait()
+    end, transport.new { loop = l })
+    assert.same({ "", "closed" }, { got, status })
   end)
 end)

@@ -197,6 +197,7 @@ local function count(set, list)
 end
 
 local FTP_VERBS = "RETR STOR PASV PORT CWD NLST LIST MODE STRU TYPE CDUP MKD RMD RNFR RNTO APPE STOU PWD XPWD EPSV"
+local COMMON_VERBS = "RETR PORT LIST MODE TYPE" -- of these, what others have too
 local MAIL_VERBS = "HELO EHLO MAIL RCPT LHLO VRFY EXPN ETRN STARTTLS BDAT"
 local FAX_VERBS = "JNEW JKILL JSUBM JSUSP JPARM JQUEUE JWAIT JINTR JDELE FNUMBER ANSWER"
 local SVDRP_VERBS = "LSTC LSTE LSTR LSTT CHAN GRAB HITK MODC NEWC UPDT"
@@ -269,6 +270,14 @@ local function by_features(banner, evidence, features, extra)
   return as_ftp(banner, 0.98, { evidence, shown, extra and "AUTH TLS is offered" }, extra)
 end
 
+-- A word that begins so, and is no name of a host.
+local function says_ftp(line)
+  for word in line:gmatch "[%w._-]+" do
+    if word:find "^[Ff][Tt][Pp]" and not word:find "%.%w" then return true end
+  end
+  return false
+end
+
 --- A reply that turns us away before anything was asked: 421 or 530.
 -- @param reply the greeting
 -- @return a verdict, of 0.9 and more where the text itself tells FTP
@@ -277,7 +286,7 @@ function ftp.judge_refusal(reply)
   if line:find("^%d%.%d+%.%d+ ") or line:find("%f[%a]E?SMTP%f[%A]") then
     return { guess = "smtp", confidence = 0.6, evidence = evidence }
   end
-  if line:find("%f[%a][Ff][Tt][Pp]") or ftp.product(line) then return as_ftp(line, 0.92, evidence) end
+  if says_ftp(line) or ftp.product(line) then return as_ftp(line, 0.92, evidence) end
   for _, pattern in ipairs(TURNED_AWAY) do
     if line:find(pattern) then return as_ftp(line, 0.91, evidence) end
   end
@@ -299,7 +308,7 @@ local function by_help(reply)
   if reply.code == 100 then return name("nntp", 0.92, evidence) end
   if reply.code ~= 214 then return nil end
   local mail, file = count(set, MAIL_VERBS), count(set, FTP_VERBS)
-  if file >= 3 and mail < 2 then return name("ftp", 0.95, evidence) end
+  if file >= 3 and mail < 2 and file - count(set, COMMON_VERBS) >= 2 then return name("ftp", 0.95, evidence) end
   if mail >= 2 and file < 3 then return { mail = evidence } end
 end
 

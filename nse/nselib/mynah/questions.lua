@@ -128,7 +128,7 @@ function questions.turns_away(c)
 end
 
 --- The answer that speaks HTTP: the one to 1.1, else to 1.0, to another method, to GET handed on by a proxy; else, where
--- GET got nothing (nginx's 444), the one to what is no request, or what came before any.
+-- GET got nothing (nginx's 444), the one to what is no request, or the error that came before any: pages are not sent unasked.
 -- @return the answer as http.parse gives it, its fact and the key of its question; or nil
 function questions.http_answer(c)
   local f = c.facts
@@ -145,7 +145,7 @@ function questions.http_answer(c)
   local r, fact, key = turned_away(c)
   if r then return r, fact, key end
   r = c.heard and http.parse(c.heard)
-  if r and http.is_weblike(r) then return r, { bytes = c.heard, status = "eof" }, "banner" end
+  if r and r.status >= 400 and http.is_weblike(r) then return r, { bytes = c.heard, status = "eof" }, "banner" end
 end
 
 local function is_exact(fact)

@@ -28,6 +28,7 @@ function Conn:drive(deadline, done)
     if why then return nil, why end
     if self.ended then return nil, self.ended end
     local bytes, status = self.inner:receive(deadline)
+    if self.closed then return nil, "closed" end -- by another task, meanwhile
     self.session:feed(bytes)
     if bytes == "" then
       if status == "timeout" or status == "closed" then return nil, status end

@@ -134,11 +134,15 @@ local function judge_answer(c, conn, fact)
   return verdict
 end
 
--- A connection for a question: an idle one where a few bytes will do.
+-- A connection for a question: an idle one where a few bytes will do; one where nobody has said anything for the page.
+local function serves(c, q)
+  return c.spare and q and (q.idle or q == questions.list.get11 and c.spare.unused)
+end
+
 local function open_for(c, q)
-  if not (q.idle and c.spare) then return c:open() end
+  if not serves(c, q) then return c:open() end
   local conn = c.spare
-  c.spare = nil
+  c.spare, conn.unused = nil, nil
   return conn
 end
 
@@ -185,6 +189,7 @@ local function exchange(c, bytes, wait, again, is_enough)
     local why
     conn, why = c:open()
     if not conn then return nil, why end
+    if c.heard then listen_before(c, conn) end
     conn:send(bytes)
   end
   local reply, status = c:collect(conn, c.t:now() + wait, function(s) return is_enough(conn, s) end, function()
@@ -249,7 +254,7 @@ local function ask_signature(c, key, group)
     else
       c.spoke = true
       talk[#talk + 1] = pair_of(c, conn, step, bytes, reply, not is_open(status))
-      c.facts[key] = { bytes = reply, sent = bytes, status = status, http = http.parse(reply) }
+      c.facts[key] = { bytes = reply, sent = bytes, status = status, http = http.parse(reply), echo = reply == bytes }
     end
     local verdict, by = c.sigs:judge(names, talk, control)
     found = c:named_by(verdict, by) or found
@@ -289,6 +294,8 @@ local function listen(c)
   if not conn then return nil end
   local began = c.t:now()
   local deadline = math.max(c.began + c.patience, began + math.min(c.patience, LATER_WAIT))
+  -- Nobody else can ask: this connection, within TLS, is the last there may be.
+  if c.count == 0 and not c:can_open() then deadline = began + math.min(c.patience, LATER_WAIT) end
   local bytes, status = conn:receive(deadline)
   if c.over then return nil end
   if bytes == "" then
@@ -297,7 +304,7 @@ local function listen(c)
       return nil
     end
     -- Who has said nothing for so long may be asked here, too: it is one connection less.
-    c.listener, c.spare = nil, conn
+    c.listener, c.spare, conn.unused = nil, conn, true
     return advance(c)
   end
   c.heard, c.spoke, c.hold = bytes, true, true
@@ -389,9 +396,10 @@ local function plan_silent(c, list)
 end
 
 -- Who hangs up on GET hangs up on the other one too. It may answer a proxy's line or another method, if only to say that it
--- is none; or it speaks something else.
+-- is none; or it speaks something else. Where it did so before we listened, silence may mean that it serves who listens.
 local function plan_hung_up(c, list)
   list[#list + 1] = "proxied"
+  if c.begun and c.asked.proxied and not c.facts.proxied then list[#list + 1] = "hush" end
   list[#list + 1] = "tls"
   list[#list + 1] = "options"
   local likely = {}
@@ -454,7 +462,7 @@ end
 -- Connections that a question may still take: one is left for listening again where nobody listens any more.
 local function is_affordable(c, q)
   if q == "hush" then return c.listener and c:can_open() end
-  if c.spare and (type(q) == "table" or questions.list[q] and questions.list[q].idle) then return true end
+  if c.spare and (type(q) == "table" or serves(c, questions.list[q])) then return true end
   local spared = not c.listener and not c.heard and not c.spoke and q ~= "again"
   return c:can_open() and (not spared or c.opened < c.max_connections - 1)
 end
@@ -569,6 +577,7 @@ local function take_begun(c, begun)
   if not begun.ended and page.quiet(begun.data) > PAGE_QUIET then return end -- cut in the middle
   local fact = questions.read("get11", { sent = page.bytes(c), bytes = begun.data, status = begun.ended or "timeout" })
   c.facts.get11, c.asked.get11, c.spoke, c.slowest = fact, true, begun.data ~= "", begun.took or 0
+  c.begun = true
 end
 
 -- One look at a port, over whatever the transport speaks. Returns the result, and how many connections it took.

@@ -112,6 +112,9 @@ local SITE_LINES = [[autoindex on;
 
 local servers = {
   nginx = nginx("", ""),
+  -- One after the other, within TLS: each gets its turn when the one before is gone.
+  ["openssl-www"] = page(nil, function(port) return { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-cert",
+    "/run/cert.pem", "-key", "/run/key.pem", "-www", "-quiet" } end, { tls = true, slow = true }),
   ["nginx-site"] = nginx("", SITE_LINES, { prepare = CERTIFICATE .. SITE .. "mkdir -p /var/lib/nginx /var/log/nginx" }),
   ["nginx-tls"] = nginx("ssl", TLS, { tls = true }),
   ["nginx-tls12"] = nginx("ssl", TLS .. "ssl_protocols TLSv1.2;", { tls = true }),

@@ -243,6 +243,10 @@ peers.tcp = {
     c:close()
   end, { service = "ftp" } },
   { "ftp: 421 that says FTP", function(c) c:write("421 FTP service not available\r\n") c:close() end, { service = "ftp" } },
+  { "guess: 421 of a host named ftp, as mail servers name theirs", function(c)
+    c:write("421 ftp.example.org Service not available, closing transmission channel\r\n")
+    c:close()
+  end, { service = false, guess = "ftp" } },
   { "guess: 421 that says nothing", function(c) c:write("421 Service not available, try later\r\n") c:close() end,
     { service = false, guess = "ftp" } },
   { "guess: 421 of a mail server", function(c)
@@ -267,6 +271,9 @@ peers.tcp = {
     { HELP = "214-This is VDR version 2.6.0\r\n214-Topics:\r\n214-    CHAN      CLRE      DELC      DELR      DELT\r\n"
       .. "214-    GRAB HITK LSTC LSTE LSTR LSTT MESG MODC NEWC UPDT\r\n214 End of HELP info\r\n" },
     "500 Command unrecognized\r\n"), { service = "svdrp" } },
+  { "guess: 214 with verbs that any protocol may have", verbs("220 JobTracker v3 ready\r\n",
+    { HELP = "214-Commands:\r\n LIST STAT SITE TYPE MODE PORT QUIT\r\n214 end\r\n" }, "500 unknown command\r\n"),
+    { service = false, guess = "ftp" } },
   { "hylafax: says so", verbs("220 box server (HylaFAX (tm) Version 6.0.7) ready.\r\n",
     { SYST = "215 UNIX Type: L8 Version SVR4\r\n" }, "500 not understood\r\n"), { service = "hylafax" } },
   { "hylafax: greeting without its name", verbs("220 ready.\r\n", { SYST = "215 UNIX Type: L8\r\n",
@@ -411,6 +418,14 @@ peers.tcp = {
       c.busy = true
       if is_request(b) then return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" end
     end)(c)
+  end, { service = "http" } },
+  { "none: a page to whoever comes, and no answer", function(c)
+    c:write("HTTP/1.1 200 OK\r\nServer: Apache/2.2\r\n\r\n")
+    once(function(_, self) self:close() end)(c)
+  end, { service = false } },
+  { "http: an error to whoever comes", function(c)
+    c:write("HTTP/1.1 503 Service Unavailable\r\nServer: Apache/2.2\r\nContent-Length: 0\r\n\r\n")
+    c:close()
   end, { service = "http" } },
   { "http: nginx's 444 to GET, 400 to garbage", once(function(b, c)
     if not is_request(b) then return nil end
@@ -597,6 +612,8 @@ peers.tcp = {
   { "none: a fixed head, then noise", node(function() return "\x81\x02\0\x10" .. random(16) end),
     { service = false, guess = "http" } },
   { "none: a length, then noise", node(function() return "\0\x20" .. random(30) end), { service = false, guess = "http" } },
+  { "none: a length that moves, then noise", node(function() return string.pack(">s2", random(math.random(20, 60))) end),
+    { service = false, guess = "http" } },
   { "none: noise with a fixed middle", node(function() return random(4) .. "\x99\x88\x77\x66\x55" .. random(8) end),
     { service = false, guess = "http" } },
   { "none: a counter", node(function(_, n)
