@@ -23,6 +23,9 @@ typedef struct my_engine_config {
                       * left, so that no wake-up makes it late; 0: never; at most 10 ms */
   my_limits *limits; /* shared with others, and outlives the engine; NULL: none. Exact starts wait
                       * for them, too; bytes of a connection go at once, and what follows waits */
+  const char *interface; /* exchanges leave by this one; NULL: as routing says; copied */
+  my_endpoint source;    /* the address that exchanges of its family leave from, which name none
+                          * themselves; family 0: as routing says */
 } my_engine_config;
 
 /* Why an exchange ended as it did; my_reason_text names each as nmap does. */
@@ -92,7 +95,8 @@ typedef struct my_exchange {
   bool report_sent;
 } my_exchange;
 
-int my_engine_new(my_engine **out, const my_engine_config *config); /* config may be NULL */
+/* config may be NULL. MY_ERANGE; MY_ESYS and errno, where nothing can leave as it says. */
+int my_engine_new(my_engine **out, const my_engine_config *config);
 void my_engine_free(my_engine *e); /* closes everything; NULL allowed */
 
 /* Take a copy of *x. MY_OK and *id (never 0, never reused), or MY_ERANGE, MY_ENOMEM. Where the
@@ -138,5 +142,8 @@ int my_resolve(const char *host, uint16_t port, int family, my_endpoint *out, si
 /* Our own address as routing chooses it towards 'peer' (port 0), for probes that carry it. Sends
  * nothing. MY_OK, or MY_ESYS (no route: errno says so). */
 int my_route_local(const my_endpoint *peer, my_endpoint *local);
+
+/* The same, as the exchanges of that engine leave. */
+int my_engine_local(const my_engine *e, const my_endpoint *peer, my_endpoint *local);
 
 #endif

@@ -27,6 +27,9 @@ const char *my_endpoint_format(const my_endpoint *e, char text[MY_ENDPOINT_TEXT]
 
 bool my_endpoint_same_address(const my_endpoint *a, const my_endpoint *b);
 
+/* True for an IPv6 address that holds on one link only (fe80::/10). */
+bool my_endpoint_is_link_local(const my_endpoint *e);
+
 /* True for an IPv4 address that the Internet routes: not private, shared (100.64/10), loopback,
  * link-local, documentation, benchmarking, multicast or reserved (RFC 6890 and its registry). */
 bool my_ipv4_is_global(const uint8_t address[4]);

@@ -105,6 +105,11 @@ bool my_endpoint_same_address(const my_endpoint *a, const my_endpoint *b)
   return memcmp(a->bytes, b->bytes, 16) == 0 && (a->scope == b->scope || !a->scope || !b->scope);
 }
 
+bool my_endpoint_is_link_local(const my_endpoint *e)
+{
+  return e->family == 6 && e->bytes[0] == 0xfe && (e->bytes[1] & 0xc0) == 0x80;
+}
+
 /* IANA's IPv4 special-purpose registry, without those marked globally reachable, and class D and E.
  */
 static const struct {

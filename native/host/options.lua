@@ -3,6 +3,7 @@
 -- @module host.options
 
 local core = require "mynah_core"
+local fail = require "host.fail"
 
 local options = {}
 
@@ -65,6 +66,24 @@ function options.add_family(parser)
   parser:mutex(
     parser:flag("-4 --ipv4", "Names mean IPv4 addresses"),
     parser:flag("-6 --ipv6", "Names mean IPv6 addresses"))
+end
+
+--- -e and -S: how all that is asked leaves.
+function options.add_leaving(parser)
+  parser:option("-e --interface", "Ask through this interface, whatever routing says"):argname("NAME")
+  parser:option("-S --source", "Ask from this address of ours"):argname("ADDRESS")
+end
+
+--- Refuse what does not go together.
+-- @param args as add_leaving read them
+-- @param ip one of the targets, which may name its link by number
+function options.check_leaving(args, ip)
+  local family = args.source and core.family(args.source)
+  if args.source and not family then fail.input('-S "%s": expected an address', args.source) end
+  if args.source and family ~= core.family(ip) then fail.input("-S %s: %s is of the other family", args.source, ip) end
+  local zone = args.interface and ip:match "%%(%d+)$"
+  local link = zone and core.interface_name(math.tointeger(tonumber(zone)))
+  if zone and link ~= args.interface then fail.input("-e %s: %s is on the link %s", args.interface, ip, link or zone) end
 end
 
 --- What add_family read, as core.resolve takes it.

@@ -92,6 +92,19 @@ end
 local Maker = {}
 Maker.__index = Maker
 
+-- A word without its zone ("fe80::1%eth0"): that is the whole scan's, and one.
+function Maker:bare(word)
+  local before, zone, after = word:match "^(%[?[%x:.]+)%%([^/%]%%]+)(.*)$"
+  if not zone then return word end
+  local index = math.tointeger(tonumber(zone))
+  zone = index and core.interface_name(index) or zone
+  if self.zone and self.zone ~= zone then
+    return nil, ('"%s": other targets are on the link %s: scan one after the other'):format(word, self.zone)
+  end
+  self.zone = zone
+  return before .. after
+end
+
 -- The set of the ports of a text of -p, made once.
 function Maker:ports(text)
   local known = self.sets[text]
@@ -117,7 +130,9 @@ end
 -- @param word text
 -- @return true; or nil and a message
 function Maker:add(word)
-  local host, port = split(word)
+  local bare, elsewhere = self:bare(word)
+  if not bare then return nil, elsewhere end
+  local host, port = split(bare)
   local text = port or self.spec
   if not text then return nil, ('"%s": no port; write HOST:PORT or add -p PORTS'):format(word) end
   local set, wrong = self:ports(text)
@@ -135,8 +150,10 @@ end
 --- Leave something out, whatever is added.
 -- @return true; or nil and a message
 function Maker:exclude(word)
-  if select(2, split(word)) then return nil, ('"%s": whole addresses are left out, without a port'):format(word) end
-  local list, message = addresses(word, self.resolve)
+  local bare, elsewhere = self:bare(word)
+  if not bare then return nil, elsewhere end
+  if select(2, split(bare)) then return nil, ('"%s": whole addresses are left out, without a port'):format(word) end
+  local list, message = addresses(bare, self.resolve)
   if not list then return nil, message end
   for _, r in ipairs(list) do
     local ok, why = self.whole:exclude(r[1], r[2])
@@ -196,13 +213,15 @@ end
 
 --- Finish.
 -- @return table: `whole` (sealed ranges of mynah_core), `items`, `targets` (the same, each port once), `addresses`, `excluded`
--- (addresses), `others` (addresses that are not in a network of one's own); or nil and a message
+-- (addresses), `others` (addresses that are not in a network of one's own), `zone` (the link that they name, or nil),
+-- `near` (one that holds on one link only, or nil); or nil and a message
 function Maker:seal()
   local items, count, excluded = self.whole:seal()
   if not items then return nil, ("the targets: %s (at most 2^62 of them)"):format(count) end
-  local pieces, others, asked = self.whole:pieces(), 0, 0
+  local pieces, others, asked, near = self.whole:pieces(), 0, 0, nil
   for _, piece in ipairs(pieces) do
     asked = asked + piece.addresses * piece.ports
+    if core.in_prefix(piece.first, "fe80::", 10) then near = piece.first end
     if not own.has { piece.first, piece.last } then others = others + piece.addresses end
   end
   if #pieces > 0 and core.family(pieces[1].first) ~= core.family(pieces[#pieces].first) then
@@ -210,7 +229,8 @@ function Maker:seal()
       pieces[#pieces].first)
   end
   return { whole = self.whole, items = items, targets = asked, addresses = count, excluded = excluded, others = others,
-    has_excludes = self.excludes }
+    has_excludes = self.excludes, zone = self.zone,
+    near = near }
 end
 
 --- Begin.

@@ -369,8 +369,17 @@ local function open_sweep(config, i)
   return scan
 end
 
+-- Frames may bear an address that is none of ours; whoever asks on needs one that is.
+local function check_source(config)
+  if not config.raw or not config.naming or not config.source then return end
+  local engine, message = core.engine { interface = config.interface, source = config.source }
+  if not engine then fail.run("cannot ask on from %s: %s; --verify-only does without", config.source, message) end
+  engine:close()
+end
+
 -- All that are not over. But for the first they wait for their turn; that, too, where scripts come before it, or it goes on.
 local function open(config)
+  check_source(config)
   local scans = {}
   for i = config.sweep or 1, #config.sweeps do scans[i] = open_sweep(config, i) end
   if config.raw then core.drop_privileges() end
@@ -474,8 +483,8 @@ function scanning.run(config, files, view, on_progress)
   }, Stage)
   for _, each in ipairs(config.sweeps) do self.questions = self.questions or each.questions end
   if config.resumed then go_on(self, config.resumed) end
-  local ok, problem = pcall(run, self, { rate = rate, limits = config.limits, max_connections = rest,
-    max_exchanges = rest + UDP_OPEN })
+  local ok, problem = pcall(run, self, { rate = rate, limits = config.limits, interface = config.interface,
+    source = config.naming and config.source or nil, max_connections = rest, max_exchanges = rest + UDP_OPEN })
   local counts, scan = self:counts(), scans[self.sweep]
   if not ok then self:drain(scan, config.sweeps[self.sweep]) end
   self.kept_at = -KEEP

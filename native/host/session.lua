@@ -15,6 +15,9 @@ local session = {}
 -- @raise exit status 3
 function session.engine(config)
   local engine, message = core.engine(config or {})
+  if not engine and config and (config.source or config.interface) then
+    fail.run("cannot ask from %s through %s: %s", config.source or "any address", config.interface or "any interface", message)
+  end
   if not engine then fail.run("cannot start: %s", message) end
   local number
   local function wait(e, seconds)

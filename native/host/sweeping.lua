@@ -18,13 +18,17 @@ local LOOK = 0.01        -- seconds between two looks at the answers
 
 local function key(ip, port) return ip .. " " .. port end
 
+-- An address, and the link that it names (an index as text, "" for none): sets of addresses know no links.
+local function apart(ip) return ip:match "^([^%%]*)%%?(.*)$" end
+
 -- The targets as ranges, and each by its key.
 local function gather(list)
   local whole, places, ports = assert(core.ranges()), {}, {}
   for _, target in ipairs(list) do
-    ports[target.ip] = ports[target.ip] or {}
-    table.insert(ports[target.ip], target.port)
-    places[key(target.ip, target.port)] = target
+    local ip = apart(target.ip)
+    ports[ip] = ports[ip] or {}
+    table.insert(ports[ip], target.port)
+    places[key(ip, target.port)] = target
   end
   for ip, numbers in pairs(ports) do assert(whole:add(ip, nil, assert(whole:ports(numbers)))) end
   assert(whole:seal())
@@ -45,7 +49,9 @@ end
 
 local function new_config(list, rate, opts, more)
   local whole, places = gather(list)
+  local _, zone = apart(list[1].ip)
   local config = {
+    interface = opts.interface or zone ~= "" and core.interface_name(math.tointeger(tonumber(zone))) or nil, source = opts.source,
     targets = whole, key = core.random(16), seed = string.unpack("<I6", core.random(6)), adapts = true, rate = rate,
     timeout = math.min(opts.timeout or 3, 3), public_ip = opts.public_ip, attempts = ATTEMPTS,
   }
@@ -164,11 +170,12 @@ function Sweep:follow(t, job)
   job.kind.silent(self, job.places, job.size)
 end
 
--- What is to be swept, by transport and family; all else is left as it is.
+-- What is to be swept, by transport, family and link; all else is left as it is.
 local function split(list)
   local parts, left, near = {}, {}, true
   for _, target in ipairs(list) do
-    local name = ("%s %d"):format(target.transport, core.family(target.ip))
+    local _, zone = apart(target.ip)
+    local name = ("%s %d %s"):format(target.transport, core.family(target.ip), zone)
     parts[name] = parts[name] or { transport = target.transport }
     table.insert(parts[name], target)
     near = near and own.has { target.ip }
@@ -212,7 +219,8 @@ end
 --- Which of many ports are worth asking? The others' results are given at once.
 -- @param loop of mynah.loop
 -- @param list array of { ip, port, transport, name }
--- @param opts table: `db`, `rate` or nil, `timeout`, `public_ip`, `all_probes`; `note`, a function of a line of text
+-- @param opts table: `db`, `rate` or nil, `timeout`, `public_ip`, `all_probes`, `interface`,
+-- `source`; `note`, a function of a line of text
 -- @param on_result function, called with each result of a port that is closed or silent
 -- @return array of the targets that are left: all of a transport that has few of them
 function sweeping.run(loop, list, opts, on_result)

@@ -29,7 +29,8 @@ static int status_result(lua_State *L, int rc)
   return rc < 0 ? push_failure(L, rc, NULL) : push_true(L);
 }
 
-/* engine{ rate=, max_exchanges=, max_connections=, spin=, limits= } -> engine | nil, message */
+/* engine{ rate=, max_exchanges=, max_connections=, spin=, limits=, interface=, source= } -> engine
+ * | nil, message */
 static int l_new(lua_State *L)
 {
   my_engine_config config;
@@ -125,6 +126,19 @@ static int l_next(lua_State *L)
   return 1;
 }
 
+/* eng:local_address(ip) -> our address towards it, as exchanges leave | nil, message */
+static int l_local_address(lua_State *L)
+{
+  my_engine *engine = check_engine(L);
+  my_endpoint peer, local;
+  const char *text = check_text(L, 2);
+  int rc = my_endpoint_parse(&peer, text, 9); /* any port will do: nothing is sent */
+  if (rc == MY_OK) rc = my_engine_local(engine, &peer, &local);
+  if (rc != MY_OK) return push_failure(L, rc, NULL);
+  push_address(L, &local);
+  return 1;
+}
+
 /* ---- waiting ---- */
 
 static int l_fd(lua_State *L)
@@ -173,9 +187,18 @@ static int l_descriptors(lua_State *L)
 void my_lua_open_engine(lua_State *L)
 {
   static const luaL_Reg methods[] = {
-      {"udp", l_udp},       {"tcp", l_tcp},           {"send", l_send}, {"receive", l_receive},
-      {"cancel", l_cancel}, {"step", l_step},         {"next", l_next}, {"fd", l_fd},
-      {"wait", l_wait},     {"deadline", l_deadline}, {NULL, NULL},
+      {"udp", l_udp},
+      {"tcp", l_tcp},
+      {"send", l_send},
+      {"receive", l_receive},
+      {"cancel", l_cancel},
+      {"step", l_step},
+      {"next", l_next},
+      {"fd", l_fd},
+      {"wait", l_wait},
+      {"deadline", l_deadline},
+      {"local_address", l_local_address},
+      {NULL, NULL},
   };
   new_class(L, class_name, methods, l_close);
   lua_pushcfunction(L, l_new);

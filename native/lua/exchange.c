@@ -18,6 +18,9 @@ void my_lua_read_engine_config(lua_State *L, int arg, my_engine_config *out)
   out->rate_pps = opt_number_field(L, arg, "rate", 0);
   out->max_exchanges = count_field(L, arg, "max_exchanges");
   out->max_connections = count_field(L, arg, "max_connections");
+  out->interface = opt_text_field(L, arg, "interface");
+  if (!opt_endpoint_fields(L, arg, "source", "source_port", &out->source))
+    luaL_argerror(L, arg, "a numeric address in source expected");
   out->spin_ns = ns_from_seconds(opt_number_field(L, arg, "spin", 0));
 }
 

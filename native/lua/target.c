@@ -1,6 +1,8 @@
 /* target.c - addresses, names, clocks and random bytes for Lua. */
 #include "lua_util.h"
 
+#include <net/if.h>
+
 #include "mynah/engine.h"
 
 enum { RESOLVED_MAX = 64, RANDOM_MAX = 1 << 20 };
@@ -40,6 +42,17 @@ static int l_local_address(lua_State *L)
   int rc = my_route_local(&peer, &local);
   if (rc != MY_OK) return push_failure(L, rc, NULL);
   push_address(L, &local);
+  return 1;
+}
+
+/* interface_name(index) -> name | nil, message */
+static int l_interface_name(lua_State *L)
+{
+  char name[IF_NAMESIZE];
+  lua_Integer index = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, index >= 0 && index <= UINT32_MAX, 1, "an index from 0 to 2^32-1 expected");
+  if (!if_indextoname((unsigned)index, name)) return push_failure(L, MY_ESYS, NULL);
+  lua_pushstring(L, name);
   return 1;
 }
 
@@ -110,11 +123,17 @@ static int l_random(lua_State *L)
 void my_lua_open_target(lua_State *L)
 {
   static const luaL_Reg functions[] = {
-      {"resolve", l_resolve},     {"local_address", l_local_address},
-      {"is_global", l_is_global}, {"in_prefix", l_in_prefix},
-      {"family", l_family},       {"now", l_now},
-      {"now_ns", l_now_ns},       {"unix", l_unix},
-      {"random", l_random},       {NULL, NULL},
+      {"resolve", l_resolve},
+      {"local_address", l_local_address},
+      {"interface_name", l_interface_name},
+      {"is_global", l_is_global},
+      {"in_prefix", l_in_prefix},
+      {"family", l_family},
+      {"now", l_now},
+      {"now_ns", l_now_ns},
+      {"unix", l_unix},
+      {"random", l_random},
+      {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
 }

@@ -3,11 +3,14 @@
 #include "state.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include "sockaddr.h"
 
 enum {
   DEFAULT_RATE = 1000,
@@ -45,6 +48,28 @@ static int configure(my_engine *e, const my_engine_config *config)
   return MY_OK;
 }
 
+/* How exchanges leave is tried once, so that it is known to be possible before any does. */
+static int choose_way(my_engine *e, const char *interface, const my_endpoint *source)
+{
+  my_sockaddr sa;
+  if (!interface && !source->family) return MY_OK;
+  if (interface && strlen(interface) >= sizeof e->interface) return MY_ERANGE;
+  if (interface) memcpy(e->interface, interface, strlen(interface) + 1);
+  e->source = *source;
+  e->source.port = 0;
+  if (my_endpoint_is_link_local(source)) e->source.scope = if_nametoindex(e->interface);
+  int fd = socket(source->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return MY_ESYS;
+  int error = my_socket_leave_by(fd, e->interface);
+  if (!error && source->family) {
+    my_sockaddr_write(&sa, &e->source);
+    error = bind(fd, &sa.any, my_sockaddr_len(&sa)) == 0 ? 0 : errno;
+  }
+  close(fd);
+  errno = error;
+  return error ? MY_ESYS : MY_OK;
+}
+
 static int open_descriptors(my_engine *e)
 {
   e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -63,6 +88,7 @@ int my_engine_new(my_engine **out, const my_engine_config *config)
   if (!e) return MY_ENOMEM;
   e->epoll_fd = e->timer_fd = -1;
   int rc = configure(e, config);
+  if (rc == MY_OK && config) rc = choose_way(e, config->interface, &config->source);
   if (rc == MY_OK) rc = open_descriptors(e);
   if (rc == MY_OK) {
     *out = e;

@@ -46,7 +46,7 @@ int my_resolve(const char *host, uint16_t port, int family, my_endpoint *out, si
   return MY_ENOENT;
 }
 
-int my_route_local(const my_endpoint *peer, my_endpoint *local)
+int my_route_local_by(const my_endpoint *peer, const char *interface, my_endpoint *local)
 {
   my_sockaddr sa;
   *local = (my_endpoint){0};
@@ -54,9 +54,16 @@ int my_route_local(const my_endpoint *peer, my_endpoint *local)
   int fd = socket(sa.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return MY_ESYS;
   /* Connecting a UDP socket sends nothing: it only asks the routing table. */
-  int rc = connect(fd, &sa.any, my_sockaddr_len(&sa)) == 0 ? MY_OK : MY_ESYS;
+  int rc = my_socket_leave_by(fd, interface) == 0 && connect(fd, &sa.any, my_sockaddr_len(&sa)) == 0
+               ? MY_OK
+               : MY_ESYS;
   if (rc == MY_OK) rc = my_socket_name(fd, local);
   local->port = 0;
   close(fd);
   return rc;
+}
+
+int my_route_local(const my_endpoint *peer, my_endpoint *local)
+{
+  return my_route_local_by(peer, "", local);
 }

@@ -91,9 +91,6 @@ int scan_way_find(scan_way *out, int netlink, const my_endpoint *peer, const cha
  */
 int scan_way_resolve(scan_way *way, int netlink, const my_endpoint *peer, my_where *where);
 
-/* Is it an address that holds on one link only? */
-bool scan_is_link_local(const my_endpoint *e);
-
 enum { SCAN_WAYS = 64, SCAN_LINKS = 8 };
 
 /* From this address of the targets on, until the next one, it goes by list[way]. */

@@ -4,6 +4,7 @@
 #include "scan.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -426,6 +427,7 @@ static int set_up(connect_path *p, const my_scan_config *config, my_where *where
   p->source.port = 0; /* another for each */
   p->timeout_ns = config->timeout_ns;
   if (config->interface) snprintf(p->interface, sizeof p->interface, "%s", config->interface);
+  if (my_endpoint_is_link_local(&p->source)) p->source.scope = if_nametoindex(p->interface);
   if ((rc = try_socket(p, where)) != MY_OK) return rc;
   p->attempts = calloc(p->count, sizeof *p->attempts);
   p->free_list = calloc(p->count, sizeof *p->free_list);

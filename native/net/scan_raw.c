@@ -201,7 +201,7 @@ static int hold_ports(raw_path *p, const my_scan_config *config, my_where *where
   struct sock_fprog filter = {1, nothing};
   my_endpoint local = p->path.local;
   if (p->path.local_to) local = (my_endpoint){.family = local.family}; /* several: at all of ours */
-  if (scan_is_link_local(&local)) local.scope = (uint32_t)p->ways.list[0].index;
+  if (my_endpoint_is_link_local(&local)) local.scope = (uint32_t)p->ways.list[0].index;
   local.port = config->source.port;
   int port = scan_hold_ports(&local, &p->path.local, config->targets, PORTS, p->held);
   if (port < 0 && errno == EADDRNOTAVAIL && config->source.family) {

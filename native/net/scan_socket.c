@@ -235,6 +235,12 @@ static void set(int fd, int level, int name, int value)
   setsockopt(fd, level, name, &value, sizeof value);
 }
 
+static int fail_interface(const char *name, int error, my_where *where)
+{
+  snprintf(where->text, sizeof where->text, "interface %.20s: %s", name, strerror(error));
+  return MY_ENOENT;
+}
+
 static int set_up(int fd, uint8_t family, const my_scan_config *config, my_where *where)
 {
   if (family == 4) {
@@ -249,27 +255,39 @@ static int set_up(int fd, uint8_t family, const my_scan_config *config, my_where
   set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
   set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER); /* beyond net.core.rmem_max, where we may */
   set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
-  if (!config->interface) return MY_OK;
-  if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, config->interface,
-                 (socklen_t)strlen(config->interface)) == 0)
-    return MY_OK;
-  snprintf(where->text, sizeof where->text, "interface %.20s: %s", config->interface,
-           strerror(errno));
-  return MY_ENOENT;
+  int error = my_socket_leave_by(fd, config->interface ? config->interface : "");
+  return error ? fail_interface(config->interface, error, where) : MY_OK;
 }
 
-static int open_sockets(socket_path *p, const my_scan_config *config, my_where *where)
+/* The address that datagrams bear, of which sockets bind the one that was asked for, or any. */
+static int find_local(socket_path *p, const my_scan_config *config, my_where *where)
 {
-  my_endpoint local = config->source, first;
   char text[MY_ENDPOINT_TEXT];
+  my_endpoint first;
   my_ranges_item(config->targets, 0, &first);
-  if (local.family == 0) local.family = first.family; /* any address of ours */
+  if (config->interface && (p->zone = if_nametoindex(config->interface)) == 0)
+    return fail_interface(config->interface, errno, where);
+  if (my_endpoint_is_link_local(&first)) first.scope = p->zone;
   p->path.local = config->source;
-  if (p->path.local.family == 0 && my_route_local(&first, &p->path.local) != MY_OK) {
+  if (p->path.local.family == 0 &&
+      my_route_local_by(&first, config->interface ? config->interface : "", &p->path.local) !=
+          MY_OK) {
     snprintf(where->text, sizeof where->text, "no way to %s: %s", my_endpoint_address(&first, text),
              strerror(errno));
     return MY_ENOENT;
   }
+  p->path.local.scope = 0;
+  return MY_OK;
+}
+
+static int open_sockets(socket_path *p, const my_scan_config *config, my_where *where)
+{
+  my_endpoint local = config->source;
+  char text[MY_ENDPOINT_TEXT];
+  int rc = find_local(p, config, where);
+  if (rc != MY_OK) return rc;
+  if (local.family == 0) local.family = p->path.local.family; /* any address of ours */
+  if (my_endpoint_is_link_local(&local)) local.scope = p->zone;
   int port = scan_hold_ports(&local, &p->path.local, config->targets, SOCKETS, p->fds);
   if (port < 0) {
     snprintf(where->text, sizeof where->text, "cannot open %d ports in a row at %s: %s", SOCKETS,
@@ -277,12 +295,9 @@ static int open_sockets(socket_path *p, const my_scan_config *config, my_where *
     return MY_ESYS;
   }
   p->path.port_first = (uint16_t)port;
-  p->zone = config->interface ? if_nametoindex(config->interface) : 0;
-  for (size_t i = 0; i < SOCKETS; i++) {
-    int rc = set_up(p->fds[i], local.family, config, where);
-    if (rc != MY_OK) return rc;
-  }
-  return MY_OK;
+  for (size_t i = 0; i < SOCKETS && rc == MY_OK; i++)
+    rc = set_up(p->fds[i], local.family, config, where);
+  return rc;
 }
 
 int scan_socket_open(scan_path **out, const my_scan_config *config, my_where *where)

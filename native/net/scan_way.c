@@ -14,11 +14,6 @@
 
 enum { LOOPBACK_INDEX = 1 }; /* in each network namespace */
 
-bool scan_is_link_local(const my_endpoint *e)
-{
-  return e->family == 6 && e->bytes[0] == 0xfe && (e->bytes[1] & 0xc0) == 0x80;
-}
-
 /* ---- interfaces ---- */
 
 /* Frames are for Ethernet, and for links without a header that have one other end. */
@@ -87,7 +82,7 @@ static int find_source(scan_way *way, const my_endpoint *peer, const my_endpoint
 {
   char text[MY_ENDPOINT_TEXT];
   my_endpoint there = *peer;
-  if (scan_is_link_local(peer)) there.scope = (uint32_t)way->index;
+  if (my_endpoint_is_link_local(peer)) there.scope = (uint32_t)way->index;
   if (source->family) way->source = *source;
   if (way->source.family == 0) my_route_local(&there, &way->source);
   way->source.port = 0;
@@ -109,7 +104,7 @@ int scan_way_find(scan_way *out, int netlink, const my_endpoint *peer, const cha
     snprintf(where->text, sizeof where->text, "there is no interface \"%.20s\"", interface);
     return MY_ENOENT;
   }
-  if (!interface && scan_is_link_local(peer)) {
+  if (!interface && my_endpoint_is_link_local(peer)) {
     snprintf(where->text, sizeof where->text, "%s is an address of one link: say which with -e",
              my_endpoint_address(peer, text));
     return MY_ENOENT;

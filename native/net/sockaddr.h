@@ -3,6 +3,7 @@
 #define MYNAH_SOCKADDR_H
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
@@ -69,5 +70,16 @@ static inline int my_socket_name(int fd, my_endpoint *out)
   my_sockaddr_read(&sa.any, out);
   return MY_OK;
 }
+
+/* All that the socket sends leaves by that interface ("": as routing says): 0 or errno. */
+static inline int my_socket_leave_by(int fd, const char *interface)
+{
+  if (!interface[0]) return 0;
+  size_t len = strlen(interface);
+  return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)len) == 0 ? 0 : errno;
+}
+
+/* As my_route_local, of what leaves so (resolve.c). */
+int my_route_local_by(const my_endpoint *peer, const char *interface, my_endpoint *local);
 
 #endif

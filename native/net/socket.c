@@ -67,6 +67,23 @@ int my_net_watch(my_engine *e, net_socket *s, uint32_t interest)
   return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev) == 0 ? 0 : errno;
 }
 
+/* Where an exchange leaves from that says so itself, or not. */
+static my_endpoint leave_from(const my_engine *e, const my_endpoint *local, uint8_t family)
+{
+  my_endpoint from = *local;
+  if (local->family || e->source.family != family) return from;
+  from = e->source;
+  from.port = local->port;
+  return from;
+}
+
+int my_engine_local(const my_engine *e, const my_endpoint *peer, my_endpoint *local)
+{
+  if (e->source.family != peer->family) return my_route_local_by(peer, e->interface, local);
+  *local = e->source;
+  return MY_OK;
+}
+
 static int open_socket(my_engine *e, net_socket *s, int type, uint8_t family)
 {
   s->fd = socket(family == 4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -75,7 +92,9 @@ static int open_socket(my_engine *e, net_socket *s, int type, uint8_t family)
   s->port = 0;
   s->next_tx = 0;
   e->fds_open++;
-  return 0;
+  int rc = my_socket_leave_by(s->fd, e->interface);
+  if (rc) my_net_close(e, s);
+  return rc;
 }
 
 static int set_up_udp(my_engine *e, net_socket *s, const my_endpoint *local)
@@ -84,7 +103,8 @@ static int set_up_udp(my_engine *e, net_socket *s, const my_endpoint *local)
   int rc = set_ip_options(s->fd, s->family);
   if (rc) return rc;
   set_timestamps(s->fd, true);
-  rc = bind_local(s->fd, local, s->family);
+  my_endpoint from = leave_from(e, local, s->family);
+  rc = bind_local(s->fd, &from, s->family);
   if (rc) return rc;
   if (my_socket_name(s->fd, &bound) != MY_OK) return errno;
   s->port = bound.port;
@@ -116,13 +136,14 @@ int my_net_open_tcp(my_engine *e, net_socket *s, const my_endpoint *local, const
 {
   int rc = open_socket(e, s, SOCK_STREAM, peer->family);
   if (rc) return rc;
+  my_endpoint from = leave_from(e, local, peer->family);
   set_option(s->fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_timestamps(s->fd, false);
-  if (local->port)
+  if (from.port)
     set_option(s->fd, SOL_SOCKET, SO_REUSEADDR, 1);
   else
     set_option(s->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-  if (local->port || !is_any(local)) rc = bind_local(s->fd, local, s->family);
+  if (from.port || !is_any(&from)) rc = bind_local(s->fd, &from, s->family);
   if (rc) my_net_close(e, s);
   return rc;
 }

@@ -138,6 +138,8 @@ struct my_engine {
   int64_t interval, next_slot;
   int64_t spin; /* before an exact start */
   my_limits *limits;
+  char interface[16];   /* that all leave by; "": as routing says */
+  my_endpoint source;   /* of those that name none; family 0: as routing says */
   bool in_step, unseen; /* unseen: something was queued outside step */
   size_t max_open, open;
   size_t max_tcp, tcp_open; /* of these */

@@ -125,7 +125,7 @@ static int send_clean(my_engine *e, net_socket *s, exchange *x, attempt *a)
 }
 
 /* Our address towards the peer; the exchange of the flow that was sent before it may know. */
-static void see_local(exchange *x)
+static void see_local(const my_engine *e, exchange *x)
 {
   const exchange *before = x->flow ? x->flow_prev : NULL;
   if (x->local.family)
@@ -133,7 +133,7 @@ static void see_local(exchange *x)
   else if (before && before->seen_local.family && my_endpoint_same_address(&before->peer, &x->peer))
     x->seen_local = before->seen_local;
   else
-    my_route_local(&x->peer, &x->seen_local);
+    my_engine_local(e, &x->peer, &x->seen_local);
 }
 
 /* Once for each attempt, before anything else is told of it. */
@@ -142,7 +142,7 @@ static void report_sent(my_engine *e, exchange *x, const net_socket *s, unsigned
   attempt *a = &x->attempts[attempt_no];
   if (!x->report_sent || a->reported || x->state == STATE_OVER) return;
   a->reported = true;
-  if (!x->seen_local.family) see_local(x);
+  if (!x->seen_local.family) see_local(e, x);
   my_event ev = {.kind = MY_EVENT_SENT, .attempt = attempt_no, .sent_ns = a->sent_ns};
   ev.local = x->seen_local;
   ev.local.port = s->port;

@@ -8,9 +8,10 @@ local IS_ROOT = uv.getuid() == 0
 local NAMES = { "us", "a", "b", "c" }
 local UDP, TCP = 4053, 4021
 
--- Answers DNS over UDP and greets over TCP at each address it is given, and says who came.
+-- Answers DNS over UDP and HTTP over TCP at each address it is given, and says who came.
 local SERVER = ([[
 local uv = require "luv"
+uv.new_signal():start("sigpipe", function() end) -- a peer that hangs up
 local function say(...) io.write(table.concat({ ... }, " "), "\n") io.flush() end
 for _, address in ipairs(arg) do
   local udp, tcp = uv.new_udp(), uv.new_tcp()
@@ -18,6 +19,12 @@ for _, address in ipairs(arg) do
   udp:recv_start(function(_, bytes, from)
     if not bytes or not from then return end
     say("udp", from.ip)
+    if #bytes < 4 then return end
+    if #bytes == 12 then -- it names its sender
+      local named = ("%d.%d.%d.%d"):format(bytes:byte(9, 12))
+      if named == from.ip then udp:send(bytes:sub(1, 8) .. "good", from.ip, from.port) end
+      return
+    end
     udp:send(bytes:sub(1, 2) .. string.char(bytes:byte(3) | 0x80, bytes:byte(4) | 0x80) .. bytes:sub(5), from.ip, from.port)
   end)
   assert(tcp:bind(address, TCP))
@@ -25,8 +32,11 @@ for _, address in ipairs(arg) do
     local client = uv.new_tcp()
     tcp:accept(client)
     say("tcp", (client:getpeername() or {}).ip or "-")
-    client:write "220 ready\r\n"
-    client:read_start(function(_, bytes) if not bytes then client:close() end end)
+    client:read_start(function(_, bytes)
+      if not bytes then return client:close() end
+      client:write "HTTP/1.0 404 Not Found\r\nServer: links\r\n\r\n"
+      client:shutdown()
+    end)
   end)
 end
 say "ready"
@@ -93,7 +103,7 @@ local function bear(name, ...) -- more addresses, behind whatever leads there
 end
 
 -- The name; the network, by shell; the targets, beside ports; who answers, by the namespace that it is in. `lost`: how many
--- targets no way leads to.
+-- targets no way leads to. `many`: one of them, of whom very many ports are asked.
 local ROWS = {
   {
     "stations of the link, ourselves among them",
@@ -101,7 +111,7 @@ local ROWS = {
     scan = "10.66.0.0/25", a = { "10.66.0.2", "10.66.0.77" },
   },
   {
-    "one station of the link", network = TO_A, scan = "10.66.0.2", a = { "10.66.0.2" },
+    "one station of the link", network = TO_A, scan = "10.66.0.2", a = { "10.66.0.2" }, many = "10.66.0.2",
   },
   {
     "a VLAN", lacks = "VLANs (CONFIG_VLAN_8021Q)",
@@ -127,7 +137,7 @@ local ROWS = {
   },
   {
     "IPv6, one station of the link", network = lines(TO_A, "ip -n $us addr add fd66::1/64 dev near nodad",
-      "ip -n $a addr add fd66::2/64 dev far nodad"), scan = "fd66::2", a = { "fd66::2" },
+      "ip -n $a addr add fd66::2/64 dev far nodad"), scan = "fd66::2", a = { "fd66::2" }, many = "fd66::2",
   },
   {
     "IPv6, behind a router that is known by its address of the link",
@@ -135,6 +145,12 @@ local ROWS = {
       "ip -n $a addr add fe80::2/64 dev far nodad", "ip -n $a route add 2001:db8::1 dev far",
       "ip -n $us route add 2001:db8:7::/64 via fe80::2 dev near", "ip -n $a addr add 2001:db8:7::5/128 dev lo"),
     scan = "--no-blocklist 2001:db8:7::/125", a = { "2001:db8:7::5" },
+  },
+  {
+    "IPv6, addresses that hold on the link alone", network = lines(TO_A, TO_B, "ip -n $us addr add fe80::1/64 dev next nodad",
+      "ip -n $us addr add fe80::1/64 dev near nodad", "ip -n $a addr add fe80::2/64 dev far nodad",
+      "ip -n $a addr add fe80::5/64 dev far nodad", "ip -n $b addr add fe80::6/64 dev far nodad"),
+    scan = "fe80::2%near fe80::4/126", a = { "fe80::2%far", "fe80::5%far" }, many = "fe80::5%near",
   },
   {
     "a tunnel of IPv4 in IPv4", lacks = "tunnels (CONFIG_NET_IPIP)",
@@ -145,11 +161,11 @@ local ROWS = {
   },
   { "a link without headers", network = lines(TUN, "ip -n $us route add 10.67.0.0/24 dev tunnel", bear("a", "10.67.0.5")),
     scan = "10.66.0.2 10.67.0.0/28", a = { "10.66.0.2", "10.67.0.5" } },
-  { "a link without headers, IPv6", network = TUN, scan = "fd66::/125", a = { "fd66::2" } },
+  { "a link without headers, IPv6", network = TUN, scan = "fd66::/125", a = { "fd66::2" }, many = "fd66::2" },
   {
     "a router, and who is behind it",
     network = lines(TO_A, BEHIND_A, "ip -n $us route add 10.67.0.0/24 via 10.66.0.2"),
-    scan = "10.67.0.0/28", a = { "10.67.0.1" }, c = { "10.67.0.9" },
+    scan = "10.67.0.0/28", a = { "10.67.0.1" }, c = { "10.67.0.9" }, many = "10.67.0.9",
   },
   {
     "a range that is partly on the link, partly behind a router",
@@ -238,6 +254,7 @@ local function serve(row)
       servers[#servers + 1] = start(name, "/usr/bin/env", "lua5.3", "-e", SERVER, "-", table.unpack(row[name]))
     end
   end
+  for i, address in ipairs(answering) do answering[i] = address:match "^[^%%]+" end
   table.sort(answering)
   for _, server in ipairs(servers) do
     support.wait(function() return server.out:find "ready\n" or server.status end)
@@ -286,6 +303,8 @@ describe("scan by whole frames refuses", function()
     { "a router that is silent", network = lines(TO_A, "ip -n $us route add 10.67.0.0/24 via 10.66.0.2",
         "ip -n $us route add 10.68.0.0/24 via 10.66.0.3"), scan = "10.67.0.1 10.68.0.1",
       says = "10.66.0.3 on near does not tell its hardware address" },
+    { "an address of nobody's to ask on from", network = TO_A, scan = "-S 192.0.2.77 10.66.0.2",
+      says = "mynah: cannot ask on from 192.0.2.77: Cannot assign requested address; --verify-only does without" },
     { "targets that no way leads to", network = TO_A, scan = "10.81.0.0/24 10.82.0.0/24",
       says = "no way to 10.81.0.0: Network is unreachable" },
   }
@@ -297,14 +316,26 @@ describe("scan by whole frames refuses", function()
       local p = mynah(("scan --raw --probe dns -p 53 --timeout 1 %s"):format(row.scan))
       support.wait(p.over, 30)
       assert.equal(3, p.status, p.err)
-      assert.truthy(p.err:find("cannot scan: " .. row.says, 1, true), p.err)
+      assert.truthy(p.err:find(row.says, 1, true), p.err)
     end)
   end
 end)
 
-describe("scan by whole frames, and through sockets, over", function()
-  local WAYS = { ("--probe dns -p %d"):format(UDP), ("-sT -p %d"):format(TCP) }
+-- How many connections the system of a namespace began.
+local function connections(name)
+  local p = start(name, "/bin/cat", "/proc/net/snmp")
+  support.wait(p.over)
+  local names, numbers = p.out:match "Tcp: (%a[^\n]*)\nTcp: ([^\n]*)"
+  local place = select(2, names:match "^(.-)ActiveOpens":gsub("%S+", ""))
+  for number in numbers:gmatch "%S+" do
+    if place == 0 then return tonumber(number) end
+    place = place - 1
+  end
+end
 
+local WAYS = { ("--probe dns -p %d"):format(UDP), ("-sT -p %d"):format(TCP) }
+
+describe("scan by whole frames, and through sockets, over", function()
   for _, row in ipairs(ROWS) do
     it(row[1], function()
       if not IS_ROOT then return pending "networks of its own need root" end
@@ -326,7 +357,93 @@ describe("scan by whole frames, and through sockets, over", function()
         assert.same(answering, open_of(p), scan.words .. ": " .. p.err)
         assert.equal(row.lost and 2 * row.lost, support.summary(p)["could not be sent"], p.err)
       end
+      if row.many then
+        local p, before = mynah(("identify --json -sT -p %d-%d %s"):format(TCP - 200, TCP + 200, row.many)), connections "us"
+        support.wait(p.over, 60)
+        support.finish(p)
+        local states = {}
+        for _, found in ipairs(support.rows_of(p)) do states[found.state] = (states[found.state] or 0) + 1 end
+        assert.same({ open = 1, closed = 400 }, states, p.err)
+        assert.truthy(connections "us" < before + 100, "not by SYN: " .. p.err)
+      end
       for _, server in ipairs(servers) do server.kill() end
+    end)
+  end
+end)
+
+describe("scan by whole frames", function()
+  it("bears an address that is not ours, where it is told to", function()
+    if not IS_ROOT then return pending "networks of its own need root" end
+    finally(unmake)
+    make { network = lines(TO_A, "ip -n $a route add 192.0.2.77 via 10.66.0.1") }
+    local answering, servers = serve { a = { "10.66.0.2" } }
+    for _, way in ipairs(WAYS) do
+      local p = mynah(("scan --json --raw --verify-only --timeout 1 -S 192.0.2.77 10.66.0.2 %s"):format(way))
+      support.wait(p.over, 30)
+      assert.same(answering, open_of(support.finish(p)), p.err)
+    end
+    support.poll(function() return servers[1].out:find "udp" end)
+    assert.equal("192.0.2.77", servers[1].out:match "udp (%S+)")
+    servers[1].kill()
+  end)
+end)
+
+-- The network, the options, and the address that all must come from, whatever asks.
+local FROM = {
+  { "-S", network = lines(TO_A, "ip -n $us addr add 10.66.0.9/24 dev near"), target = "10.66.0.2", options = "-S 10.66.0.9",
+    from = "10.66.0.9" },
+  { "-S, over IPv6", network = lines(TO_A, "ip -n $us addr add fd66::1/64 dev near nodad",
+      "ip -n $us addr add fd66::9/64 dev near nodad", "ip -n $a addr add fd66::2/64 dev far nodad"), target = "fd66::2",
+    options = "-S fd66::9", from = "fd66::9" },
+  { "-e", network = lines(TO_A, (TO_B:gsub("$b", "$a"):gsub("far", "other")), bear("a", "10.67.0.5"),
+      "ip -n $us route add 10.67.0.0/24 via 10.66.0.2", "ip -n $us route add 10.67.0.0/24 via 10.68.0.2 metric 9"),
+    target = "10.67.0.5", options = "-e next", from = "10.68.0.1" },
+  { "a zone", network = lines(TO_A, "ip -n $us addr add fe80::1/64 dev near nodad",
+      "ip -n $a addr add fe80::2/64 dev far nodad"), target = "fe80::2%near", address = "fe80::2%far", options = "",
+    from = "fe80::1" },
+}
+
+describe("all that mynah sends, to find and to name, leaves as is said by", function()
+  local BEARER = 'service bearer\n  title "Bearer"\n  from "this test"\nsig bearer\n  send id?8 my.ip\n  len = 12\n  @0:8 = $id\n'
+    .. '  @8:4 = "good"\n'
+
+  for _, row in ipairs(FROM) do
+    it(row[1], function()
+      if not IS_ROOT then return pending "networks of its own need root" end
+      finally(unmake)
+      make(row)
+      local _, servers = serve { a = { row.address or row.target } }
+      local both = ("-sU -sT -p U:%d,T:%d %s %s"):format(UDP, TCP, row.options, row.target)
+      local asked = {}
+      for _, words in ipairs { "scan --probe dns " .. both, "scan --probe dns --raw " .. both, "identify --max-probes 5 " .. both,
+        ("identify -sT -p %d-%d %s %s"):format(TCP - 200, TCP + 200, row.options, row.target) } do
+        servers[1].out = ""
+        local p = mynah(words .. " --json --timeout 0.5 --patience 1")
+        support.wait(p.over, 60)
+        assert.truthy(p.status < 2, words .. ": " .. p.err)
+        support.sleep(0.1) -- the server's last words
+        local seen = {}
+        for transport, from in servers[1].out:gmatch "(%l+) ([%x.:]+)" do
+          assert.equal(row.from, from, words)
+          seen[transport] = (seen[transport] or 0) + 1
+        end
+        asked[#asked + 1] = seen
+      end
+      for i, seen in ipairs(asked) do
+        assert.truthy(seen.tcp and seen.tcp >= 1, i)
+        assert.truthy(i == 4 or seen.udp >= 2, i)
+      end
+      if not row.from:find ":" then
+        local path = support.file(BEARER, ".sig")
+        for _, words in ipairs { "scan --json", "scan --json --raw", "identify --json" } do
+          local p = mynah(("%s --sig %s -sU -p %d --timeout 0.5 %s %s"):format(words, path, UDP, row.options, row.target))
+          support.wait(p.over, 30)
+          assert.equal("bearer", support.rows_of(support.finish(p))[1].service, words .. ": " .. p.err)
+        end
+        support.remove()
+      end
+      assert.truthy(servers[1].status == nil, servers[1].err)
+      servers[1].kill()
     end)
   end
 end)

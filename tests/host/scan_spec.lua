@@ -68,6 +68,11 @@ describe("scan, before it sends,", function()
     { "--dry-run --probe dns -p 53 2001::/64", 2, "at most 2^62 of them" },
     { "--dry-run --probe dns -p 53 127.0.0.0/8 8.8.8.8", 0, "16,777,217 targets" }, -- one address of others
     { "--probe dns -p 53 127.0.0.1 ::1", 2, "127.0.0.1 and ::1: IPv4 and IPv6 cannot be mixed; scan one after the other" },
+    { "--probe dns -p 53 fe80::2", 2, "fe80::2: an address of one link; say which, as in fe80::2%eth0 or by -e eth0" },
+    { "--list -p 9 fe80::1%lo [fe80::2%1]:7", 0, "[fe80::1]:9\n[fe80::2]:7\n" },
+    { "--list -p 9 fe80::1%lo fe80::2%other", 2, '"fe80::2%other": other targets are on the link lo' },
+    { "--list -p 9 fe80::/126 --exclude fe80::2%lo", 0, "[fe80::]:9\n[fe80::1]:9\n[fe80::3]:9\n" },
+    { "--probe dns -p 9 fe80::1%lo -e other", 2, "-e other: targets are on the link lo" },
     { "--probe dns -p 53 ::1 -S 127.0.0.1", 3, "IPv4 and IPv6 cannot be mixed" },
     { "--list 10.0.0.1:5 10.0.0.1:3 10.0.0.2:9", 0, "10.0.0.1:3\n10.0.0.1:5\n10.0.0.2:9\n" },
     { "--probe dns -p 53", 2, "no target" },

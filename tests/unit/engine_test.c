@@ -528,6 +528,61 @@ static void test_arguments(void **state)
   end_world(&w);
 }
 
+/* ---- how exchanges leave ---- */
+
+static void test_leaving(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *interface, *source, *local; /* of the engine; of the exchange */
+    int rc;
+    const char *from;
+  } rows[] = {
+      {NULL, "127.0.0.3", NULL, MY_OK, "127.0.0.3"},
+      {NULL, "127.0.0.3", "127.0.0.4", MY_OK, "127.0.0.4"}, /* it says so itself */
+      {NULL, "::1", NULL, MY_OK, "127.0.0.1"},              /* not of its family */
+      {"lo", NULL, NULL, MY_OK, "127.0.0.1"},
+      {"lo", "127.0.0.3", NULL, MY_OK, "127.0.0.3"},
+      {NULL, "192.0.2.77", NULL, MY_ESYS, NULL},
+      {"nosuchlink0", NULL, NULL, MY_ESYS, NULL},
+      {"a name that no link has", NULL, NULL, MY_ERANGE, NULL},
+  };
+  const my_span hello = TEXT("hello");
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    world w;
+    my_engine_config config = {.rate_pps = 1e6, .interface = rows[i].interface};
+    my_endpoint local = {0}, heard;
+    uint8_t bytes[BYTES];
+    char text[MY_ENDPOINT_TEXT];
+    memset(&w, 0, sizeof w);
+    if (rows[i].source) my_endpoint_parse(&config.source, rows[i].source, 0);
+    if (rows[i].local) my_endpoint_parse(&local, rows[i].local, 0);
+    assert_int_equal(my_engine_new(&w.e, &config), rows[i].rc);
+    if (rows[i].rc != MY_OK) continue;
+    peer udp = make_peer(SOCK_DGRAM, "127.0.0.2"), tcp = make_peer(SOCK_STREAM, "127.0.0.2");
+    my_exchange x = {.peer = udp.at, .local = local, .timeout_ns = SECOND};
+    x.payloads = &hello;
+    x.payload_count = 1;
+    x.transport = MY_UDP;
+    ask(&w, x);
+    x.transport = MY_TCP;
+    x.peer = tcp.at;
+    uint64_t id = ask(&w, x);
+    expect(&w, id, MY_EVENT_OPEN, MY_REASON_SYN_ACK);
+    assert_string_equal(my_endpoint_address(&w.event.local, text), rows[i].from);
+    assert_true(readable(udp.fd, PATIENCE_MS));
+    hear(&udp, bytes, &heard);
+    assert_string_equal(my_endpoint_address(&heard, text), rows[i].from);
+    if (!rows[i].local) {
+      assert_int_equal(my_engine_local(w.e, &udp.at, &heard), MY_OK);
+      assert_string_equal(my_endpoint_address(&heard, text), rows[i].from);
+    }
+    close(udp.fd);
+    close(tcp.fd);
+    end_world(&w);
+  }
+}
+
 /* ---- pacing and times ---- */
 
 enum { PACED = 20 };
@@ -1403,6 +1458,7 @@ int main(void)
       cmocka_unit_test(test_late_reply),
       cmocka_unit_test(test_late_step),
       cmocka_unit_test(test_spin),
+      cmocka_unit_test(test_leaving),
       cmocka_unit_test(test_limits),
       cmocka_unit_test(test_max_connections),
       cmocka_unit_test(test_round_trip_is_learned),

@@ -51,6 +51,7 @@ function command.define(parser)
   parser:option("--max-probes", "At most so many datagrams to one UDP port (default: 200)")
     :argname("N"):convert(options.integer("--max-probes", 1, 10000))
   parser:flag("--all-probes", "Ask all silent UDP ports by every probe, however many there are")
+  options.add_leaving(parser)
   options.add_family(parser)
   parser:flag("--json", "One JSON object a line on standard output")
   parser:flag("-v --verbose", "Show the evidence; twice: the reply's bytes too"):count("*")
@@ -62,7 +63,7 @@ local UNREACHED = { ["net-unreach"] = true, error = true }
 --- Ask and print.
 -- @param list array of { ip, port, transport }
 -- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `max_probes`, `all_probes`, `json`,
--- `verbose`
+-- `verbose`, `interface`, `source`
 -- @return array of results in the order of the list
 function command.show(list, opts)
   local identify = require "mynah.identify"
@@ -78,11 +79,11 @@ function command.show(list, opts)
     view.add(result)
     if done < #list then progress() end
   end
-  local ok, problem = pcall(session.run, { rate = opts.rate }, function(l)
+  local ok, problem = pcall(session.run, { rate = opts.rate, interface = opts.interface, source = opts.source }, function(l)
     local db = opts.db or signatures.load()
     local left = sweeping.run(l, list, {
       db = db, rate = opts.rate, timeout = opts.timeout, public_ip = opts.public_ip,
-      all_probes = opts.all_probes, note = out.note,
+      all_probes = opts.all_probes, interface = opts.interface, source = opts.source, note = out.note,
     }, on_result)
     identify.run(l, {
       targets = left, signatures = db, patience = opts.patience or 30,
@@ -102,9 +103,11 @@ function command.run(args)
     ports = args.ports, tcp = args.tcp, udp = args.udp, resolve = options.resolver(options.family(args)),
   })
   if not list then fail.input("%s", message) end
+  for _, target in ipairs(list) do options.check_leaving(args, target.ip) end
   local results = command.show(list, {
     db = db, patience = args.patience, timeout = args.timeout, public_ip = args.public_ip, rate = args.rate,
     max_probes = args.max_probes, json = args.json, verbose = args.verbose, all_probes = args.all_probes,
+    interface = args.interface, source = args.source,
   })
   local reached = false
   for _, result in pairs(results) do

@@ -118,10 +118,7 @@ function command.define(parser)
   parser:option("--timeout", "Wait so long at the most for the last answers (default: 3)")
     :argname("SECONDS"):convert(options.seconds("--timeout"))
   parser:flag("--raw", "Whole frames past the system's own stack: faster, needs root or CAP_NET_RAW")
-  parser:option("-e --interface", "Find who answers through this interface; they are asked on as the system routes it")
-    :argname("NAME")
-  parser:option("-S --source", "Find who answers from this address of ours; they are asked on as the system routes it")
-    :argname("ADDRESS")
+  options.add_leaving(parser)
   parser:option("-g --source-port", "The first of the ports that find who answers; not of connections")
     :argname("PORT"):convert(options.integer("--source-port", 1, 65280))
   parser:option("--seed", "The order of the targets: the same number gives the same one")
@@ -219,6 +216,10 @@ end
 -- What would be passed over in silence otherwise.
 local function refuse_useless(args, sweeps)
   if args.source and not core.family(args.source) then fail.input('-S "%s": expected an address', args.source) end
+  for _, sweep in ipairs(args.interface and sweeps or {}) do
+    local zone = sweep.set.zone
+    if zone and zone ~= args.interface then fail.input("-e %s: targets are on the link %s", args.interface, zone) end
+  end
   for _, sweep in ipairs(args.source_port and not args.raw and sweeps or {}) do
     if sweep.tcp then fail.input "-g: connections leave from any port; add --raw, or ask over UDP alone" end
   end
@@ -228,6 +229,12 @@ local function refuse_useless(args, sweeps)
       fail.input("--%s says how scripts run, and there is no --script", (name:gsub("_", "-")))
     end
   end
+end
+
+-- Targets of one link, and none is said.
+local function refuse_unplaced(args, set)
+  if not set.near or set.zone or args.interface then return end
+  fail.input("%s: an address of one link; say which, as in %s%%eth0 or by -e eth0", set.near, set.near)
 end
 
 local function refuse_wide(args, set)
@@ -450,7 +457,8 @@ local function make_config(args, sigs, sweeps)
   return {
     db = sigs.db, signatures = sigs, sweeps = sweeps, probe = args.probe, seed = seed_of(args), patience = args.patience,
     key = core.random(16), shard = shards[1], shards = shards[2], rate = args.rate or 1000, attempts = 1 + (args.retries or 1),
-    timeout = args.timeout, raw = args.raw, interface = args.interface, source = args.source, source_port = args.source_port,
+    timeout = args.timeout, raw = args.raw, interface = args.interface or sweeps[1].set.zone,
+    source = args.source, source_port = args.source_port,
     per_host_rate = args.per_host_rate, bandwidth = args.bandwidth, max_connections = args.max_connections,
     host_timeout = args.host_timeout, public_ip = args.public_ip, naming = not args.verify_only,
     quiet = not args.json and (args.verbose or 0) == 0 and #args.output == 0 and not args.resume,
@@ -473,7 +481,10 @@ function command.run(args)
   local sweeps = read_sweeps(args, sigs)
   refuse_useless(args, sweeps)
   if args.list then return print_list(args, sweeps) end
-  for _, sweep in ipairs(sweeps) do refuse_wide(args, sweep.set) end
+  for _, sweep in ipairs(sweeps) do
+    refuse_wide(args, sweep.set)
+    refuse_unplaced(args, sweep.set)
+  end
   local scan = make_config(args, sigs, sweeps)
   scan.scripts = make_scripts(args, sweeps)
   if kept then resume_config(kept, scan) end

@@ -2,7 +2,6 @@
 -- @module mynah.asking
 
 local plan = require "mynah.plan"
-local core = require "mynah_core"
 
 local asking = {}
 
@@ -29,7 +28,7 @@ function asking.new(t, target, sigs, opts)
   }, A)
   self.plan = plan.new(sigs:probes("udp", target.port, opts.only), { most = opts.max_probes, attempts = opts.attempts,
     timeout = opts.timeout })
-  self.my = core.local_address and core.local_address(target.host) or nil
+  self.my = t:local_address(target.host)
   return self
 end
 

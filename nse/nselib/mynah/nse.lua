@@ -106,6 +106,8 @@ function Engine:next()
   return event
 end
 
+function Engine:local_address(host) return core.local_address(host) end -- luacheck: ignore self
+
 function Engine:udp(exchange) return self.bell:udp(exchange) end
 
 -- TCP -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 --     t:udp(host, port, payloads, opts)  -> exchange | nil, reason
 --     exchange:reply(deadline)           -> event | nil, reason
 --     exchange:close()                   exchange.sent, exchange.received
+--     t:local_address(host)              -> our address towards it | nil
 --     t:inbox()                          -> many exchanges of one datagram each, heard in one place
 --     t:race(functions)                  -> first true result, its index | nil
 --
@@ -55,6 +56,11 @@ function T:now() return self.loop:now() end
 
 --- Let time pass.
 function T:sleep(seconds) self.loop:sleep(seconds) end
+
+--- Our own address towards a host.
+-- @param host numeric address
+-- @return it; or nil
+function T:local_address(host) return (self.engine:local_address(host)) end
 
 --- Connect over TCP.
 -- @param host numeric address

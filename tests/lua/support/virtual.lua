@@ -243,6 +243,8 @@ local function udp_attempt(engine, x, i, wait)
   end
 end
 
+function Engine:local_address() return self.world.my end
+
 function Engine:udp(o)
   local x = new_exchange(self, o)
   self.world:at(math.max(self.world.clock, (o.start_ns or 0) / 1e9), function() udp_attempt(self, x, 1, 1) end)
