@@ -415,6 +415,8 @@ local function run(self, engine)
     end)
   end)
   if scripts and not self:counts().error then self:say(scripts:phase "postrule") end
+  self.is_done = true
+  self.progress(self:counts(), 0)
 end
 
 -- Who may have how many connections: what finds one half, what names the other, of which scripts have theirs.
@@ -475,9 +477,9 @@ function scanning.run(config, files, view, on_progress)
     scripts = config.scripts, whole = view.drain and not config.naming and files.is_empty,
     scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
     waiting = {}, first = 1, last = 0, working = 0, starting = 0, rests = {}, scripted = 0, named = 0, shares = shares,
-    hosts = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
+    is_done = false, hosts = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending)
-      c.over = self.is_over
+      c.over = self.is_done
       on_progress(scan_text.progress(c, pending), c)
     end,
   }, Stage)

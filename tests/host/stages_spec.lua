@@ -529,6 +529,24 @@ describe("scan --script", function()
     assert.equal(4, #again.lines, again.err)
   end)
 
+  it("ends where it is interrupted before it began and after all, and is not over before its last script is", function()
+    local status = folder .. "/status"
+    for kind, is_sent in pairs { pre = false, post = true } do
+      local path = script(kind, kind .. 'rule = function() return true end\naction = function() stdnse.print_verbose(0, "now") '
+        .. "stdnse.sleep(60) end\n")
+      local words = "scan -sT -p 1 127.0.0.1 --retries 0 --timeout 0.3 --script %s -v --status-file %s -o %s/%s.xml"
+      local p = start(words:format(path, status, folder, kind))
+      support.poll(function() return p.status or p.err:find "now" end)
+      assert.falsy(cjson.decode(read(status)).over)
+      p.kill "sigint"
+      support.wait(p.over, 10)
+      assert.equal(130, p.status, p.err)
+      assert.equal(is_sent and 1 or 0, summary(p).sent, p.err)
+      assert.falsy(p.out:find "script results", p.out)
+      check_xml(("%s/%s.xml"):format(folder, kind))
+    end
+  end)
+
   it("says before and after a scan what nmap says", function()
     local words = ("-p %d,1 127.0.0.1-2 --script resolveall,reverse-index --script-args resolveall.hosts={localhost}"):format(
       serve_everywhere())

@@ -132,7 +132,7 @@ function command.define(parser)
     :argname("PATH"):count("*")
   options.add_family(parser)
   parser:option("--script", "Run these NSE scripts as mynah run takes them (repeatable): on each open port after the checks, of "
-    .. "each host once all are done, before and after the scan")
+    .. "each host that has one once all are done, before and after the scan")
     :argname("SCRIPTS"):count("*")
   parser:option("--script-args", "Arguments of scripts: NAME=VALUE,... (repeatable)"):argname("ARGS"):count("*")
   parser:option("--script-args-file", "The same from a file"):argname("FILE")
