@@ -95,8 +95,9 @@ function http.proxy_line(from, from_port, to, to_port)
   return ("PROXY %s %s %s %d %d\r\n"):format(family, from:gsub("%%.*", ""), to:gsub("%%.*", ""), from_port, to_port)
 end
 
--- Headers that a web server sends and that the other protocols on this page do not need.
-local WEB = { "server", "date", "content-type", "content-length", "transfer-encoding", "location", "www-authenticate",
+-- Headers that a web server sends and that the other protocols on this page do not need. Not Date: an RTSP server's 404 to
+-- GET has it, and nothing else.
+local WEB = { "server", "content-type", "content-length", "transfer-encoding", "location", "www-authenticate",
   "set-cookie", "etag", "last-modified", "cache-control", "connection", "allow", "proxy-authenticate", "vary", "upgrade",
   "x-powered-by", "accept-ranges", "expires", "pragma" }
 
@@ -108,6 +109,26 @@ function http.is_weblike(r)
     if r.headers[name] then return true end
   end
   return (r.body or ""):find("<[hH!][tT]?[mM]?[lLDd]?") ~= nil
+end
+
+-- What servers of other protocols say in HTTP to browsers that lost their way.
+local DISCLAIMERS = {
+  { "trying to access MongoDB over HTTP on the native driver port", "mongodb" },
+  { "HTTP request to a Hadoop IPC port", "hadoop-ipc" },
+  { "Port %d+ is for clickhouse%-client", "clickhouse" },
+  { "[Nn]ot an? HTTP [Pp]ort" }, { "[Nn]ot an? HTTP [Ss]er[a-z]+" }, { "does not speak HTTP" },
+}
+local DISCLAIMER_MOST = 512 -- bytes of a body that says no more than that
+
+--- Does an answer in HTTP say that it comes from something else?
+-- @param r what parse gave
+-- @return the service, or false where it does not say which, and what it says; nil where it says nothing such
+function http.disclaims(r)
+  if not r.body or #r.body > DISCLAIMER_MOST then return nil end
+  for _, row in ipairs(DISCLAIMERS) do
+    local said = r.body:match(row[1])
+    if said then return row[2] or false, said end
+  end
 end
 
 --- The service whose status line this is, where it is not HTTP's.

@@ -169,6 +169,7 @@ function questions.doubts(c, r)
     local more = is_exact(c.facts.get10) and is_noise(c.facts.garbage) and not c.heard
     return { "get10", "garbage", more and "garbage2" or nil }
   end
+  if (r.headers["content-type"] or ""):find "rtsp" then return { "rtsp" } end -- a tunnel through HTTP for it
   local thin = not http.is_weblike(r)
   if r.status == 400 and not c.inside then return thin and { "tls", "rtsp" } or { "tls" } end
   if r.status == 501 then return { "socks", "rtsp" } end
@@ -214,9 +215,22 @@ local function is_settled(c, r)
   return true
 end
 
+-- An answer in HTTP that says that this is none; the second value is true where it does.
+local function judge_disclaimer(c, r, key)
+  local service, said = http.disclaims(r)
+  if service == nil then return nil, false end
+  local q = questions.list[key]
+  local evidence = { case.told(q and q.label or key, said) }
+  if service then return { service = service, confidence = 0.95, probe = q and q.probe, evidence = evidence }, true end
+  c:keep_guess("http", 0.5, evidence)
+  return nil, true
+end
+
 local function judge_http(c)
   local r, fact, key = questions.http_answer(c)
   if not r or not is_settled(c, r) then return nil end
+  local other, is_none = judge_disclaimer(c, r, key)
+  if is_none then return other end
   if c.heard and not c.heard:find("^HTTP/1%.") then
     c:keep_guess("http", 0.7, { "a status line for GET, but it spoke first: " .. text.first_line(c.heard, 40) })
     return nil

@@ -82,6 +82,20 @@ local function web(answer, bad)
   end)
 end
 
+-- Says `answer` to HTTP, and nothing to anything else.
+local function to_browsers(answer)
+  return once(function(b) return is_request(b) and is_http(b) and answer end)
+end
+
+-- An RTSP server that answers HTTP by `page`.
+local function rtsp(page)
+  return once(function(b)
+    if not is_request(b) then return nil end
+    if b:find "^OPTIONS [^\r\n]* RTSP/1.0\r\n" then return "RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS\r\n\r\n", true end
+    return page
+  end)
+end
+
 local SKYPE = "HTTP/1.0 404 Not Found\r\n\r\n"
 
 -- A node: the exact 404, or noise(sent, n of the connection).
@@ -419,6 +433,22 @@ peers.tcp = {
       if is_request(b) then return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" end
     end)(c)
   end, { service = "http" } },
+  { "mongodb: tells browsers so", to_browsers("HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    .. "Content-Length: 85\r\n\r\nIt looks like you are trying to access MongoDB over HTTP on the native driver port.\r\n"),
+    { service = "mongodb" } },
+  { "clickhouse: tells browsers so", to_browsers("HTTP/1.0 400 Bad Request\r\n\r\nPort 9000 is for clickhouse-client program\r\n"
+    .. "You must use port 8123 for HTTP.\r\n"), { service = "clickhouse" } },
+  { "hadoop-ipc: tells browsers so", to_browsers("HTTP/1.1 404 Not Found\r\nContent-type: text/plain\r\n\r\nIt looks like you "
+    .. "are making an HTTP request to a Hadoop IPC port. This is not the correct port for the web interface.\r\n"),
+    { service = "hadoop-ipc" } },
+  { "none: says in HTTP that it is none", web("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n"
+    .. "This is not an HTTP port\n"), { service = false, guess = "http" } },
+  { "http: a page about ports that are none", web("HTTP/1.1 200 OK\r\nServer: x\r\n\r\n<html><title>Forum</title>"
+    .. ("This is not an HTTP port, they said. "):rep(20)), { service = "http" } },
+  { "rtsp: 404 with a date to GET", rtsp "HTTP/1.1 404 Not Found\r\nDate: Fri, Nov 27 2026 12:00:00 GMT\r\n\r\n",
+    { service = "rtsp" } },
+  { "rtsp: a tunnel through HTTP", rtsp("HTTP/1.0 200 OK\r\nServer: x\r\nContent-Type: application/x-rtsp-tunnelled\r\n\r\n"),
+    { service = "rtsp" } },
   { "none: a page to whoever comes, and no answer", function(c)
     c:write("HTTP/1.1 200 OK\r\nServer: Apache/2.2\r\n\r\n")
     once(function(_, self) self:close() end)(c)
