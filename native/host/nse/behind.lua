@@ -204,7 +204,7 @@ function Behind:step()
       start(self, unit)
     end
   end
-  return self.world.scheduler:step() or self.first <= self.last
+  return self.world.scheduler:step() or self.first <= self.last or (self.hosts ~= nil and self.next_host <= #self.order)
 end
 
 --- Hold what they send within limits.
