@@ -465,7 +465,8 @@ end
         assert.truthy(n >= count * (shared and 3 or 1), name)
         -- Connections that find and name the port come first, at a rate of their own where it is --rate.
         local own = shared and count * 3 or n
-        assert.truthy(latest[to] - first[to] >= (own - 1) * apart - 0.03, ("%d in %g s"):format(n, latest[to] - first[to]))
+        -- The first may leave late on a busy machine, and those behind it in their time.
+        assert.truthy(latest[to] - first[to] >= 0.8 * (own - 1) * apart, ("%d in %g s"):format(n, latest[to] - first[to]))
       end
     end)
   end
