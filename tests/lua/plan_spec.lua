@@ -206,9 +206,45 @@ sig careful
   it("pauses the other probes", function()
     local got, w = ask(careful_db(), answer(careful))
     assert.equal("careful", got.service)
-    assert.equal(3, #w.log)
+    assert.equal(4, #w.log)
     assert.equal("\x81careful", w.log[2].bytes:sub(9))
     assert.equal("\x81careful", w.log[3].bytes:sub(9))
+    assert.equal("\1careful", w.log[4].bytes:sub(9)) -- alive all the while
+  end)
+
+  -- Whoever answers the broken probe, too, is not it, however late that answer comes, and whatever gets lost.
+  local function copies(d) return d:sub(10) == "careful" and d:sub(1, 8) .. "careful says" end
+  local FALSE = {
+    { "answers it late", function(u, n)
+      local reply = copies(u.data)
+      if reply then u:after(n > 1 and 0.8 or 0.01, function() u:reply(reply) end) end
+    end },
+    { "loses the first two of them", function(u, n)
+      if copies(u.data) and n ~= 2 and n ~= 3 and n ~= 4 then u:reply(copies(u.data)) end
+    end },
+    { "is gone by then", function(u, n)
+      if copies(u.data) and n == 1 then u:reply(copies(u.data)) end
+    end },
+  }
+  for _, row in ipairs(FALSE) do
+    it("is not led to believe a peer that " .. row[1], function()
+      local n = 0
+      local got = ask(db_of(CONTROL), function(u)
+        n = n + 1
+        row[2](u, n)
+      end)
+      assert.is_nil(got.service)
+    end)
+  end
+
+  it("believes silence on a broken probe where one answer to a good one is lost", function()
+    local n = 0
+    local got = ask(db_of(CONTROL), function(u)
+      local reply = careful(u.data)
+      n = reply and n + 1 or n
+      if reply and n ~= 2 then u:reply(reply) end
+    end)
+    assert.equal("careful", got.service)
   end)
 
   it("gives way where it does not end well", function()

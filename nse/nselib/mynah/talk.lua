@@ -12,6 +12,7 @@ local LAST_WAIT = 1       -- seconds for the answer to its last repetition
 local MORE_WAIT = 0.3     -- seconds for the right datagram after a wrong one (a peer may ask before it answers)
 local CONTROL_AGAIN = 0.15
 local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
+local CONTROLS = 3        -- times that it is asked beside the probe, until the probe is answered
 local DETAIL_WAIT = 0.25  -- seconds for the answers that may tell the product
 -- The same for a step that can only tell more.
 local OPTIONAL_TIMES, OPTIONAL_AGAIN, OPTIONAL_WAIT = 2, 0.2, 0.3
@@ -84,29 +85,6 @@ function talk.confirm_echo(port, event)
   if alike then port.guess = port.guess or { guess = "echo", confidence = 0.5, event = event, evidence = {} } end
 end
 
--- The control probe: broken so that the real service does not answer it as it answers the probe. Every reply within the time is
--- looked at. nil where it cannot be asked.
-local function ask_control(port, name)
-  local mine, control = {}, nil
-  for i = 1, 2 do
-    local probe = port:compose(name)
-    local broken = probe and port.sigs.db:broken(name, probe)
-    local x = broken and port.plan:spend() and port:submit(broken)
-    if not x then break end
-    mine[x], control = true, "silent"
-    local wait = i == 1 and CONTROL_AGAIN or math.max(CONTROL_WAIT - CONTROL_AGAIN, 4 * answer_time(port))
-    local till = port.t:now() + wait
-    while control == "silent" do
-      local event = port:next_reply_of(mine, till)
-      if not event then break end
-      if port.sigs.db:answers_control(name, port:pair_of(event)) then control = "answered" end
-    end
-    if control == "answered" or port.over then break end
-  end
-  close_all(port, mine)
-  return control
-end
-
 -- What is sent next, from which port, and what the pair of its reply says of itself.
 local function next_question(port, group, pairs_, name, verdict)
   local last = pairs_[#pairs_]
@@ -121,6 +99,47 @@ local function next_question(port, group, pairs_, name, verdict)
   -- As in mynah.udp: a port that the datagram names must be known before.
   local local_port = group.tells_port and math.random(20000, 32000) or nil
   return function() return port:compose(name, local_port) end, local_port, {}
+end
+
+-- The control probe: broken so that the real service does not answer it as it answers the probe. Every reply within the time is
+-- looked at. Its silence tells something where the probe itself, sent behind it, is answered: a peer that is slow or has gone,
+-- and a datagram that got lost, are silent, too. nil where that cannot be asked, or nobody can tell.
+local function ask_control(port, group, pairs_, name)
+  local compose, local_port = next_question(port, group, pairs_, name, { want = "fresh" })
+  local mine, controls, answered, alive = {}, {}, false, false
+  local function send(payload, from)
+    local x = payload and port.plan:spend() and port:submit(payload, { local_port = from })
+    if x then mine[x] = true end
+    return x
+  end
+  local function send_control()
+    local probe = port:compose(name)
+    local x = send(probe and port.sigs.db:broken(name, probe))
+    if x then controls[x] = true end
+    return x
+  end
+  local function listen(seconds)
+    local till = port.t:now() + seconds
+    while not answered do
+      local event = port:next_reply_of(mine, till)
+      if not event then return end
+      if not controls[event.x] then
+        alive = true
+      elseif port.sigs.db:answers_control(name, port:pair_of(event)) then
+        answered = true
+      end
+    end
+  end
+  local wait = CONTROL_WAIT - CONTROL_AGAIN
+  if not send_control() then return nil end
+  listen(CONTROL_AGAIN)
+  for _ = 1, CONTROLS do
+    if answered or alive or port.over or not (send_control() and send(compose(), local_port)) then break end
+    listen(math.max(wait, 4 * answer_time(port)))
+    wait = 2 * wait
+  end
+  close_all(port, mine)
+  return answered and "answered" or alive and "silent" or nil
 end
 
 local function pair_with(port, event, more)
@@ -179,7 +198,7 @@ local function settle(port, group, pairs_, verdict, name)
   while verdict and wants_more(verdict) and turns < TURNS and not port.over do
     turns = turns + 1
     if verdict.want == "control" then
-      control = ask_control(port, name)
+      control = ask_control(port, group, pairs_, name)
       if not control then break end
     elseif not ask_again(port, group, pairs_, name, verdict) then
       if verdict.state == "more" then port:note(name .. ": asked again, and nothing came") end

@@ -25,7 +25,7 @@ local OPEN_PAUSES = { 0.2, 0.5, 1 } -- seconds between attempts at a port that i
 local ALONE_PAUSE = 0.2   -- seconds that a server for one client needs to see the other gone
 local ALONE_TRIES = 10
 local HUSH_WAIT = 0.3     -- seconds for a server to turn to the next connection
-local CONTROL_WAIT = 0.5  -- seconds of silence that count as none
+local CONTROL_WAIT = 0.5  -- seconds of silence that count as none, where answers came in a quarter of that
 local LAST_PAUSE = 2      -- seconds that the last connection is kept back for what answers still to come may call for
 local LAST_WORDS = 1      -- seconds for the rest, once the peer spoke and everything was asked
 local LATE_WORDS = 4      -- the same while questions are still without an answer
@@ -238,11 +238,12 @@ end
 local function ask_signature(c, key, group)
   local talk = { want = "fresh" }
   local names, name, wait = group.names, group.name, math.min(HEARD_WAIT, c.patience)
-  local control, found
+  local control, found, slowest = nil, nil, 0
   c.facts[key] = { bytes = "", sent = "", failed = "silent", status = "timeout" }
   for _ = 1, 6 do
     local bytes, step = next_request(c, name, talk), talk.want == "step" and talk.step or nil
     if not bytes then return found end
+    local asked_at = c.t:now()
     local conn, reply, status = exchange(c, bytes, wait, c.sigs.info[name].again, function(conn, reply)
       return is_enough(c, names, talk, pair_of(c, conn, step, bytes, reply), control)
     end)
@@ -252,14 +253,14 @@ local function ask_signature(c, key, group)
     elseif reply == "" then
       return found
     else
-      c.spoke = true
+      c.spoke, slowest = true, math.max(slowest, c.t:now() - asked_at)
       talk[#talk + 1] = pair_of(c, conn, step, bytes, reply, not is_open(status))
       c.facts[key] = { bytes = reply, sent = bytes, status = status, http = http.parse(reply), echo = reply == bytes }
     end
     local verdict, by = c.sigs:judge(names, talk, control)
     found = c:named_by(verdict, by) or found
     if not verdict or not verdict.want then return found end
-    talk.want, wait = verdict.want, verdict.want == "control" and CONTROL_WAIT or SECOND_WAIT
+    talk.want, wait = verdict.want, verdict.want == "control" and math.max(CONTROL_WAIT, 4 * slowest) or SECOND_WAIT
     if talk.want == "step" then talk.step, name = { step = verdict.step, of = by }, by end
   end
   return found
