@@ -30,12 +30,15 @@ typedef struct my_payload {
  * alone. */
 int my_packet_decode(int dlt, my_span frame, size_t wire_len, my_payload *out);
 
-/* An ICMP or ICMPv6 error about a UDP datagram, of which it quotes the beginning. */
+/* An ICMP or ICMPv6 error about a UDP datagram or a TCP segment, of which it quotes the beginning.
+ */
 typedef struct my_icmp_error {
   my_endpoint from; /* who says so; its port is 0 */
   uint8_t type, code;
+  my_transport transport;
   my_endpoint sent_from, sent_to; /* of the datagram */
-  my_span quoted;                 /* what is there of its payload; may be empty */
+  uint32_t tcp_seq;               /* the number that the segment bears */
+  my_span quoted;                 /* UDP: what is there of its payload; may be empty */
 } my_icmp_error;
 
 /* The same for errors: MY_OK and *out, MY_NOT_YET for any other frame, MY_ESHORT, MY_EFORMAT. */

@@ -35,6 +35,7 @@ typedef struct view {
   bool whole;
   my_fragment *part;
   my_icmp_error *error;
+  bool quoted; /* it is what an ICMP error is about */
 } view;
 
 static uint16_t be16(const uint8_t *p)
@@ -102,6 +103,18 @@ static int decode_tcp(view v, my_payload *out)
 
 static int decode_ip(view v, my_payload *out);
 
+/* The first 8 bytes are all that is sure to be quoted. */
+static int decode_quoted_tcp(view v, my_payload *out)
+{
+  const uint8_t *h;
+  if (!take(&v, 8, &h)) return MY_ESHORT;
+  out->transport = MY_TCP;
+  out->from.port = be16(h);
+  out->to.port = be16(h + 2);
+  out->tcp_seq = be32(h + 4);
+  return MY_OK;
+}
+
 /* Unreachable, time exceeded, parameter problem: behind 8 bytes the packet that it is about, cut
  * somewhere behind its headers. */
 static int decode_icmp(view v, bool v6, my_payload *out)
@@ -112,16 +125,23 @@ static int decode_icmp(view v, bool v6, my_payload *out)
   if (!take(&v, 8, &h)) return MY_ESHORT;
   if (v6 ? h[0] < 1 || h[0] > 4 || h[0] == 2 : h[0] != 3 && h[0] != 11 && h[0] != 12)
     return MY_NOT_YET;
-  view inside = {v.rest, v.whole, NULL, NULL};
-  if (decode_ip(inside, &quoted) != MY_OK || quoted.transport != MY_UDP) return MY_NOT_YET;
-  *v.error = (my_icmp_error){out->from, h[0], h[1], quoted.from, quoted.to, quoted.data};
+  view inside = {.rest = v.rest, .whole = v.whole, .quoted = true};
+  if (decode_ip(inside, &quoted) != MY_OK) return MY_NOT_YET;
+  *v.error = (my_icmp_error){.from = out->from,
+                             .type = h[0],
+                             .code = h[1],
+                             .transport = quoted.transport,
+                             .sent_from = quoted.from,
+                             .sent_to = quoted.to,
+                             .tcp_seq = quoted.tcp_seq,
+                             .quoted = quoted.data};
   return MY_OK;
 }
 
 static int decode_transport(view v, int proto, my_payload *out)
 {
   if (proto == 17) return decode_udp(v, out);
-  if (proto == 6) return decode_tcp(v, out);
+  if (proto == 6) return v.quoted ? decode_quoted_tcp(v, out) : decode_tcp(v, out);
   if (proto == 1 && out->from.family == 4) return decode_icmp(v, false, out);
   if (proto == 58 && out->from.family == 6) return decode_icmp(v, true, out);
   return MY_NOT_YET;
@@ -406,7 +426,7 @@ int my_packet_decode(int dlt, my_span frame, size_t wire_len, my_payload *out)
   uint64_t number = out->number;
   int64_t time_ns = out->time_ns;
   my_payload decoded = {.number = number, .time_ns = time_ns};
-  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, NULL, NULL}, &decoded);
+  int rc = decode_link(dlt, (view){.rest = frame, .whole = frame.len >= wire_len}, &decoded);
   if (rc != MY_OK) decoded = (my_payload){.number = number, .time_ns = time_ns};
   *out = decoded;
   return rc;
@@ -416,7 +436,8 @@ int my_packet_fragment(int dlt, my_span frame, size_t wire_len, my_fragment *out
 {
   my_payload unused = {0};
   *out = (my_fragment){0};
-  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, out, NULL}, &unused);
+  int rc =
+      decode_link(dlt, (view){.rest = frame, .whole = frame.len >= wire_len, .part = out}, &unused);
   if (rc == MY_ESHORT || rc == MY_EFORMAT) return rc;
   return out->data.len > 0 ? MY_OK : MY_NOT_YET;
 }
@@ -425,14 +446,15 @@ int my_packet_icmp(int dlt, my_span frame, size_t wire_len, my_icmp_error *out)
 {
   my_payload unused = {0};
   *out = (my_icmp_error){0};
-  int rc = decode_link(dlt, (view){frame, frame.len >= wire_len, NULL, out}, &unused);
+  int rc = decode_link(dlt, (view){.rest = frame, .whole = frame.len >= wire_len, .error = out},
+                       &unused);
   return rc == MY_OK && out->from.family == 0 ? MY_NOT_YET : rc;
 }
 
 int packet_decode_body(my_span bytes, int protocol, const my_endpoint *from, const my_endpoint *to,
                        my_payload *out)
 {
-  view v = {bytes, true, NULL, NULL};
+  view v = {.rest = bytes, .whole = true};
   my_payload decoded = {.number = out->number, .time_ns = out->time_ns, .from = *from, .to = *to};
   int rc = from->family == 6 ? skip_extensions(&v, &decoded, &protocol) : MY_OK;
   if (rc == MY_OK) rc = decode_transport(v, protocol, &decoded);

@@ -10,7 +10,8 @@
 const char *scan_state_of(const my_answer *a)
 {
   if (a->kind == MY_ANSWER_VERIFIED) return "open";
-  bool closed = a->reason == MY_REASON_PORT_UNREACH || a->reason == MY_REASON_CONN_REFUSED;
+  bool udp = a->sig != NULL; /* who refuses a SYN by ICMP filters it */
+  bool closed = a->reason == MY_REASON_CONN_REFUSED || (udp && a->reason == MY_REASON_PORT_UNREACH);
   return closed ? "closed" : "filtered";
 }
 

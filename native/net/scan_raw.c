@@ -257,7 +257,10 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *b
     heard.to = payload.to;
     heard.data = payload.data;
   } else if (my_packet_icmp(heard_by->dlt, frame, h->len, &error) == MY_OK) {
+    if ((error.transport == MY_TCP) != p->tcp) return;
     heard.is_error = true;
+    heard.is_tcp = p->tcp;
+    heard.ack = error.tcp_seq + 1; /* as its answer would bear it */
     heard.reason = my_reason_of_icmp(error.from.family, error.type, error.code);
     heard.from = error.from;
     heard.to = error.sent_from;

@@ -103,7 +103,7 @@ local function bear(name, ...) -- more addresses, behind whatever leads there
 end
 
 -- The name; the network, by shell; the targets, beside ports; who answers, by the namespace that it is in. `lost`: how many
--- targets no way leads to. `many`: one of them, of whom very many ports are asked.
+-- targets no way leads to. `bears`: frames say from where, too. `many`: one of them, of whom very many ports are asked.
 local ROWS = {
   {
     "stations of the link, ourselves among them",
@@ -195,7 +195,7 @@ local ROWS = {
     network = lines(TO_A, TO_B, bear("a", "10.67.0.5"), bear("b", "10.67.0.133"),
       "ip -n $us route add 10.67.0.0/25 via 10.66.0.2", "ip -n $us route add 10.67.0.128/25 via 10.68.0.2"),
     scan = "10.67.0.0-10.67.0.15 10.67.0.120-10.67.0.140 127.0.0.1", a = { "10.67.0.5" }, b = { "10.67.0.133" },
-    us = { "127.0.0.1" },
+    us = { "127.0.0.1" }, bears = true,
   },
   {
     "a rule of a table of its own",
@@ -335,6 +335,10 @@ end
 
 local WAYS = { ("--probe dns -p %d"):format(UDP), ("-sT -p %d"):format(TCP) }
 
+-- A signature whose probe says where it comes from.
+local BEARER = 'service bearer\n  title "Bearer"\n  from "this test"\nsig bearer\n  send id?8 my.ip\n  len = 12\n  @0:8 = $id\n'
+  .. '  @8:4 = "good"\n'
+
 describe("scan by whole frames, and through sockets, over", function()
   for _, row in ipairs(ROWS) do
     it(row[1], function()
@@ -357,6 +361,13 @@ describe("scan by whole frames, and through sockets, over", function()
         assert.same(answering, open_of(p), scan.words .. ": " .. p.err)
         assert.equal(row.lost and 2 * row.lost, support.summary(p)["could not be sent"], p.err)
       end
+      if row.bears then
+        local path = support.file(BEARER, ".sig")
+        local p = mynah(("scan --json --raw --sig %s --timeout 1 -sU -p %d %s"):format(path, UDP, row.scan))
+        support.wait(p.over, 30)
+        assert.same(answering, open_of(support.finish(p)), p.err)
+        support.remove()
+      end
       if row.many then
         local p, before = mynah(("identify --json -sT -p %d-%d %s"):format(TCP - 200, TCP + 200, row.many)), connections "us"
         support.wait(p.over, 60)
@@ -367,6 +378,39 @@ describe("scan by whole frames, and through sockets, over", function()
         assert.truthy(connections "us" < before + 100, "not by SYN: " .. p.err)
       end
       for _, server in ipairs(servers) do server.kill() end
+    end)
+  end
+end)
+
+describe("scan hears a router that refuses", function()
+  -- What its routes say, and what that is called: where a system connects, it says no more.
+  local REFUSALS = {
+    { "unreachable", frames = "host-unreach", connections = "host-unreach" },
+    { "prohibit", frames = "admin-prohibited", connections = "host-unreach" },
+  }
+  for _, row in ipairs(REFUSALS) do
+    it("as " .. row[1], function()
+      if not IS_ROOT then return pending "networks of its own need root" end
+      finally(unmake)
+      make { network = lines(TO_A, "ip -n $us route add 10.67.0.0/24 via 10.66.0.2",
+        "for n in 1 2 3 4; do ip -n $us addr add 10.66.0.1$n/24 dev near; done",
+        "ip netns exec $a sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0",
+        ("ip -n $a route add %s 10.67.0.0/24"):format(row[1])) }
+      local turn = 0 -- a router says it five times to an address, then once a second
+      for i, way in ipairs(WAYS) do
+        for _, path in ipairs { "", "--raw" } do
+          turn = turn + 1
+          local words = ("scan --json --verify-only --timeout 1 10.67.0.4/30 %s %s -S 10.66.0.1%d"):format(way, path, turn)
+          local p = mynah(words)
+          support.wait(p.over, 30)
+          local found = support.rows_of(support.finish(p))
+          assert.equal(4, #found, words .. ": " .. p.err)
+          for _, each in ipairs(found) do
+            assert.equal("filtered", each.state)
+            assert.equal(i == 2 and path == "" and row.connections or row.frames, each.reason, words)
+          end
+        end
+      end
     end)
   end
 end)
@@ -404,9 +448,6 @@ local FROM = {
 }
 
 describe("all that mynah sends, to find and to name, leaves as is said by", function()
-  local BEARER = 'service bearer\n  title "Bearer"\n  from "this test"\nsig bearer\n  send id?8 my.ip\n  len = 12\n  @0:8 = $id\n'
-    .. '  @8:4 = "good"\n'
-
   for _, row in ipairs(FROM) do
     it(row[1], function()
       if not IS_ROOT then return pending "networks of its own need root" end

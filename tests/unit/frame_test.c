@@ -130,18 +130,22 @@ static const struct {
   const char *why;
   bool v6;
   uint8_t type, code;
-  size_t quoted; /* bytes of the datagram's payload */
+  size_t quoted; /* bytes of the datagram's payload; of a SYN, of its head */
   int expected;
+  bool tcp;
 } errors[] = {
-    {"port unreachable, 8 bytes of UDP alone", false, 3, 3, 0, MY_OK},
-    {"with payload", false, 3, 13, 16, MY_OK},
-    {"time exceeded", false, 11, 0, 4, MY_OK},
-    {"parameter problem", false, 12, 0, 4, MY_OK},
-    {"an echo reply is no error", false, 0, 0, 16, MY_NOT_YET},
-    {"a redirect is none", false, 5, 1, 16, MY_NOT_YET},
-    {"ICMPv6 port unreachable", true, 1, 4, 16, MY_OK},
-    {"packet too big says nothing of the port", true, 2, 0, 16, MY_NOT_YET},
-    {"a router's advertisement", true, 134, 0, 16, MY_NOT_YET},
+    {"port unreachable, 8 bytes of UDP alone", false, 3, 3, 0, MY_OK, false},
+    {"with payload", false, 3, 13, 16, MY_OK, false},
+    {"time exceeded", false, 11, 0, 4, MY_OK, false},
+    {"parameter problem", false, 12, 0, 4, MY_OK, false},
+    {"an echo reply is no error", false, 0, 0, 16, MY_NOT_YET, false},
+    {"a redirect is none", false, 5, 1, 16, MY_NOT_YET, false},
+    {"ICMPv6 port unreachable", true, 1, 4, 16, MY_OK, false},
+    {"packet too big says nothing of the port", true, 2, 0, 16, MY_NOT_YET, false},
+    {"a router's advertisement", true, 134, 0, 16, MY_NOT_YET, false},
+    {"of a SYN, its first 8 bytes", false, 3, 13, 8, MY_OK, true},
+    {"of a SYN, less than its ports and number", false, 3, 13, 7, MY_NOT_YET, true},
+    {"of a SYN, all of it", true, 1, 1, 24, MY_OK, true},
 };
 
 static void test_errors(void **state)
@@ -158,14 +162,17 @@ static void test_errors(void **state)
     my_icmp_error got;
     print_message("  %s\n", errors[i].why);
     my_frame_head_init(&outer, &link, &router, 60, false);
-    my_frame_head_init(&inner, &link, &my, 60, false);
+    my_frame_head_init(&inner, &link, &my, 60, errors[i].tcp);
     size_t ip = v6 ? 40 : 20;
     uint8_t *icmp = frame + ip, *quote = icmp + 8;
+    size_t head = errors[i].tcp ? ip : inner.len; /* that is quoted at the least */
     memset(quote + inner.len, 0xab, 16);
-    my_frame_udp(&inner, quote, &peer, 40000, 16);
-    size_t total = ip + 8 + inner.len + errors[i].quoted;
+    size_t total = ip + 8 + head + errors[i].quoted;
     my_frame_udp(&outer, frame, &my, 0, total - outer.len); /* its UDP head is written over */
-    my_frame_udp(&inner, quote, &peer, 40000, 16);
+    if (errors[i].tcp)
+      my_frame_syn(&inner, quote, &peer, 40000, 0xc0ffee01);
+    else
+      my_frame_udp(&inner, quote, &peer, 40000, 16);
     frame[v6 ? 6 : 9] = v6 ? 58 : 1;
     memset(icmp, 0, 8);
     icmp[0] = errors[i].type;
@@ -178,12 +185,15 @@ static void test_errors(void **state)
     assert_true(my_endpoint_same_address(&got.from, &router));
     assert_true(my_endpoint_same_address(&got.sent_from, &my) && got.sent_from.port == 40000);
     assert_true(my_endpoint_same_address(&got.sent_to, &peer) && got.sent_to.port == 53);
-    assert_int_equal(got.quoted.len, errors[i].quoted);
+    assert_int_equal(got.transport, errors[i].tcp ? MY_TCP : MY_UDP);
+    assert_int_equal(got.tcp_seq, errors[i].tcp ? 0xc0ffee01 : 0);
+    assert_int_equal(got.quoted.len, errors[i].tcp ? 0 : errors[i].quoted);
     for (size_t cut = 0; cut < total; cut++) { /* nothing is read that is not there */
       uint8_t *exact = malloc(cut ? cut : 1);
       memcpy(exact, frame, cut);
       rc = my_packet_icmp(RAW, (my_span){exact, cut}, total, &got);
-      assert_true(rc == MY_ESHORT || rc == MY_NOT_YET || cut >= ip + 8 + inner.len);
+      assert_true(rc == MY_ESHORT || rc == MY_NOT_YET ||
+                  cut >= ip + 8 + head + (errors[i].tcp ? 8 : 0));
       free(exact);
     }
   }
