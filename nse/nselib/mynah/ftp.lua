@@ -278,11 +278,14 @@ local function says_ftp(line)
   return false
 end
 
---- A reply that turns us away before anything was asked: 421 or 530.
+--- A reply that turns us away before anything was asked: 421, 530 or 500.
 -- @param reply the greeting
--- @return a verdict, of 0.9 and more where the text itself tells FTP
+-- @return a verdict, of 0.9 and more where the text itself tells FTP; nil where it tells nothing
 function ftp.judge_refusal(reply)
   local line, evidence = reply.text, { said("greeting", reply) }
+  if reply.code == 500 then -- vsftpd's own words, where it cannot begin
+    return line:find "^OOPS: " and as_ftp(line, 0.92, evidence) or nil
+  end
   if line:find("^%d%.%d+%.%d+ ") or line:find("%f[%a]E?SMTP%f[%A]") then
     return { guess = "smtp", confidence = 0.6, evidence = evidence }
   end

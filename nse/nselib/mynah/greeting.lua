@@ -43,7 +43,7 @@ local function ask_on(c, conn, d, reply)
     return settle(c, ftp.judge_220(d, reply, trusted), hint)
   elseif trusted then
     return trusted
-  elseif reply.code == 421 or reply.code == 530 then
+  elseif reply.code == 421 or reply.code == 530 or reply.code == 500 then
     return settle(c, ftp.judge_refusal(reply), hint)
   elseif reply.code == 200 or reply.code == 201 then
     return settle(c, ftp.judge_200(d, reply), hint)

@@ -244,6 +244,14 @@ peers.tcp = {
     c:write("530 Sorry, the maximum number of connections (1) for your host are already connected.\r\n")
     c:close()
   end, { service = "ftp" } },
+  { "ftp: 500 of vsftpd that cannot begin", function(c)
+    c:write("500 OOPS: vsftpd: cannot locate user specified in 'ftp_username':ftp\r\n")
+    c:close()
+  end, { service = "ftp", product = "vsftpd" } },
+  { "none: 500 of anybody", function(c)
+    c:write("500 vsftpd is not here\r\n")
+    c:close()
+  end, { service = false } },
   { "ftp: 530, not logged in", function(c)
     c:write("530 User cannot log in, home directory inaccessible.\r\n")
     c:close()
