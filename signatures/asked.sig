@@ -33,6 +33,19 @@ sig irc-stranger
   match   "LUSERS\r\n" > ":irc.example 451 * :Connection not registered\r\n"
   nomatch "LUSERS\r\n" > ":irc.example 421 * LUSERS :Unknown command\r\n"
 
+# Most servers say first that they look for the client's name, to nobody yet (*), or to AUTH.
+sig irc-notice
+  over   tcp
+  banner
+  until  "\n"
+  @0     = ":"
+  @ ~ m/^:[A-Za-z0-9._-]+ NOTICE (?:AUTH|\*) :/
+  @ has " NOTICE "
+  from  "observed on BitlBee 3.6, InspIRCd 3.15"
+  match   > ":localhost NOTICE * :BitlBee-IRCd initialized, please go on\r\n"
+  match   > ":irc.example.net NOTICE AUTH :*** Looking up your hostname...\r\n"
+  nomatch > ":irc.example.net NOTICE bird :hello\r\n"
+
 service xmpp-client
   title "Extensible messaging and presence protocol"
   ports tcp 5222

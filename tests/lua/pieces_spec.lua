@@ -177,6 +177,12 @@ describe("http reads", function()
     assert.are.same({ "Apache", "2.4.57", "(Debian)" }, { http.product("Apache/2.4.57 (Debian)") })
     assert.are.same({ "Microsoft-IIS", "10.0" }, { http.product("Microsoft-IIS/10.0") })
     assert.are.same({ "cloudflare" }, { http.product("cloudflare") })
+    assert.are.same({ "Icecast", "2.4.4" }, { http.product("Icecast 2.4.4") })
+    assert.are.same({ "Web server of room 12" }, { http.product("Web server of room 12") })
+    assert.are.same({ "MiniDLNA", "1.3.0", "Debian DLNADOC/1.50" },
+      { http.product("Debian DLNADOC/1.50 UPnP/1.0 MiniDLNA/1.3.0") })
+    assert.are.same({ "Portable SDK for UPnP devices", "1.14.13", "Linux/6.1.0" },
+      { http.product("Linux/6.1.0, UPnP/1.0, Portable SDK for UPnP devices/1.14.13") })
     assert.is_nil(http.product(""))
   end)
 

@@ -190,8 +190,15 @@ end
 -- @return product, version, the rest; each text or nil
 function http.product(server)
   if not server or server == "" then return nil end
+  -- UPnP's form: the system, UPnP, and only then the product.
+  local system, own = server:match "^(.-),? ?UPnP/%d%.%d,? +(%S.*)$"
+  if own and own:find "%a" then
+    local name, version, rest = http.product(own)
+    return name, version, system ~= "" and text.escape(system, 80) or rest
+  end
   local name, version, rest = server:match("^([^/%s][^/]-)/v?([%d][^%s,;]*)%s*(.*)$")
-  if name then return text.escape(name, 60), text.escape(version, 40), rest ~= "" and text.escape(rest, 80) or nil end
+  if not name then name, version = server:match "^(%a[%w _-]-) v?(%d+%.%d[%w.-]*)$" end
+  if name then return text.escape(name, 60), text.escape(version, 40), (rest or "") ~= "" and text.escape(rest, 80) or nil end
   return text.escape(server, 80)
 end
 

@@ -235,6 +235,12 @@ zone "example" { type primary; file "/mynah/example.zone"; };
   ["transmission-peers"] = run("bittorrent",
     "transmission-daemon -f -g /run/tr -P PORT -i 127.0.0.1 --no-portmap --no-dht --no-utp"
     .. " --log-error -p 1", { unnamed = true }),
+  ["nats-server"] = run("nats", "nats-server -a 127.0.0.1 -p PORT", { product = "nats" }),
+  svnserve = run("svn", "svnserve -d --foreground --listen-host 127.0.0.1 --listen-port PORT -r /tmp"),
+  gpsd = run("gpsd", "gpsd -N -n -S PORT -F /run/control", { product = "gpsd" }),
+  bitlbee = run("irc", "bitlbee -D -n -i 127.0.0.1 -p PORT -u root -d /tmp"),
+  aiosmtpd = run("smtp", "aiosmtpd -n -l 127.0.0.1:PORT"),
+  iperf3 = run("unknown", "iperf3 -s -B 127.0.0.1 -p PORT", { unnamed = true }),
   silent = shell("unknown", "sleep 120", { unnamed = true }),
   ["closes-at-once"] = shell("unknown", "exit 0", { unnamed = true }),
   ["closes-when-asked"] = shell("unknown", "head -c 1 >/dev/null", { unnamed = true }),

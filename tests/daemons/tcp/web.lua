@@ -2,7 +2,7 @@
 
 local rows = require "rows"
 
-local merge = rows.merge
+local merge, with_file = rows.merge, rows.with_file
 local CERTIFICATE = rows.certificate "web.example"
 
 local PAGE = "mkdir -p /var/www; echo '<title>here</title>' > /var/www/index.html"
@@ -110,8 +110,29 @@ local SITE_LINES = [[autoindex on;
     add_header X-Frame-Options DENY; add_header Set-Cookie "PHPSESSID=abc"; add_header X-Powered-By PHP/5.3.0;
     location /login { return 302 /sub/; }]]
 
+-- It refuses to be root, but for the time that it takes to become somebody else.
+local ICECAST = [[
+<icecast>
+  <limits><sources>2</sources></limits>
+  <authentication>
+    <source-password>a</source-password><admin-user>a</admin-user><admin-password>a</admin-password>
+  </authentication>
+  <hostname>localhost</hostname>
+  <listen-socket><port>PORT</port><bind-address>127.0.0.1</bind-address></listen-socket>
+  <paths>
+    <basedir>/usr/share/icecast2</basedir><logdir>/run</logdir>
+    <webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot>
+  </paths>
+  <security><changeowner><user>nobody</user><group>nogroup</group></changeowner></security>
+</icecast>
+]]
+
 local servers = {
   nginx = nginx("", ""),
+  darkstat = page("darkstat", function(port) return { "darkstat", "-i", "lo", "-p", port, "-b", "127.0.0.1", "--no-daemon",
+    "--chroot", "/tmp", "--user", "nobody" } end),
+  icecast = with_file("http", "icecast.xml", ICECAST, "icecast2 -c /mynah/icecast.xml", { product = "icecast",
+    prepare = "chmod 777 /run" }),
   -- One after the other, within TLS: each gets its turn when the one before is gone.
   ["openssl-www"] = page(nil, function(port) return { "openssl", "s_server", "-accept", "127.0.0.1:" .. port, "-cert",
     "/run/cert.pem", "-key", "/run/key.pem", "-www", "-quiet" } end, { tls = true, slow = true }),
