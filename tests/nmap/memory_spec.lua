@@ -12,11 +12,6 @@ local child, ports, uv, xml = support.child, support.ports, support.uv, support.
 local ROOT = uv.getuid() == 0
 local SCRIPTS = "mynah-identify,mynah-udp,mynah-ftp,mynah-http,mynah-skype"
 
-local function skip(reason)
-  print(reason)
-  pending(reason)
-end
-
 local function output_of(command)
   local pipe = assert(io.popen(command .. " 2>/dev/null"))
   local text = pipe:read("l")
@@ -138,7 +133,7 @@ describe("the plugin's memory", function()
   end
 
   it("by valgrind", function()
-    if output_of("command -v valgrind") == "" then return skip "no valgrind" end
+    if output_of("command -v valgrind") == "" then return pending "no valgrind" end
     local known, kept, began = {}, {}, uv.hrtime()
     local counts = {}
     for _, name in ipairs { "plain", "trivial", "version plain" } do
@@ -178,7 +173,7 @@ describe("the plugin's memory", function()
   end
 
   it("by a valgrind that sees the module", function()
-    if output_of("command -v valgrind") == "" then return skip "no valgrind" end
+    if output_of("command -v valgrind") == "" then return pending "no valgrind" end
     local _, _, ours = valgrind(leak())
     assert(ours:find("Leak_DefinitelyLost", 1, true), "it saw: " .. ours)
   end)
@@ -213,15 +208,15 @@ describe("the plugin's memory", function()
   end
 
   it("by an asan that sees the module", function()
-    if not uv.fs_stat(module) then return skip("no " .. module .. "; set MYNAH_ASAN") end
-    if not library:find("^/") then return skip "no libasan" end
+    if not uv.fs_stat(module) then return pending("no " .. module .. "; set MYNAH_ASAN") end
+    if not library:find("^/") then return pending "no libasan" end
     local _, log = asan(leak())
     assert(is_ours(log), "it saw: " .. log)
   end)
 
   it("by asan and ubsan", function()
-    if not uv.fs_stat(module) then return skip("no " .. module .. "; set MYNAH_ASAN") end
-    if not library:find("^/") then return skip "no libasan" end
+    if not uv.fs_stat(module) then return pending("no " .. module .. "; set MYNAH_ASAN") end
+    if not library:find("^/") then return pending "no libasan" end
     local began, sizes = uv.hrtime(), {}
     local _, plain = asan(all.plain)
     assert.is_false(is_ours(plain), "plain nmap")
@@ -243,7 +238,7 @@ describe("the plugin's memory", function()
 
   it("by tsan, the pump's own test", function()
     local program = os.getenv("MYNAH_TSAN") or support.root .. "/build-tsan/tests/unit_pump"
-    if not uv.fs_stat(program) then return skip("no " .. program .. "; build the tsan preset, or set MYNAH_TSAN") end
+    if not uv.fs_stat(program) then return pending("no " .. program .. "; build the tsan preset, or set MYNAH_TSAN") end
     local result = assert(child.run(program, {}, 240))
     assert.equal(0, result.exit, result.err)
     assert.is_nil(result.err:find("ThreadSanitizer", 1, true), result.err)

@@ -1,4 +1,4 @@
--- Output handler of busted for tests/run: says what failed, what took long, and at the end one line
+-- Output handler of busted for tests/run: says what failed, what was left out and why, what took long, and at the end one line
 -- "mynah-count: PASSED FAILED SKIPPED". A file that breaks off before has no such line.
 local busted = require "busted"
 local SLOW = 5 -- seconds
@@ -26,6 +26,10 @@ return function()
     print()
     describe("FAIL", handler.failures)
     describe("ERROR", handler.errors)
+    for _, p in ipairs(handler.pendings) do
+      local reason = tostring(p.message or "no reason given"):gsub("^%S+:%d+: ", "")
+      print(("SKIP %s: %s"):format(p.name or "?", reason))
+    end
     for _, t in ipairs(handler.successes) do
       local took = t.element and t.element.duration
       if took and took > SLOW then print(("slow: %.1f s: %s"):format(took, t.name)) end
