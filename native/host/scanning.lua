@@ -4,6 +4,7 @@
 local core = require "mynah_core"
 local fail = require "host.fail"
 local host = require "mynah_host"
+local host_clock = require "host.host_clock"
 local http = require "mynah.http"
 local identify = require "mynah.identify"
 local pace = require "mynah.pace"
@@ -122,48 +123,51 @@ local function late(result, seconds, what)
   return result
 end
 
--- The time of an address begins with the first of its ports that is asked on, and is forgotten once none is any more; but who
--- used it up is asked nothing again. nil: there is no limit.
-function Stage:enter(t, ip)
+-- The clock of an address is forgotten once none of its ports is asked on any more; but who used it up is asked nothing again.
+-- nil: there is no limit.
+function Stage:enter(ip)
   local limit = self.config.host_timeout
   if not limit then return nil end
-  local host_time = self.hosts[ip] or { till = t:now() + limit, ports = 0 }
-  self.hosts[ip], host_time.ports = host_time, host_time.ports + 1
-  return host_time
+  local clock = self.clocks[ip] or host_clock.new(limit)
+  self.clocks[ip], clock.ports = clock, clock.ports + 1
+  return clock
 end
 
-function Stage:leave(t, ip, host_time)
-  if not host_time then return end
-  host_time.ports = host_time.ports - 1
-  if host_time.ports == 0 and t:now() < host_time.till then self.hosts[ip] = nil end
+function Stage:leave(ip, clock)
+  if not clock then return end
+  clock.ports = clock.ports - 1
+  if clock.ports == 0 and clock:left() > 0 then self.clocks[ip] = nil end
 end
 
 -- The checks' result; nil where the time of its address is over.
-function Stage:within_time(t, target, host_time)
-  if not host_time then return identify.port(t, target, self.settings[target.transport]) end
+function Stage:within_time(t, target, clock)
+  if not clock then return identify.port(t, target, self.settings[target.transport]) end
   local result
-  if t:now() < host_time.till then
+  if clock:left() > 0 then
+    clock:start()
     t:race {
       function()
         result = identify.port(t, target, self.settings[target.transport])
         return true
       end,
       function()
-        t:sleep(host_time.till - t:now())
+        t:sleep(clock:left())
         return true
       end,
     }
+    clock:stop()
   end
+  if not result then clock:use_up() end
   return result
 end
 
 -- One target is asked on, until it is named. What stage 1 found stands where that brings nothing.
-function Stage:name(t, item, host_time)
+function Stage:name(t, item, clock)
   local answer = item.answer
   if answer.settled then return answer.settled end
   if item.is_certain then return result_of(answer, item.found) end
   local tcp = answer.transport == "tcp"
-  local asked = self:within_time(t, self:target_of(answer), host_time)
+  local asked = self:within_time(t, self:target_of(answer), clock)
   if not asked then return late(result_of(answer, item.found), self.config.host_timeout, "given up") end
   if not tcp then return result_of(answer, (asked.service or asked.guess) and asked or item.found) end
   if asked.state == "open" then return asked end
@@ -173,10 +177,10 @@ function Stage:name(t, item, host_time)
 end
 
 -- Wait until scripts have said what they say of an open port.
-function Stage:run_scripts(t, result, till)
+function Stage:run_scripts(t, result, clock)
   local over = t.loop:lock()
   over:take()
-  self.scripts:take(result, till, function(is_late)
+  self.scripts:take(result, clock, function(is_late)
     if is_late then late(result, self.config.host_timeout, "scripts ended") end
     over:release()
   end)
@@ -185,11 +189,11 @@ end
 
 function Stage:ask_on(t, item)
   local ip = item.answer.ip
-  local host_time = self:enter(t, ip)
-  local result = self:name(t, item, host_time)
+  local clock = self:enter(ip)
+  local result = self:name(t, item, clock)
   local function rest()
-    if self.scripts and result.state == "open" then self:run_scripts(t, result, host_time and host_time.till) end
-    self:leave(t, ip, host_time)
+    if self.scripts and result.state == "open" then self:run_scripts(t, result, clock) end
+    self:leave(ip, clock)
     self:give(result)
   end
   if not self.scripts or self.scripted >= SCRIPTED then return rest() end
@@ -210,10 +214,7 @@ function Stage:finish_hosts()
   for _, word in ipairs(self.config.resumed_words or {}) do kept[word.ip or word.kind] = true end
   return self.scripts:finish {
     is_done = function(ip) return kept[ip] end,
-    till = function(ip)
-      if self.hosts[ip] then return 0 end -- it used its time up
-      return limit and core.now() + limit
-    end,
+    clock_of = function(ip) return limit and (self.clocks[ip] or host_clock.new(limit)) end, -- kept: it is used up
     done = function(word, is_late)
       if is_late then late(word, limit, "scripts ended") end
       self:say(word)
@@ -477,7 +478,7 @@ function scanning.run(config, files, view, on_progress)
     scripts = config.scripts, whole = view.drain and not config.naming and files.is_empty,
     scans = scans, sweep = sweep, first_sweep = sweep, ended = {}, begun = { [sweep] = began }, began = began,
     waiting = {}, first = 1, last = 0, working = 0, starting = 0, rests = {}, scripted = 0, named = 0, shares = shares,
-    is_done = false, hosts = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
+    is_done = false, clocks = {}, workers = (has_tcp or config.max_connections) and math.max(1, rest // EACH) or WORKERS,
     progress = function(c, pending)
       c.over = self.is_done
       on_progress(scan_text.progress(c, pending), c)

@@ -471,6 +471,13 @@ end
     end)
   end
 
+  it("lose none of the time of their host while they wait until they may run", function()
+    local naps = script("naps", 'action = function(host, port) stdnse.sleep(0.6) return "slept" end\n')
+    local p = scan(("--json -sT -p %d 127.0.0.1-127.0.0.5 --retries 0 --timeout 1 --host-timeout 1.5 --script-threads 1 %s")
+      :format(port, naps))
+    assert.same({ "slept", "slept", "slept", "slept", "slept" }, said(p), p.err)
+  end)
+
   it("end with the time of their host, and the result is kept and says so", function()
     local slow = script("slow", 'action = function(host, port) stdnse.sleep(60) return "done" end\n')
     local quick = script("quick", 'action = function() return "was there" end\n')

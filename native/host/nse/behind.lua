@@ -119,17 +119,22 @@ end
 
 local function start(self, unit)
   local job = unit.job
-  local left = job.till - core.now()
-  if left <= 0 then return leave(self, job, true) end
+  local clock = job.clock
+  local left = clock and clock:left()
+  if left and left <= 0 then return leave(self, job, true) end
+  if clock then clock:start() end
   self.active = self.active + 1
   self.run:spawn(unit.script, job.kind, job.host, job.port, function(thread)
     self.active = self.active - 1
-    leave(self, job, thread.timed_out and thread.limit_message == LATE)
-  end, left < math.huge and { left, LATE } or nil)
+    local is_late = thread.timed_out and thread.limit_message == LATE
+    if is_late then clock:use_up() end
+    if clock then clock:stop() end
+    leave(self, job, is_late)
+  end, left and { left, LATE })
 end
 
 local function begin(self, place, job)
-  job.level, job.said, job.till = 0, {}, job.till or math.huge
+  job.level, job.said = 0, {}
   self.jobs[place] = job
   advance(self, job)
 end
@@ -137,12 +142,12 @@ end
 --- Take a result whose port is open.
 -- @param result of the checks; where scripts say something it gets `scripts` (array of { id, kind, text, value }) and
 -- `scripts_json`
--- @param till when the last of them ends at the latest, on the clock of mynah_core; nil: they take as long as they do
+-- @param clock of host.host_clock, by which they end; nil: they take as long as they do
 -- @param done function, called once all of them are over; true: not all came to their end by then
-function Behind:take(result, till, done)
+function Behind:take(result, clock, done)
   local host = host_of(self, result.ip)
   local port = port_of(self, host, result)
-  begin(self, port, { kind = "portrule", host = host, port = port, result = result, till = till, done = done })
+  begin(self, port, { kind = "portrule", host = host, port = port, result = result, clock = clock, done = done })
 end
 
 --- A result whose scripts ran before this program began.
@@ -164,7 +169,7 @@ local function begin_host(self)
   self.found[ip] = nil
   for _, port in ipairs(found.ports) do host.ports[port.protocol][port.number] = port end
   local word = { kind = "hostrule", ip = ip, host_reason = found.ports[1].reason }
-  begin(self, host, { kind = "hostrule", host = host, result = word, till = self.hosts.till(ip), done = function(is_late)
+  begin(self, host, { kind = "hostrule", host = host, result = word, clock = self.hosts.clock_of(ip), done = function(is_late)
     word.timestamp = text.timestamp(core.unix())
     self.hosts.done(word, is_late)
   end })
@@ -172,7 +177,7 @@ local function begin_host(self)
 end
 
 --- All ports of all hosts are done: run the scripts of hosts.
--- @param hosts table of functions: `is_done(ip)`, was its word kept before this program began; `till(ip)`, as take has it;
+-- @param hosts table of functions: `is_done(ip)`, was its word kept before this program began; `clock_of(ip)`, as take has it;
 -- `done(word, is_late)`, called for each: `ip`, `kind`, `timestamp`, and `scripts` as take enters them
 -- @return function giving how many are left
 function Behind:finish(hosts)
