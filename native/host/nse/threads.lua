@@ -73,7 +73,7 @@ function threads.new(options)
     ready = {}, first = 1, last = 0,
     waits = {}, limits = {}, token = 0, -- token -> thread that waits; that ends then
     by_coroutine = setmetatable({}, { __mode = "k" }),
-    alive = 0,
+    living = {}, alive = 0, -- the threads, who may be held by nothing but what they wait for; how many
   }, Scheduler)
 end
 
@@ -100,7 +100,7 @@ function Scheduler:spawn(fn, options, ...)
     thread.workers, thread.sockets, thread.socket_count = {}, setmetatable({}, { __mode = "k" }), 0
   end
   self.by_coroutine[thread.co] = thread
-  self.alive = self.alive + 1
+  self.living[thread], self.alive = true, self.alive + 1
   enqueue(self, thread)
   return thread
 end
@@ -126,7 +126,7 @@ end
 local function finish(self, thread, ok, ...)
   if thread.over then return end
   thread.over = true
-  self.alive = self.alive - 1
+  self.living[thread], self.alive = nil, self.alive - 1
   if thread.token then self.waits[thread.token] = nil end
   if thread.timer then thread.timer:close() end
   if thread.limit then
@@ -246,8 +246,8 @@ function Scheduler:end_deadlock()
   collectgarbage()
   if self.first <= self.last then return end
   local stuck = {}
-  for _, thread in pairs(self.by_coroutine) do
-    if not thread.over and thread.base == thread then
+  for thread in pairs(self.living) do
+    if thread.base == thread then
       local wants = wanted_by(thread)
       if wants then return finish(self, thread, false, wants) end
       stuck[#stuck + 1] = thread
