@@ -23,8 +23,9 @@ local NOTES = 12
 local function groups_of(sigs, port)
   local known = sigs.latest
   if known and known.port == port then return known.groups end -- batches ask thousands at the same port
-  local groups = {}
+  local groups = { ranked = {} }
   for _, group in ipairs(sigs:probes("tcp", port)) do
+    group.key = "sig:" .. group.name
     if group.constant == http.GET_10 then groups.page = group else groups[#groups + 1] = group end
   end
   sigs.latest = { port = port, groups = groups }

@@ -354,25 +354,36 @@ local function answers_in_bytes(c)
   return any_fact(c, function(fact) return fact.bytes ~= "" and not text.is_text(fact.bytes) end)
 end
 
--- Signatures by rank; among equals those of the kind that this server seems to speak first.
-local function add_signatures(c, list, least, most, kind)
-  local later = {}
-  for _, group in ipairs(c.groups) do
+-- Signatures by rank; among equals those of the kind that this server seems to speak first. All targets at a port share them.
+local function ranked(groups, least, most, kind)
+  local key = ("%d %d %s"):format(least, most, kind or "")
+  if groups.ranked[key] then return groups.ranked[key] end
+  local list, later = {}, {}
+  for _, group in ipairs(groups) do
     if group.rank >= least and group.rank <= most then
       local into = kind and group.rank == 0 and group.kind ~= kind and later or list
       into[#into + 1] = group
     end
   end
-  for _, group in ipairs(later) do list[#list + 1] = group end
+  groups.ranked[key] = table.move(later, 1, #later, #list + 1, list)
+  return list
 end
+
+local function add(list, more, from)
+  table.move(more, from or 1, #more, #list + 1, list)
+end
+
+local function add_signatures(c, list, least, most, kind) add(list, ranked(c.groups, least, most, kind)) end
 
 -- Who answers in frames of its own is asked in such: a probe that begins as an answer did.
 local function add_kin(c, list)
+  local begun = {}
+  for _, fact in pairs(c.facts) do
+    if #fact.bytes > 1 and not fact.echo and not text.is_text(fact.bytes) then begun[fact.bytes:sub(1, 2)] = true end
+  end
+  if not next(begun) then return end
   for _, group in ipairs(c.groups) do
-    local function begins_so(fact)
-      return #group.head == 2 and fact.bytes:sub(1, 2) == group.head and not text.is_text(fact.bytes) and not fact.echo
-    end
-    if any_fact(c, begins_so) then list[#list + 1] = group end
+    if begun[group.head] then list[#list + 1] = group end
   end
 end
 
@@ -389,11 +400,10 @@ end
 
 local function plan_silent(c, list)
   list[#list + 1] = "hush"
-  local groups = {}
-  add_signatures(c, groups, 0, 1, "binary")
+  local groups = ranked(c.groups, 0, 1, "binary")
   list[#list + 1] = groups[1]
   list[#list + 1] = "tls"
-  for i = 2, #groups do list[#list + 1] = groups[i] end
+  add(list, groups, 2)
 end
 
 -- Who hangs up on GET hangs up on the other one too. It may answer a proxy's line or another method, if only to say that it
@@ -407,7 +417,7 @@ local function plan_hung_up(c, list)
   add_likely(c, likely)
   list[#list + 1] = table.remove(likely, 1)
   list[#list + 1] = "head"
-  table.move(likely, 1, #likely, #list + 1, list)
+  add(list, likely)
   add_signatures(c, list, 0, 1, "binary")
 end
 
@@ -454,8 +464,8 @@ end
 -- Within TLS there is no TLS.
 local function plan(c)
   local list = plan_all(c)
-  for i = #list, 1, -1 do
-    if c.inside and list[i] == "tls" then table.remove(list, i) end
+  for i = #list, c.inside and 1 or #list + 1, -1 do
+    if list[i] == "tls" then table.remove(list, i) end
   end
   return list
 end
@@ -469,9 +479,9 @@ local function is_affordable(c, q)
 end
 
 local function next_question(c)
-  if c.over or c.hold then return nil end
+  if c.over or c.hold or not (c.spare or c:can_open()) then return nil end
   for _, q in ipairs(plan(c)) do
-    local key = type(q) == "table" and "sig:" .. q.name or q
+    local key = type(q) == "table" and q.key or q
     if not c.asked[key] and is_affordable(c, q) then return key, q end
   end
 end
