@@ -200,3 +200,19 @@ sig git
   @ has  $n
   match   "002bgit-upload-pack /abcdefghij" 00 "host=mynah" 00 > "003dERR access denied or repository not exported: /abcdefghij"
   nomatch "002bgit-upload-pack /abcdefghij" 00 "host=mynah" 00 > "003dERR access denied or repository not exported: /abcdefghik"
+
+service amqp
+  title "Advanced message queuing"
+  ports tcp 5672,5671
+  from  "AMQP 0-9-1 section 4.2.2, AMQP 1.0 section 2.2: who is asked in no version of its own answers with one, and closes; by hand"
+
+sig amqp
+  over   tcp
+  send   "GET / HTTP/1.0\r\n\r\n"
+  len    = 8
+  @0:4   = "AMQP"
+  @4     = 00..03
+  closes
+  match   "GET / HTTP/1.0\r\n\r\n" > "AMQP" 00000901
+  match   "GET / HTTP/1.0\r\n\r\n" > "AMQP" 03010000
+  nomatch "GET / HTTP/1.0\r\n\r\n" > "AMQR" 00000901

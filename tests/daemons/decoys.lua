@@ -374,6 +374,9 @@ local TCP = {
     talk("220  \r\n", function() return nil end) },
   { "bare-220-500", "`220` and 500 to every question: could be anything", {},
     talk("220\r\n", answers { "500 ?\r\n" }) },
+  { "220-help-common", "verbs that any protocol may have make no FTP of HELP's answer", {},
+    talk("220 JobTracker v3 ready\r\n", answers { HELP = "214-Commands:\r\n LIST STAT SITE TYPE MODE PORT QUIT\r\n214 end\r\n",
+      "500 what?\r\n" }) },
   { "bare-220-same", "220 to everything is no dialogue", {},
     talk("220 ok\r\n", answers { "220 ok\r\n" }) },
   { "220-echo", "220, then our own question back: no answer of an FTP server", {},
@@ -460,6 +463,10 @@ local TCP = {
     function(conn) conn:write("421 FTP service not available: too many connected users.\r\n") end },
   { "ftp-530", "530 and close: no other service greets so", { may = { "ftp" }, hint = "ftp" },
     function(conn) conn:write("530 Sorry, the maximum number of FTP clients (10) are connected.\r\n") end },
+  { "421-host", "a host named ftp is turned away by its mail server in SMTP's very words", { hint = false, may = { "smtp" } },
+    function(conn) conn:write("421 ftp.example.org Service not available, closing transmission channel\r\n") end },
+  { "ftp-500", "vsftpd that cannot begin says so in words of its own", { is = "ftp" },
+    function(conn) conn:write("500 OOPS: vsftpd: cannot locate user specified in 'ftp_username':ftp\r\n") end },
   { "421-anyone", "421 and close, without a word: FTP or mail", { hint = false, may = { "ftp" } },
     function(conn) conn:write("421 Service not available, closing.\r\n") end },
   { "ftp-endless", "220- lines without end: given up, bounded", { may = { "ftp" } }, function(conn)
@@ -505,6 +512,10 @@ local TCP = {
   { "http-tls-port", "400 to plain text on a TLS port: HTTP, if anything", { may = { "http" } },
     web(page_of("400 Bad Request", "Server: nginx/1.22.1\r\n", "<title>400 The plain HTTP request was sent to HTTPS port"
       .. "</title>"), BAD) },
+  { "http-unasked", "a page to whoever connects, as portspoof sends it, and no answer to GET", {}, function(conn)
+      conn:write("HTTP/1.0 200 OK\r\nServer: Apache/2.2\r\nContent-Type: text/html\r\n\r\n")
+      conn:read()
+    end },
   { "http-0.9", "bare HTML to everything", { may = { "http" } },
     web("<html><title>old</title></html>\n", "<html><title>old</title></html>\n") },
   { "http-escapes", "terminal escapes, NUL and newlines in Server and title", { is = "http" },
@@ -557,6 +568,23 @@ local TCP = {
     web("SIP/2.0 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "SIP/2.0 400 Bad Request\r\nContent-Length: 0\r\n\r\n") },
   { "icy", "ICY 200 to GET", { may = { "icy", "shoutcast" } },
     web("ICY 200 OK\r\nicy-name:decoy\r\ncontent-type:audio/mpeg\r\n\r\n" .. bytes(400), "ICY 404 Resource Not Found\r\n") },
+  { "icap", "ICAP/1.0 to GET", { may = { "icap" } },
+    web("ICAP/1.0 400 Bad request\r\nServer: C-ICAP/0.5.10\r\nConnection: close\r\n\r\n", false) },
+  { "mongodb", "tells a browser, in HTTP, that it is none", { may = { "mongodb" } },
+    web("HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 85\r\n\r\n"
+      .. "It looks like you are trying to access MongoDB over HTTP on the native driver port.\r\n", false) },
+  { "no-http-port", "says in HTTP that it is no HTTP", {},
+    web("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis is not an HTTP port\n", false) },
+  { "rtsp-404", "an RTSP server's 404 to GET, with a date and nothing else", { may = { "rtsp" } },
+    web(function(data)
+      if data:find("^OPTIONS [^\r\n]* RTSP/1") then return "RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE\r\n\r\n" end
+      return "HTTP/1.1 404 Not Found\r\nDate: Fri, Nov 27 2026 12:00:00 GMT\r\n\r\n"
+    end, function(data)
+      return data:find("^OPTIONS [^\r\n]* RTSP/1") and "RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE\r\n\r\n" or false
+    end) },
+  { "amqp", "its own header to whatever is none", { may = { "amqp" } }, function(conn)
+      if conn:read() then conn:write("AMQP\0\0\9\1") end
+    end },
   { "spamd", "SPAMD/1.0 to GET", { may = { "spamd", "spamassassin" } },
     web("SPAMD/1.0 76 Bad header line: GET / HTTP/1.0\r\n", "SPAMD/1.0 76 Bad header line\r\n") },
   { "tor-socks", "Tor's SOCKS port answers GET with a true 501", { may = { "socks", "socks5", "tor-socks" } },
@@ -603,6 +631,8 @@ local TCP = {
   { "skype-header", "the 404 with a header", { may = { "http" } },
     skype_tcp { page = "HTTP/1.0 404 Not Found\r\nServer: x\r\n\r\n" } },
   { "skype-200", "200 instead of 404", { may = { "http" } }, skype_tcp { page = "HTTP/1.0 200 OK\r\n\r\n" } },
+  { "skype-framed-noise", "frames: a length, and as much noise", { may = { "http" } },
+    skype_tcp { noise = function() return string.pack(">s2", bytes(math.random(20, 60))) end } },
   { "skype-constant-noise", "noise that is the same on both connections", { may = { "http" } },
     skype_tcp { noise = fixed_noise } },
   { "skype-hash-noise", "noise that follows from the question: the same when asked the same", { may = { "http" } },
@@ -848,6 +878,9 @@ local UDP = {
     function(q, from, memory)
       if #q >= 11 then return refusal { tail = q:sub(8, 11) }(q, from, memory) end
     end },
+  { "udp-tail-port", "the tail is our port, twice: it moves with the datagrams", {}, function(q, from, memory, port)
+      return refusal { tail = string.pack(">I2I2", port, port) }(q, from, memory)
+    end },
   { "udp-tail-id", "the tail is the id, twice", {}, refusal { tail = function(q) return q:sub(1, 2):rep(2) end } },
   { "udp-tail-end", "the tail is the request's last four bytes", {},
     function(q, from, memory)
@@ -896,6 +929,8 @@ local UDP = {
   { "udp-silent", "says nothing", { state = "open|filtered" }, function() end },
 
   -- Other protocols' answers, for whoever asks too few bits of them.
+  { "udp-snmp-tag", "SNMP's question with the tag of an answer", {},
+    function(q) if q:sub(1, 2) == "0)" and q:byte(14) == 0xa0 then return q:sub(1, 13) .. "\xa2" .. q:sub(15) end end },
   { "udp-dns-head", "the first 12 bytes of it", { may = { "domain" } },
     function(q)
       if #q >= 12 then return q:sub(1, 2) .. string.char(q:byte(3) | 128) .. q:sub(4, 12) end
@@ -950,7 +985,7 @@ local function open_udp(decoy, host, port, count)
       local timer = uv.new_timer()
       timer:start(reply.late, 0, function() timer:close() go() end)
     end
-    local replies = table.pack(decoy.udp(data, from.ip, memory))
+    local replies = table.pack(decoy.udp(data, from.ip, memory, from.port))
     for i = 1, replies.n do send(replies[i]) end
   end)
 end

@@ -19,7 +19,7 @@ http.RTSP_OPTIONS = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
 http.H2_PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 
 -- Status lines of the same shape that are another protocol's.
-local KIN = { RTSP = "rtsp", SIP = "sip", ICY = "shoutcast", SPAMD = "spamd" }
+local KIN = { RTSP = "rtsp", SIP = "sip", ICY = "shoutcast", SPAMD = "spamd", ICAP = "icap" }
 
 local AFTER_HOST = "\r\nUser-Agent: Mozilla/5.0 (compatible; mynah)\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 
@@ -133,7 +133,7 @@ end
 
 --- The service whose status line this is, where it is not HTTP's.
 -- @param s bytes
--- @return "rtsp", "sip", "shoutcast", "spamd" and the line; or nil
+-- @return "rtsp", "sip", "shoutcast", "spamd", "icap" and the line; or nil
 function http.kin(s)
   local line = s:match("^([^\r\n]*)\r?\n")
   if not line then return nil end
