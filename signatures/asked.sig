@@ -204,7 +204,7 @@ sig git
 service amqp
   title "Advanced message queuing"
   ports tcp 5672,5671
-  from  "AMQP 0-9-1 section 4.2.2, AMQP 1.0 section 2.2: who is asked in no version of its own answers with one, and closes; by hand"
+  from  "AMQP 0-9-1 section 4.2.2, AMQP 1.0 section 2.2: who is asked in no version of its own answers with one, and closes; observed on RabbitMQ 3.10"
 
 sig amqp
   over   tcp

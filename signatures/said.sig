@@ -25,6 +25,19 @@ sig pop3-said
   match   > "+OK Microsoft Exchange POP3 server ready\r\n"
   nomatch > "+OK ready\r\n"
 
+# Who offers APOP says a stamp last, a message-id of its own (RFC 1939, section 7).
+sig pop3-apop
+  over   tcp
+  banner
+  until  "\n"
+  @ starts "+OK "
+  @ ~ m/^\+OK [^\r\n]*<[^<>\s@]+@[^<>\s@]+>\r\n$/
+  @-3:3  = ">\r\n"
+  from   "observed on Twisted 22.4"
+  match   > "+OK <20261128002929.14.1403962400.0@mail.example.org>\r\n"
+  match   > "+OK Hello there. <1896.697170952@mail.example.org>\r\n"
+  nomatch > "+OK <hello>\r\n"
+
 service imap
   title "Internet message access protocol"
   ports tcp 143,993

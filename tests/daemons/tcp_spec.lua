@@ -12,7 +12,7 @@ local child = require "child"
 local daemons = require "daemons"
 
 -- At least so many servers in all, and of them FTP and HTTP; issue 6 wants 60, 12 and 25.
-local SERVERS = { all = 154, ftp = 28, http = 67 }
+local SERVERS = { all = 157, ftp = 29, http = 67 }
 -- As long as the slowest row takes to speak, and a little.
 local PATIENCE = 30
 

@@ -370,9 +370,13 @@ local function judge_mail(d, evidence)
   if lhlo and lhlo.code == 250 and control and control.code >= 400 then
     return name("lmtp", 0.96, { evidence, said("LHLO", lhlo) })
   end
+  local helo = lhlo and d.ask("HELO localhost") -- mail of before 1995
+  if helo and helo.code == 250 and control and control.code >= 400 then
+    return name("smtp", 0.95, { evidence, said("HELO", helo) })
+  end
 end
 
---- Ask a server that greeted with 220 (or 120) what it is: FEAT, SYST, HELP, then EHLO and LHLO; never a login.
+--- Ask a server that greeted with 220 (or 120) what it is: FEAT, SYST, HELP, then EHLO, LHLO and HELO; never a login.
 -- @param d what dialogue gave
 -- @param reply its greeting
 -- @param trusted a certain verdict that signatures gave for the banner, or nil: it stands where FEAT is refused

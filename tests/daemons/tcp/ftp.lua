@@ -209,6 +209,8 @@ local servers = {
   ["pyftpdlib-lines"] = pyftpdlib("FTPHandler.banner = 'first\\r\\nsecond line of four\\r\\nthird\\r\\nand the last'"),
   ["pyftpdlib-full"] = taken(pyftpdlib("FTPServer.max_cons = 1")),
 
+  ["twisted-ftp"] = rows.run("ftp", "twistd3 -n --pidfile= ftp -p PORT -r /tmp"),
+
   ["ftp-late"] = fronted("late", "", { slow = true }),
   ["ftp-drip"] = fronted("drip", "ftpd_banner=slow", { slow = true }),
   ["ftp-bytes"] = fronted("bytes", ""),

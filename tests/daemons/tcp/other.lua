@@ -240,6 +240,10 @@ zone "example" { type primary; file "/mynah/example.zone"; };
   gpsd = run("gpsd", "gpsd -N -n -S PORT -F /run/control", { product = "gpsd" }),
   bitlbee = run("irc", "bitlbee -D -n -i 127.0.0.1 -p PORT -u root -d /tmp"),
   aiosmtpd = run("smtp", "aiosmtpd -n -l 127.0.0.1:PORT"),
+  ["twisted-pop3"] = run("pop3", "twistd3 -n --pidfile= mail --no-smtp --pop3=tcp:PORT:interface=127.0.0.1"
+    .. " --maildirdbmdomain=x=/run/mail"),
+  ["twisted-smtp"] = run("smtp", "twistd3 -n --pidfile= mail --smtp=tcp:PORT:interface=127.0.0.1 --pop3=tcp:0"
+    .. " --maildirdbmdomain=x=/run/mail"),
   iperf3 = run("unknown", "iperf3 -s -B 127.0.0.1 -p PORT", { unnamed = true }),
   silent = shell("unknown", "sleep 120", { unnamed = true }),
   ["closes-at-once"] = shell("unknown", "exit 0", { unnamed = true }),
