@@ -12,6 +12,8 @@ local NOTES = 12         -- lines of evidence about what did not match
 local DEAD_AFTER = 3     -- ICMP errors after replies: whoever answered is gone
 local DEAD_PAUSE = 0.3   -- seconds of rest after each of them
 local KEPT_REPLIES = 64  -- that wait to be judged while a conversation goes on
+-- Ports of ours that a datagram may name: below those that the system gives to others.
+local OWN_PORTS, OWN_COUNT = 20000, 12000
 
 --- Begin.
 -- @param t transport
@@ -44,16 +46,15 @@ function A:note(line)
   if #self.evidence < NOTES then self.evidence[#self.evidence + 1] = line end
 end
 
---- Draw a probe.
+--- Draw a probe. Some protocols say the sender's port in the datagram: then it must be known before.
 -- @param name of a signature
--- @param local_port that it leaves from, where it says so itself
--- @return bytes; or nil and a message
-function A:compose(name, local_port)
-  return self.sigs:compose(name, self:who(local_port))
-end
-
-function A:who(local_port)
-  return { my = self.my, my_port = local_port, peer = self.host, peer_port = self.port }
+-- @param tells_port it does so: a port is drawn
+-- @return bytes, and the port that it must leave from, or nil; or nil and a message
+function A:compose(name, tells_port)
+  local port = tells_port and OWN_PORTS + ("<I2"):unpack(self.random(2)) % OWN_COUNT or nil
+  local bytes, message = self.sigs:compose(name, { my = self.my, my_port = port, peer = self.host, peer_port = self.port })
+  if not bytes then return nil, message end
+  return bytes, port
 end
 
 -- Sending ------------------------------------------------------------------------------------------------

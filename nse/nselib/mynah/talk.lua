@@ -31,12 +31,13 @@ end
 
 local function answer_time(port) return port.slowest or port.rtt or 0 end
 
--- Ask up to `times` times, until a reply is taken. compose(i) gives the payload; take(event) says whether it will do; `spare`:
--- the answer may be missed. Returns the reply that was taken; else nil and the first that came.
-local function ask(port, times, compose, take, local_port, spare)
+-- Ask up to `times` times, until a reply is taken. compose(i) gives the payload and, where that matters, the port it leaves from;
+-- take(event) says whether it will do; `spare`: the answer may be missed. Returns the reply that was taken; else nil and the
+-- first that came.
+local function ask(port, times, compose, take, spare)
   local mine, wait, first = {}, (spare and OPTIONAL_AGAIN or AGAIN) + 3 * answer_time(port), nil
   for i = 1, times do
-    local payload = compose(i)
+    local payload, local_port = compose(i)
     local x = payload and port.plan:spend() and port:submit(payload, { local_port = local_port })
     if not x then break end
     mine[x] = true
@@ -85,27 +86,25 @@ function talk.confirm_echo(port, event)
   if alike then port.guess = port.guess or { guess = "echo", confidence = 0.5, event = event, evidence = {} } end
 end
 
--- What is sent next, from which port, and what the pair of its reply says of itself.
+-- What is sent next, as ask takes it, and what the pair of its reply says of itself.
 local function next_question(port, group, pairs_, name, verdict)
   local last = pairs_[#pairs_]
   if verdict.want == "step" then
     -- A cookie is good for the port that it was given to. So that one is closed and taken again.
     if last.x then port:drop(last.x) end
     local request = port.sigs:compose_step(name, verdict.step, last)
-    return function() return request end, last.my_port, { step = verdict.step, of = name }
+    return function() return request, last.my_port end, { step = verdict.step, of = name }
   elseif verdict.want == "same" then
-    return function() return last.request end, nil, {}
+    return function() return last.request end, {}
   end
-  -- As in mynah.udp: a port that the datagram names must be known before.
-  local local_port = group.tells_port and math.random(20000, 32000) or nil
-  return function() return port:compose(name, local_port) end, local_port, {}
+  return function() return port:compose(name, group.tells_port) end, {}
 end
 
 -- The control probe: broken so that the real service does not answer it as it answers the probe. Every reply within the time is
 -- looked at. Its silence tells something where the probe itself, sent behind it, is answered: a peer that is slow or has gone,
 -- and a datagram that got lost, are silent, too. nil where that cannot be asked, or nobody can tell.
 local function ask_control(port, group, pairs_, name)
-  local compose, local_port = next_question(port, group, pairs_, name, { want = "fresh" })
+  local compose = next_question(port, group, pairs_, name, { want = "fresh" })
   local mine, controls, answered, alive = {}, {}, false, false
   local function send(payload, from)
     local x = payload and port.plan:spend() and port:submit(payload, { local_port = from })
@@ -113,8 +112,8 @@ local function ask_control(port, group, pairs_, name)
     return x
   end
   local function send_control()
-    local probe = port:compose(name)
-    local x = send(probe and port.sigs.db:broken(name, probe))
+    local probe, from = port:compose(name, group.tells_port)
+    local x = send(probe and port.sigs.db:broken(name, probe), from)
     if x then controls[x] = true end
     return x
   end
@@ -134,7 +133,7 @@ local function ask_control(port, group, pairs_, name)
   if not send_control() then return nil end
   listen(CONTROL_AGAIN)
   for _ = 1, CONTROLS do
-    if answered or alive or port.over or not (send_control() and send(compose(), local_port)) then break end
+    if answered or alive or port.over or not (send_control() and send(compose())) then break end
     listen(math.max(wait, 4 * answer_time(port)))
     wait = 2 * wait
   end
@@ -150,7 +149,7 @@ end
 
 -- The next datagram that a verdict wants, its reply added to the pairs. false where nobody answers.
 local function ask_again(port, group, pairs_, name, verdict)
-  local compose, local_port, more = next_question(port, group, pairs_, name, verdict)
+  local compose, more = next_question(port, group, pairs_, name, verdict)
   local spare = verdict.state == "certain"
   local times = spare and math.min(OPTIONAL_TIMES, port.attempts) or port.attempts
   local event, other = ask(port, times, compose, function(event)
@@ -158,7 +157,7 @@ local function ask_again(port, group, pairs_, name, verdict)
     all[#all + 1] = pair_with(port, event, more)
     local v = port.sigs:judge(group.names, all)
     return v ~= nil and v.state ~= "no"
-  end, local_port, spare)
+  end, spare)
   event = event or other
   if not event then return false end
   pairs_[#pairs_ + 1] = pair_with(port, event, more)

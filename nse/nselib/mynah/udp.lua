@@ -24,11 +24,6 @@ local FOREIGN = 6         -- replies that all other signatures look at, for a hi
 
 -- Sending ------------------------------------------------------------------------------------------------
 
--- Some protocols say the sender's port in the datagram: then it must be known before.
-local function port_for(group)
-  return group.tells_port and math.random(20000, 32000) or nil
-end
-
 -- Lateness is made good, but not by a burst.
 local function gap_after(port, step, slot, at)
   local gap = step.group.rank == 2 and step.tries == 1 and LIKELY_GAP or pace.GAP
@@ -37,8 +32,7 @@ end
 
 local function send_probe(port, step, slot, at)
   local group = step.group
-  local local_port = port_for(group)
-  local probe = port:compose(group.name, local_port)
+  local probe, local_port = port:compose(group.name, group.tells_port)
   port.plan:sent(step, at)
   if step.tries == 1 then port.deadline = at + port.timeout end
   local x = probe and port:submit(probe, { at = at, local_port = local_port })
