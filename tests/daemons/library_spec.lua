@@ -118,14 +118,24 @@ local function ask_together()
   end
 end
 
+local function ask_one(row)
+  read_ended()
+  if gone[row.name] then restart(row) end
+  local ok, found = pcall(ask.identify, peers, { "-sU", place(row) }, 60)
+  if ok then alone[row.name] = found[key(row)] else print("note: " .. row.name .. ": " .. tostring(found)) end
+end
+
 local function ask_alone()
   for _, row in ipairs(started) do
-    -- A mortal one may take its time to die.
-    if daemons.row(row.name).mortal then child.wait(function() return false end, 0.5) end
-    read_ended()
-    if gone[row.name] then restart(row) end
-    local ok, found = pcall(ask.identify, peers, { "-sU", place(row) }, 60)
-    if ok then alone[row.name] = found[key(row)] else print("note: " .. row.name .. ": " .. tostring(found)) end
+    ask_one(row)
+    -- A mortal one that was asked before with all others may take its time to die, and be said to be dead.
+    if daemons.row(row.name).mortal and alone[row.name] and alone[row.name].state == "closed" then
+      child.wait(function()
+        read_ended()
+        return gone[row.name]
+      end, 5)
+      ask_one(row)
+    end
   end
   read_ended()
 end
