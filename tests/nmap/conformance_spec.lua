@@ -108,7 +108,15 @@ local function host_words(row, port, out)
   return words
 end
 
--- First Nmap, then the host; a job of one server.
+local function says_all(process, scripts)
+  for id in scripts:gmatch "%S+" do
+    if not process.rest:find("| ?_? ?" .. id:gsub("%p", "%%%0") .. ":") then return false end
+  end
+  return true
+end
+
+-- First Nmap, then the host; a job of one server. Nmap is granted a second try, and it is said: not every server that listens
+-- answers yet on a busy machine, and its scripts do not wait for that.
 local function start(row, port)
   local job = { row = row, steps = {} }
   local programs = { { support.nmap_path, nmap_words }, { support.mynah, host_words } }
@@ -123,6 +131,10 @@ local function start(row, port)
   function job.done()
     local process = job.steps[#job.steps].process
     if not process.exit or process.stdout:is_active() or process.stderr:is_active() then return false end
+    if #job.steps == 1 and not job.again and not says_all(process, row[3]) then
+      print(("note: Nmap says nothing of %s at first, tried once more"):format(row[1]))
+      job.again, job.steps[1] = true, nil
+    end
     return not job.next()
   end
   job.next()

@@ -171,7 +171,7 @@ zone "example" { type primary; file "/mynah/example.zone"; };
   tigervnc = run("vnc", "Xtigervnc :77 -rfbport PORT -interface 127.0.0.1 -SecurityTypes None -nolisten tcp -nolisten unix"),
   xvfb = { service = "x11",
     command = function(port)
-      return { "sh", "-c", ("Xvfb :%d -listen tcp -nolisten unix -ac"):format(port - 6000) }
+      return { "sh", "-c", ("Xvfb :%d -listen tcp -noreset -nolisten unix -ac"):format(port - 6000) }
     end },
   xrdp = with_file("ms-wbt-server", "xrdp.ini", "[Globals]\nini_version=1\nfork=true\nport=tcp://127.0.0.1:PORT\n"
     .. "security_layer=negotiate\ncertificate=/run/cert.pem\nkey_file=/run/key.pem\nautorun=\n[Logging]\nLogFile=/dev/null\n"
