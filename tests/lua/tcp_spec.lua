@@ -13,7 +13,7 @@ local function ask(row, signatures)
   local began = w.clock
   local results = identify.run(w:loop(), {
     signatures = signatures, patience = row.patience or 30, max_connections = row.max_connections,
-    targets = { { ip = "127.0.0.1", port = 1, transport = "tcp", open = row.open } },
+    targets = { { ip = "127.0.0.1", port = 1, transport = "tcp", open = row.open, begun = row.begun } },
   })
   return results[1], w.tcp[1].accepted or 0, w.clock - began
 end
@@ -165,6 +165,15 @@ describe("tcp settled at once", function()
       data = "HTTP/1.0 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n" } }
     assert.equal("rtsp", identify.run(w:loop(), { signatures = sigs, patience = 12, targets = { target } })[1].service)
   end)
+
+  for _, row in ipairs(peers.tcp) do
+    if row.hung_up then
+      it("who hung up before: " .. row[1], function()
+        local got = ask(setmetatable({ begun = { asked = true, ended = row.hung_up, data = "" } }, { __index = row }), sigs)
+        assert.equal(row[3].signed, got.service, table.concat(got.evidence, "; "))
+      end)
+    end
+  end
 
   it("who hung up before serves one after the other, it may be: then nobody is listened to", function()
     local w = virtual.new()

@@ -387,11 +387,13 @@ local function add_kin(c, list)
   end
 end
 
+-- Asked, and not answered yet.
+local function waits_for(c, key) return c.asked[key] and not c.facts[key] end
+
 -- What hangs up on text as this peer does: who waits for more of one text and not of another counts lengths; a reset means
 -- that some of it was left unread.
 local function add_likely(c, list)
-  local waits = c.asked.proxied and not c.facts.proxied
-  local way = waits and "waits" or c.facts.get11.status
+  local way = waits_for(c, "proxied") and "waits" or c.facts.get11.status
   if way == "eof" then list[#list + 1] = "socks" end
   for _, group in ipairs(c.groups) do
     if likelihood.hangs_up(group.service) == way then list[#list + 1] = group end
@@ -407,11 +409,11 @@ local function plan_silent(c, list)
 end
 
 -- Who hangs up on GET hangs up on the other one too. It may answer a proxy's line or another method, if only to say that it
--- is none; or it speaks something else. Where it did so before we listened, silence may mean that it serves who listens.
+-- is none; or it speaks something else. Where it did so before we listened, silence to both may mean that it serves who listens.
 local function plan_hung_up(c, list)
   list[#list + 1] = "proxied"
-  if c.begun and c.asked.proxied and not c.facts.proxied then list[#list + 1] = "hush" end
   list[#list + 1] = "tls"
+  if c.begun and waits_for(c, "proxied") and waits_for(c, "tls") then list[#list + 1] = "hush" end
   list[#list + 1] = "options"
   local likely = {}
   add_likely(c, likely)

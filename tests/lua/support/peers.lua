@@ -1,7 +1,7 @@
 --- TCP servers for the tests, as rows: a name that says why it is there, a peer, and what it must be called.
 -- The same peers run under the virtual engine and on real sockets (`slow`: virtual only).
 -- want: service (false: none), signed (the service where signatures may be asked too), tls, guess, product, version, state;
--- `most` connections it may have cost.
+-- `most` connections it may have cost; hung_up: how it ends a connection that asks for a page ("eof", "reset").
 
 local peers = {}
 
@@ -409,7 +409,7 @@ peers.tcp = {
     function c:on_data(bytes)
       if bytes:byte() == 0x10 then self:write("\x20\2\0\0\xd0\0") else self:reset() end
     end
-  end, { service = false, signed = "mqtt" } },
+  end, { service = false, signed = "mqtt" }, hung_up = "reset" },
   { "ldap: takes PROXY for a length and waits, closes on the rest", function(c)
     function c:on_data(bytes)
       if bytes:byte() == 0x30 then
@@ -418,7 +418,7 @@ peers.tcp = {
         self:close()
       end
     end
-  end, { service = false, signed = "ldap" }, slow = true },
+  end, { service = false, signed = "ldap" }, slow = true, hung_up = "eof" },
   { "socks5: closes on who greets otherwise", function(c)
     function c:on_data(bytes)
       if bytes:byte() == 5 then self:write("\5\0") else self:close() end
