@@ -199,21 +199,7 @@ end
 
 describe("scan --max-connections", function()
   seen_it("is never exceeded by both stages together, and used", function()
-    local server, clients = uv.new_tcp(), {} -- a web server at every address
-    assert(server:bind("0.0.0.0", 0))
-    assert(server:listen(128, function()
-      local client = uv.new_tcp()
-      clients[#clients + 1] = client
-      server:accept(client)
-      client:read_start(function(_, bytes)
-        if client:is_closing() then return end
-        if not bytes then return client:close() end
-        client:write("HTTP/1.0 404 Not Found\r\nServer: test\r\n\r\n", function()
-          if not client:is_closing() then client:close() end
-        end)
-      end)
-    end))
-    local port = server:getsockname().port
+    local port, close = support.web_everywhere()
     local function run(words)
       local seen = watch(("tcp and dst port %d and tcp[tcpflags] & (tcp-syn|tcp-fin|tcp-rst) != 0"):format(port))
       local p = scan(("--json -sT -p %d 127.0.0.1-127.0.0.60 --rate max --retries 0 --timeout 2 --patience 0.1 %s"):format(port,
@@ -222,11 +208,7 @@ describe("scan --max-connections", function()
       return most_open(seen())
     end
     local free, held = run "", run "--max-connections 16"
-    for _, client in ipairs(clients) do
-      if not client:is_closing() then client:close() end
-    end
-    server:close()
-    uv.run "nowait"
+    close()
     assert.truthy(free > 16, free)
     assert.truthy(held <= 16 and held >= 4, held)
   end)

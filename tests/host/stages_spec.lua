@@ -379,27 +379,9 @@ end
 
 -- A web server at a port of every address. @return the port
 local function serve_everywhere()
-  local server, clients = uv.new_tcp(), {}
-  assert(server:bind("0.0.0.0", 0))
-  assert(server:listen(128, function()
-    local client = uv.new_tcp()
-    clients[client] = true
-    server:accept(client)
-    client:read_start(function(_, bytes)
-      if client:is_closing() then return end
-      if not bytes then return client:close() end
-      client:write("HTTP/1.0 404 Not Found\r\nServer: test\r\n\r\n", function()
-        if not client:is_closing() then client:close() end
-      end)
-    end)
-  end))
-  closing[#closing + 1] = function()
-    for client in pairs(clients) do
-      if not client:is_closing() then client:close() end
-    end
-    server:close()
-  end
-  return server:getsockname().port
+  local port, close = support.web_everywhere()
+  closing[#closing + 1] = close
+  return port
 end
 
 describe("scan --script", function()

@@ -179,6 +179,20 @@ function support.tcp_server(on_connection, address)
   end
 end
 
+--- A web server at a port of every address of this machine.
+-- @return as tcp_server
+function support.web_everywhere()
+  return support.tcp_server(function(client)
+    client:read_start(function(_, bytes)
+      if client:is_closing() then return end
+      if not bytes then return client:close() end
+      client:write("HTTP/1.0 404 Not Found\r\nServer: test\r\n\r\n", function()
+        if not client:is_closing() then client:close() end
+      end)
+    end)
+  end, "0.0.0.0")
+end
+
 --- An answer to a DNS question that verifies: nothing but its flags is turned.
 function support.turned(bytes)
   return bytes:sub(1, 2) .. string.char(bytes:byte(3) | 0x80, bytes:byte(4) | 0x80) .. bytes:sub(5)
