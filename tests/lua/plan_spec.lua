@@ -212,6 +212,20 @@ sig careful
     assert.equal("\1careful", w.log[4].bytes:sub(9)) -- alive all the while
   end)
 
+  it("draws a port of ours anew for each datagram that names it, and sends from there", function()
+    local db = db_of "service caller\nsig caller\n  send my.port id?4 \"call\"\n  @0:4 = $id\n  @4 starts \"here\"\n"
+    local seen, count = {}, 0
+    for _ = 1, 4 do
+      local _, w = ask(db, silent)
+      for _, sent in ipairs(w.log) do
+        local port = (">I2"):unpack(sent.bytes)
+        assert.equal(port, sent.my_port)
+        if not seen[port] then seen[port], count = true, count + 1 end
+      end
+    end
+    assert.is_true(count > 8, count) -- of twelve; 12,000 may be drawn
+  end)
+
   -- Whoever answers the broken probe, too, is not it, however late that answer comes, and whatever gets lost.
   local function copies(d) return d:sub(10) == "careful" and d:sub(1, 8) .. "careful says" end
   local FALSE = {

@@ -122,6 +122,61 @@ sig gate
   end
 end)
 
+describe("tcp by signature,", function()
+  if not paths.has_core then return pending("mynah_core is not built") end
+  local function db_of(text)
+    local db = assert(require "mynah_core".signatures())
+    assert(db:add(text, "text"))
+    return db
+  end
+
+  local FRAMED = [[
+service s%02d
+sig s%02d
+  over  tcp
+  send  %02x %02x id?8
+  @0:2  = "RE"
+  @2:8  = $id
+  @10   starts "answered"
+]]
+
+  it("who answers in frames is asked in such first, of twenty that might be", function()
+    local parts = {}
+    for i = 1, 20 do parts[i] = FRAMED:format(i, i, 0x80 + i, i) end
+    for _, i in ipairs { 1, 10, 20 } do
+      local head = string.char(0x80 + i, i)
+      local got = ask({ "frames", function(c)
+        function c:on_data(bytes)
+          self:write(bytes:sub(1, 2) == head and "RE" .. bytes:sub(3) .. "answered" or head .. "\0\0what?")
+          self:close()
+        end
+      end }, db_of(table.concat(parts)))
+      assert.equal(("s%02d"):format(i), got.service, table.concat(got.evidence, "; "))
+    end
+  end)
+
+  it("who takes a second to answer the broken probe, too, is not it", function()
+    local db = db_of [[
+service careful
+sig careful
+  over  tcp
+  send  id?8 01 "careful"
+  @0:8  = $id
+  @8    starts "careful says"
+  control q@8 ^ 80
+]]
+    for _, strict in ipairs { false, true } do
+      local got = ask({ "late", function(c)
+        function c:on_data(bytes)
+          if bytes:sub(10) ~= "careful" or strict and bytes:byte(9) ~= 1 then return end
+          self:after(0.9, function() self:write(bytes:sub(1, 8) .. "careful says") end)
+        end
+      end }, db)
+      assert.equal(strict and "careful" or nil, got.service, table.concat(got.evidence, "; "))
+    end
+  end)
+end)
+
 -- What the connection shows by which a port was found; and that it counts where the port is asked on.
 describe("tcp settled at once", function()
   if not paths.has_core then return pending("mynah_core is not built") end
