@@ -16,7 +16,11 @@ local session = {}
 function session.engine(config)
   local engine, message = core.engine(config or {})
   if not engine and config and (config.source or config.interface) then
-    fail.run("cannot ask from %s through %s: %s", config.source or "any address", config.interface or "any interface", message)
+    local asked = {}
+    if config.source then asked[1] = "-S " .. config.source end
+    if config.interface then asked[#asked + 1] = "-e " .. config.interface end
+    fail.run("%s: cannot ask from there: %s (`ip address` lists this machine's links and addresses)",
+      table.concat(asked, " "), message)
   end
   if not engine then fail.run("cannot start: %s", message) end
   local number
