@@ -48,8 +48,8 @@ typedef bool scan_hear_fn(void *arg, const scan_heard *heard);
 typedef struct scan_path {
   /* How many of the first ones the kernel took; -1 and errno: it did not take the first. */
   int (*send)(struct scan_path *p, const scan_datagram *list, size_t count);
-  /* Wait so long at the most, then tell of all that came. */
-  void (*hear)(struct scan_path *p, int wait_ms, scan_hear_fn *fn, void *arg);
+  /* Wait so long at the most, then tell of what came. False: more of it may be left. */
+  bool (*hear)(struct scan_path *p, int wait_ms, scan_hear_fn *fn, void *arg);
   uint64_t (*dropped)(struct scan_path *p); /* so far; NULL: not known */
   void (*close)(struct scan_path *p);
   my_endpoint local; /* our address */

@@ -344,7 +344,7 @@ static void run_due(connect_path *p, scan_hear_fn *fn, void *arg)
   }
 }
 
-static void connect_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *arg)
+static bool connect_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *arg)
 {
   connect_path *p = (connect_path *)path;
   struct epoll_event events[EVENTS];
@@ -355,7 +355,9 @@ static void connect_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *a
     if (a->stage > STAGE_CONNECTS && events[i].events & (EPOLLIN | EPOLLRDHUP | EPOLLERR))
       hear_out(p, a, events[i].events, fn, arg);
   }
+  if (got == EVENTS) return false; /* nobody is given up before what came is read */
   run_due(p, fn, arg);
+  return true;
 }
 
 /* ---- the path ---- */

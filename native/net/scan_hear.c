@@ -285,8 +285,11 @@ void *scan_listener_main(void *arg)
   my_scan_drop_privileges();
   while (!atomic_load_explicit(&s->closing, memory_order_relaxed)) {
     uint64_t before = read_count(&s->given);
-    s->path->hear(s->path, HEAR_MS, on_heard, s);
-    atomic_store_explicit(&s->lag_ns, 0, memory_order_relaxed); /* all that waited was read */
+    int64_t begun = my_clock_ns();
+    if (s->path->hear(s->path, HEAR_MS, on_heard, s)) { /* all that waited was read */
+      atomic_store_explicit(&s->lag_ns, 0, memory_order_relaxed);
+      atomic_store_explicit(&s->heard_until_ns, begun, memory_order_relaxed);
+    }
     if (s->path->dropped)
       atomic_store_explicit(&s->dropped, s->path->dropped(s->path), memory_order_relaxed);
     if (read_count(&s->given) != before) ring_bell(s);

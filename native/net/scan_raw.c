@@ -23,6 +23,7 @@
 enum {
   PORTS = 256,          /* 8 bits that a reply must hit beside those of its nonce */
   RING_BYTES = 1 << 25, /* half a second of the fastest link measured */
+  AT_ONCE = 1 << 14,    /* packets, before anything else is looked at */
   SNAP = 65575,         /* the longest packet of IPv6, and its frame */
   RETIRE_MS = 4         /* a block of the ring is given to us so late at the most */
 };
@@ -271,7 +272,7 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *h, const u_char *b
   p->fn(p->arg, &heard);
 }
 
-static void raw_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *arg)
+static bool raw_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *arg)
 {
   raw_path *p = (raw_path *)path;
   struct pollfd ready[SCAN_LINKS];
@@ -279,11 +280,15 @@ static void raw_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *arg)
     ready[i] = (struct pollfd){.fd = p->ears[i].fd, .events = POLLIN};
   p->fn = fn;
   p->arg = arg;
-  if (poll(ready, p->ear_count, wait_ms) <= 0) return;
-  for (size_t i = 0; i < p->ear_count; i++)
-    if (ready[i].revents &&
-        pcap_dispatch(p->ears[i].pcap, -1, on_packet, (u_char *)&p->ears[i]) < 0)
-      poll(NULL, 0, 10); /* the link is down: it may come back */
+  if (poll(ready, p->ear_count, wait_ms) <= 0) return true;
+  bool all = true;
+  for (size_t i = 0; i < p->ear_count; i++) {
+    if (!ready[i].revents) continue;
+    int n = pcap_dispatch(p->ears[i].pcap, AT_ONCE, on_packet, (u_char *)&p->ears[i]);
+    if (n < 0) poll(NULL, 0, 10); /* the link is down: it may come back */
+    if (n == AT_ONCE) all = false;
+  }
+  return all;
 }
 
 static uint64_t raw_dropped(scan_path *path)

@@ -260,9 +260,11 @@ static bool send_some(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt)
 }
 
 /* Listen until all of the block were heard of, or nothing more is to be expected: as long as four
- * of the longest round trips, or the whole timeout where there was none. */
+ * of the longest round trips, or the whole timeout where there was none. What came in that time may
+ * wait to be read; a flood, that never lets us read it all, is given up after a timeout more. */
 static void wait_for_answers(my_scan *s, uint64_t targets)
 {
+  int64_t held_up = 0; /* when the listener last waited for its own answers to be fetched */
   while (!atomic_load_explicit(&s->closing, memory_order_relaxed)) {
     int64_t rtt = atomic_load_explicit(&s->pace.rtt_ns, memory_order_relaxed), now = my_clock_ns();
     int64_t wait = rtt ? 4 * rtt + 200 * MS : s->config.timeout_ns;
@@ -270,8 +272,11 @@ static void wait_for_answers(my_scan *s, uint64_t targets)
     int64_t last = atomic_load_explicit(&s->last_sent_ns, memory_order_relaxed);
     int64_t heard = atomic_load_explicit(&s->last_answer_ns, memory_order_relaxed);
     if (heard > last) last = heard < last + s->config.timeout_ns ? heard : last;
+    if (scan_queue_fill(&s->queue) > 0.5) held_up = now;
+    int64_t late = (held_up > last ? held_up : last) + wait + s->config.timeout_ns;
     if (atomic_load_explicit(&s->path->looks, memory_order_relaxed) == 0 &&
-        (read_count(&s->news) >= targets || now - last >= wait))
+        (read_count(&s->news) >= targets || now >= late ||
+         atomic_load_explicit(&s->heard_until_ns, memory_order_relaxed) - last >= wait))
       return;
     sleep_ns(MS);
   }

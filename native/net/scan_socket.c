@@ -179,8 +179,8 @@ static void tell(socket_path *p, size_t which, struct msghdr *h, size_t len, sca
   fn(arg, &heard);
 }
 
-/* All that waits at a socket, or in its queue of errors. */
-static void drain(socket_path *p, size_t which, int flags, scan_hear_fn *fn, void *arg)
+/* What waits at a socket, or in its queue of errors. False: there may be more. */
+static bool drain(socket_path *p, size_t which, int flags, scan_hear_fn *fn, void *arg)
 {
   struct mmsghdr messages[BATCH];
   struct iovec parts[BATCH];
@@ -200,19 +200,22 @@ static void drain(socket_path *p, size_t which, int flags, scan_hear_fn *fn, voi
     for (int i = 0; i < got; i++)
       tell(p, which, &messages[i].msg_hdr, messages[i].msg_len, fn, arg);
   }
+  return got < BATCH;
 }
 
-static void socket_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *arg)
+static bool socket_hear(scan_path *path, int wait_ms, scan_hear_fn *fn, void *arg)
 {
   socket_path *p = (socket_path *)path;
   struct pollfd ready[SOCKETS];
   for (size_t i = 0; i < SOCKETS; i++)
     ready[i] = (struct pollfd){.fd = p->fds[i], .events = POLLIN};
-  if (poll(ready, SOCKETS, wait_ms) <= 0) return;
+  if (poll(ready, SOCKETS, wait_ms) <= 0) return true;
+  bool all = true;
   for (size_t i = 0; i < SOCKETS; i++) {
-    if (ready[i].revents & POLLERR) drain(p, i, MSG_ERRQUEUE, fn, arg);
-    if (ready[i].revents & (POLLIN | POLLERR)) drain(p, i, 0, fn, arg);
+    if (ready[i].revents & POLLERR) all &= drain(p, i, MSG_ERRQUEUE, fn, arg);
+    if (ready[i].revents & (POLLIN | POLLERR)) all &= drain(p, i, 0, fn, arg);
   }
+  return all;
 }
 
 static uint64_t socket_dropped(scan_path *path)

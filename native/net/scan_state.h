@@ -61,6 +61,7 @@ struct my_scan {
   counter given; /* answers */
   _Atomic unsigned pass;
   _Atomic int64_t began_ns, pass_ended_ns, last_answer_ns, lag_ns, last_sent_ns;
+  _Atomic int64_t heard_until_ns; /* all that came before was read */
   mark marks[MARKS];
   unsigned mark_at;
   uint8_t room[SCAN_BATCH][SCAN_HEADROOM + MY_PROBE_MAX];
