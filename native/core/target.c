@@ -67,9 +67,12 @@ static char *put_decimal(char *end, uint32_t value)
 static char *put_address(char *text, const my_endpoint *e)
 {
   text[0] = 0;
-  if (e->family == 4) {
-    inet_ntop(AF_INET, e->bytes, text, INET_ADDRSTRLEN);
-    return text + strlen(text);
+  if (e->family == 4) { /* inet_ntop would print */
+    for (size_t i = 0; i < 4; i++) {
+      if (i > 0) *text++ = '.';
+      text = put_decimal(text, e->bytes[i]);
+    }
+    return text;
   }
   if (e->family != 6) return text;
   inet_ntop(AF_INET6, e->bytes, text, INET6_ADDRSTRLEN);

@@ -2,7 +2,7 @@
  * thousand a second. */
 #include "scan_ref.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "json_text.h"
@@ -17,12 +17,22 @@ const char *scan_state_of(const my_answer *a)
 
 const char *scan_time_of(const my_answer *a, char text[SCAN_TIME_TEXT])
 {
+  static _Thread_local time_t known = -1; /* most come within the second of the one before */
+  static _Thread_local char prefix[SCAN_TIME_TEXT];
+  static _Thread_local size_t len;
   int64_t ms = (a->received_ns + 500000) / 1000000;
   time_t seconds = (time_t)(ms / 1000);
   struct tm t;
-  gmtime_r(&seconds, &t);
-  size_t len = strftime(text, SCAN_TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &t);
-  snprintf(text + len, SCAN_TIME_TEXT - len, ".%03dZ", (int)(ms % 1000));
+  if (seconds != known) {
+    gmtime_r(&seconds, &t);
+    len = strftime(prefix, sizeof prefix - 6, "%Y-%m-%dT%H:%M:%S", &t);
+    known = seconds;
+  }
+  memcpy(text, prefix, len);
+  const int part = (int)(ms % 1000);
+  const char end[] = {
+      '.', (char)('0' + part / 100), (char)('0' + part / 10 % 10), (char)('0' + part % 10), 'Z', 0};
+  memcpy(text + len, end, sizeof end);
   return text;
 }
 
@@ -35,8 +45,11 @@ int64_t scan_rtt_of(const my_answer *a)
 
 static void add_text(my_json *t, const char *text)
 {
-  char *to = my_json_room(t, strlen(text) + 3);
-  t->len += (size_t)sprintf(to, "\"%s\"", text);
+  size_t len = strlen(text);
+  char *to = my_json_room(t, len + 2);
+  to[0] = to[len + 1] = '"';
+  memcpy(to + 1, text, len);
+  t->len += len + 2;
 }
 
 static void add_ip(my_json *t, const my_answer *a)

@@ -51,6 +51,7 @@ typedef struct raw_path {
   scan_ways ways;
   hop hops[SCAN_WAYS]; /* one for each of the ways */
   int fds[OUTLETS];
+  bool is_bound; /* all frames leave by one link, which OUT_FRAMES knows */
   ear ears[SCAN_LINKS];
   size_t ear_count;
   my_fragments *fragments;
@@ -70,8 +71,10 @@ static unsigned way_to(const raw_path *p, const my_endpoint *peer)
 /* To our own addresses frames would come as if from outside, and be refused: there, and where there
  * are many next hops, the system wants packets without link header, and to know where to (raw(7)).
  */
-static void address_to(const hop *h, const my_endpoint *peer, my_sockaddr *to, struct msghdr *m)
+static void address_to(const raw_path *p, const hop *h, const my_endpoint *peer, my_sockaddr *to,
+                       struct msghdr *m)
 {
+  if (h->out == OUT_FRAMES && p->is_bound) return;
   if (h->out == OUT_ROUTED) {
     my_endpoint at = *peer;
     at.port = 0;
@@ -104,7 +107,7 @@ static int raw_send(scan_path *path, const scan_datagram *list, size_t count)
     parts[n].iov_len = p->tcp ? my_frame_syn(&h->head, frame, &d->peer, d->source_port, d->seq)
                               : my_frame_udp(&h->head, frame, &d->peer, d->source_port, d->len);
     messages[n] = (struct mmsghdr){.msg_hdr = {.msg_iov = &parts[n], .msg_iovlen = 1}};
-    address_to(h, &d->peer, &peers[n], &messages[n].msg_hdr);
+    address_to(p, h, &d->peer, &peers[n], &messages[n].msg_hdr);
   }
   return sendmmsg(p->fds[out], messages, (unsigned)n, MSG_DONTWAIT);
 }
@@ -180,6 +183,19 @@ static my_endpoint local_to(const scan_path *path, const my_endpoint *peer)
   return p->ways.list[way_to(p, peer)].source;
 }
 
+/* A socket that knows its link need not be told it with each frame. */
+static void bind_frames(raw_path *p)
+{
+  struct sockaddr_ll at = {.sll_family = AF_PACKET}; /* and no protocol: nothing comes in here */
+  for (size_t i = 0; i < p->ways.count; i++) {
+    const hop *h = &p->hops[i];
+    if (h->out != OUT_FRAMES) continue;
+    if (at.sll_ifindex && at.sll_ifindex != h->to.sll_ifindex) return;
+    at.sll_ifindex = h->to.sll_ifindex;
+  }
+  p->is_bound = at.sll_ifindex && bind(p->fds[OUT_FRAMES], (struct sockaddr *)&at, sizeof at) == 0;
+}
+
 static int open_senders(raw_path *p, const my_scan_config *config, my_where *where)
 {
   p->tcp = config->tcp;
@@ -191,6 +207,7 @@ static int open_senders(raw_path *p, const my_scan_config *config, my_where *whe
     if (rc != MY_OK) return rc;
     if (!my_endpoint_same_address(&way->source, &p->path.local)) p->path.local_to = local_to;
   }
+  bind_frames(p);
   return MY_OK;
 }
 

@@ -241,11 +241,12 @@ static bool send_some(my_scan *s, uint64_t *n, uint64_t end, unsigned attempt)
 {
   scan_datagram list[SCAN_BATCH];
   uint64_t places[SCAN_BATCH];
-  size_t most = wait_turn(s, batch_size(s)), have = 0, bytes = 0;
+  size_t most = wait_turn(s, batch_size(s)), have = 0, used = 0, bytes = 0;
   const size_t burst = my_limits_burst(s->config.limits);
   if (most == 0) return false;
   while (have < most && bytes <= burst && next_place(s, n, end, attempt, &places[have])) {
-    if (!compose(s, places[have], attempt, &list[have], s->room[have])) continue;
+    if (!compose(s, places[have], attempt, &list[have], s->room + used)) continue;
+    used += SCAN_HEADROOM + list[have].len;
     bytes += bytes_of(s, &list[have++]);
   }
   if (have == 0) {

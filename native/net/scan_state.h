@@ -64,7 +64,7 @@ struct my_scan {
   _Atomic int64_t heard_until_ns; /* all that came before was read */
   mark marks[MARKS];
   unsigned mark_at;
-  uint8_t room[SCAN_BATCH][SCAN_HEADROOM + MY_PROBE_MAX];
+  uint8_t room[SCAN_BATCH * (SCAN_HEADROOM + MY_PROBE_MAX)];
   my_scratch *scratch;
 };
 
