@@ -1,6 +1,7 @@
 /* nonce.c - SipHash-2-4, and what is made of it. */
 #include "mynah/nonce.h"
 
+#include <endian.h>
 #include <string.h>
 
 typedef struct sip {
@@ -36,6 +37,13 @@ static uint64_t le64(const uint8_t *p, size_t len)
   return x;
 }
 
+static uint64_t le64_whole(const uint8_t *p)
+{
+  uint64_t x;
+  memcpy(&x, p, sizeof x);
+  return le64toh(x);
+}
+
 static void take_word(sip *s, uint64_t word)
 {
   s->v3 ^= word;
@@ -45,12 +53,12 @@ static void take_word(sip *s, uint64_t word)
 
 uint64_t my_siphash(const my_nonce_key *key, my_span message)
 {
-  uint64_t k0 = le64(key->bytes, 8), k1 = le64(key->bytes + 8, 8);
+  uint64_t k0 = le64_whole(key->bytes), k1 = le64_whole(key->bytes + 8);
   sip s = {k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
            k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)};
   size_t whole = message.len / 8 * 8;
   for (size_t i = 0; i < whole; i += 8)
-    take_word(&s, le64(message.data + i, 8));
+    take_word(&s, le64_whole(message.data + i));
   uint64_t rest = message.len > whole ? le64(message.data + whole, message.len - whole) : 0;
   take_word(&s, (uint64_t)message.len << 56 | rest);
   s.v2 ^= 0xff;

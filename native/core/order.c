@@ -40,14 +40,25 @@ int my_order_init(my_order *o, uint64_t size, uint64_t seed)
   return MY_OK;
 }
 
+/* A number below n, all of them equally often but for one in 2^32 / n: n is below 2^32. */
+static uint64_t below(uint64_t n, uint64_t x)
+{
+  return (mix(x) >> 32) * n >> 32;
+}
+
+static uint64_t add(uint64_t a, uint64_t b, uint64_t n)
+{
+  return a + b < n ? a + b : a + b - n;
+}
+
 /* Even rounds change the left digit by the right one, odd rounds the right digit by the left one.
  */
 static uint64_t forward(const my_order *o, uint64_t x)
 {
   uint64_t l = x / o->right, r = x % o->right;
   for (unsigned i = 0; i < MY_ORDER_ROUNDS; i += 2) {
-    l = (l + mix(r ^ o->keys[i]) % o->left) % o->left;
-    r = (r + mix(l ^ o->keys[i + 1]) % o->right) % o->right;
+    l = add(l, below(o->left, r ^ o->keys[i]), o->left);
+    r = add(r, below(o->right, l ^ o->keys[i + 1]), o->right);
   }
   return l * o->right + r;
 }
@@ -56,8 +67,8 @@ static uint64_t backward(const my_order *o, uint64_t x)
 {
   uint64_t l = x / o->right, r = x % o->right;
   for (unsigned i = MY_ORDER_ROUNDS; i > 0; i -= 2) {
-    r = (r + o->right - mix(l ^ o->keys[i - 1]) % o->right) % o->right;
-    l = (l + o->left - mix(r ^ o->keys[i - 2]) % o->left) % o->left;
+    r = add(r, o->right - below(o->right, l ^ o->keys[i - 1]), o->right);
+    l = add(l, o->left - below(o->left, r ^ o->keys[i - 2]), o->left);
   }
   return l * o->right + r;
 }
