@@ -59,14 +59,6 @@ static void finish(my_waiter *w, my_outcome outcome)
   push(w->events, w->token, outcome, NULL);
 }
 
-/* A timer that is due when uv_run begins fires before the files are looked at; without uv_stop that
- * look would then wait for ever. */
-static void on_time(uv_timer_t *timer)
-{
-  finish(timer->data, MY_EVENT_TIMEOUT);
-  uv_stop(timer->loop);
-}
-
 /* What ends a wait for reading or writing. An error on the file is found by who reads or writes. */
 static int events_of(uint32_t events)
 {
@@ -74,13 +66,10 @@ static int events_of(uint32_t events)
   return (in || both ? UV_READABLE : 0) | (events & EPOLLOUT || both ? UV_WRITABLE : 0);
 }
 
-static void on_files(uv_poll_t *poll, int status, int unused)
+static void look_at_files(my_events *e)
 {
-  my_events *e = poll->loop->data;
   struct epoll_event events[BATCH];
   int n;
-  (void)status;
-  (void)unused;
   do {
     n = epoll_wait(e->set, events, BATCH, 0);
     for (int i = 0; i < n; i++) {
@@ -88,6 +77,24 @@ static void on_files(uv_poll_t *poll, int status, int unused)
       if (w->wanted & events_of(events[i].events)) finish(w, MY_EVENT_READY);
     }
   } while (n == BATCH);
+}
+
+static void on_files(uv_poll_t *poll, int status, int unused)
+{
+  (void)status;
+  (void)unused;
+  look_at_files(poll->loop->data);
+}
+
+/* libuv looks at timers before files. Where a script kept us long, what was waited for may have
+ * come in time: it comes first. Without uv_stop the look at the files that follows would wait for
+ * ever. */
+static void on_time(uv_timer_t *timer)
+{
+  my_waiter *w = timer->data;
+  if (w->fd >= 0) look_at_files(w->events);
+  finish(w, MY_EVENT_TIMEOUT);
+  uv_stop(timer->loop);
 }
 
 my_waiter *my_waiter_new(my_events *e, int fd)

@@ -227,6 +227,23 @@ describe("mynah run", function()
     assert.equal("enough", output(p, path), p.err)
   end)
 
+  it("reads what came in time, however long another script kept it from looking", function()
+    local path = action [[local s = nmap.new_socket "udp"
+      if port.number == 2 then
+        stdnse.sleep(0.1)
+        s:sendto("127.0.0.1", nmap.registry.theirs, "in time")
+        local stop = os.clock() + 0.8
+        while os.clock() < stop do end
+        return
+      end
+      s:bind("127.0.0.1", 0)
+      s:set_timeout(400)
+      nmap.registry.theirs = select(3, s:get_info())
+      return select(2, s:receive())]]
+    local p = run { "run", path, "127.0.0.1", "-p", "1,2", "--given", "--script-busy", "3" }
+    assert.equal("in time", output(p, path), p.err)
+  end)
+
   it("keeps nothing of a script that is over, with --script-timeout either", function()
     local path = action([[if SCRIPT_TYPE == "postrule" then
         collectgarbage()
