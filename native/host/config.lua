@@ -20,8 +20,12 @@ function config.expand(words)
   local function read(path)
     local file, message = io.open(path, "r")
     if not file then fail.input("--config %s", message) end
+    local text, problem = file:read "a"
+    file:close()
+    if not text then fail.input("--config %s: %s", path, problem) end
+    if text:find("\0", 1, true) then fail.input("--config %s: a NUL byte: expected text", path) end
     local number = 0
-    for line in file:lines() do
+    for line in text:gmatch "[^\n]*" do
       number = number + 1
       local name, value = line:match "^%s*([%a][%w-]*)%s*=%s*(.-)%s*$"
       name = name or line:match "^%s*([%a][%w-]*)%s*$"
@@ -31,11 +35,9 @@ function config.expand(words)
         list[#list + 1] = "--" .. name
         if value and value ~= "" then list[#list + 1] = value end
       elseif not line:find "^%s*#" and line:find "%S" then
-        file:close()
         fail.input("%s:%d: expected NAME = VALUE, or the NAME of a flag", path, number)
       end
     end
-    file:close()
   end
   local i = 1
   while words[i] do

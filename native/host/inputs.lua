@@ -18,6 +18,14 @@ local readers = {}
 
 local function wrong(number, message) error({ ("%d: %s"):format(number, message) }, 0) end
 
+-- The next line without its end, or nil. What cannot be read, or is no text, ends the reading.
+local function next_line(file, number)
+  local line, problem = file:read "l"
+  if problem then error({ " " .. problem }, 0) end
+  if line and line:find("\0", 1, true) then wrong(number, "a NUL byte: expected text, as UTF-8") end
+  return line and line:gsub("\r$", ""):gsub(number == 1 and "^\xEF\xBB\xBF" or "^$", "") or nil
+end
+
 -- <host> ... <address addr=.../> ... <port protocol=... portid=...><state state="open"...
 function readers.xml(lines, transport, give)
   local ip, port
@@ -121,35 +129,36 @@ local function kind_of(line)
   return "plain"
 end
 
---- Read targets.
--- @param file an open file
--- @param transport "tcp" or "udp": others' ports are passed over
--- @param add function of a word and the number of its line, true where it is good, else nil and a message
--- @return true; or nil and "LINE: message"
-function inputs.read(file, transport, add)
+-- Read them all, in the form that the first line with something in it has.
+local function read_all(file, transport, give)
   local number, first = 0, nil
-  for line in file:lines() do
+  while not (first and first:find "%S") do
     number = number + 1
-    if line:find "%S" then
-      first = (line:gsub("\r$", ""))
-      break
-    end
+    first = next_line(file, number)
+    if not first then return end
   end
-  if not first then return true end
   local kind, begun = kind_of(first), false
   local function lines()
     if not begun and kind ~= "csv" then
       begun = true
       return first, number
     end
-    local line = file:read "l"
     number = number + 1
-    return line and (line:gsub("\r$", "")), number
+    return next_line(file, number), number
   end
-  local ok, problem = pcall(readers[kind], lines, transport, function(each, at)
+  readers[kind](lines, transport, give, first)
+end
+
+--- Read targets.
+-- @param file an open file
+-- @param transport "tcp" or "udp": others' ports are passed over
+-- @param add function of a word and the number of its line, true where it is good, else nil and a message
+-- @return true; or nil and "LINE: message", " message" where it stands in no line
+function inputs.read(file, transport, add)
+  local ok, problem = pcall(read_all, file, transport, function(each, at)
     local good, message = add(each)
     if not good then wrong(at, message) end
-  end, first)
+  end)
   if ok then return true end
   if type(problem) ~= "table" then error(problem, 0) end
   return nil, problem[1]

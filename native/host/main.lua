@@ -8,13 +8,27 @@ local parsers = require "host.parsers"
 -- argparse reads "-sU" as "-s U", "-oX" as "-o X" and "-p -100" as two options; Nmap's users write all of them.
 local LONG = { ["-oX"] = "--xml", ["-iL"] = "--input" }
 
+-- What Nmap and masscan have and a scan writes otherwise: argparse would take -oA for a file A, and the name for a target.
+local OTHERWISE = {
+  ["-oX"] = "write -o FILE.xml", ["-oG"] = "write -o FILE.gnmap", ["-oA"] = "write -o NAME.xml -o NAME.gnmap",
+  ["-oJ"] = "write -o FILE.jsonl", ["-oL"] = "write -o FILE.csv", ["-oN"] = "send standard output there: > FILE",
+  ["-iR"] = "there is no drawing of targets; name networks, and a --seed for their order",
+}
+
+local function refuse_otherwise(words)
+  for _, word in ipairs(words) do
+    if word == "--" then return end
+    if OTHERWISE[word] then fail.input("%s: %s", word, OTHERWISE[word]) end
+  end
+end
+
 local function translate(words)
   local list, raw = {}, false
   for i, word in ipairs(words) do
     raw = raw or word == "--"
     if raw then
       list[#list + 1] = word
-    elseif words[i - 1] == "-p" and word:match("^%-%d*$") then
+    elseif (words[i - 1] == "-p" or words[i - 1] == "--ports") and word:match("^%-%d*$") then
       list[#list] = "-p" .. word
     else
       local transports = word:match("^%-s([UT]+)$")
@@ -44,7 +58,10 @@ local function parse(words)
   local first = by_name[words[1]]
   local for_us = #words == 2 and (words[2] == "--help" or words[2] == "-h")
   if first and first.raw and not for_us then return first, { arguments = table.move(words, 2, #words, 1, {}) } end
-  if words[1] == "scan" then words = config.expand(words) end
+  if words[1] == "scan" then
+    words = config.expand(words)
+    refuse_otherwise(words)
+  end
   words = translate(words)
   local ok, parsed, message = pcall(parser.pparse, parser, words)
   if parsers.asked() then return nil, parsers.asked()() end

@@ -11,7 +11,7 @@ local function number(option, least, most, what)
   return function(word)
     local n = word:match("^%d+%.?%d*$") and tonumber(word)
     if n and n >= least and n <= most then return n end
-    return nil, ('%s "%s": expected %s from %g to %g'):format(option, word, what, least, most)
+    return nil, ('%s "%s": expected %s from %.15g to %.15g'):format(option, word, what, least, most)
   end
 end
 

@@ -29,6 +29,13 @@ describe("README", function()
     os.remove(path)
   end)
 
+  it("says how the test programs are built, which ./bootstrap build leaves out", function()
+    local bootstrap = read(support.root .. "/bootstrap")
+    assert.truthy(bootstrap:find("build release -DMYNAH_TESTS=OFF", 1, true))
+    local says = readme:match "%*%*Run one test%.%*%* `([^`]+)`"
+    assert.truthy(says:find("cmake --preset release -DMYNAH_TESTS=ON && cmake --build --preset release", 1, true), says)
+  end)
+
   for _, version in ipairs { "5.3", "5.4" } do
     it("its Lua program replays the students' probe and prints the relation, Lua " .. version, function()
       local p = support.program("/usr/bin/lua" .. version, { path, "127.0.0.1", tostring(nodes.skype.port) }, {

@@ -318,11 +318,16 @@ describe("mynah run", function()
   it("writes XML of Nmap's form, and JSON", function()
     local path = action [[local t = stdnse.output_table() t.k = "--<v>" t.list = { 1, { a = "b" } } return t]]
     local p = run { "run", path, "127.0.0.1", "-p", "9", "--given", "-oX", "-" }
-    assert.truthy(p.out:find('<nmaprun scanner="mynah"', 1, true), p.out)
+    assert.truthy(p.out:find('<nmaprun scanner="nmap" args="mynah run -p 9 ' .. path .. ' 127.0.0.1"', 1, true), p.out)
     assert.truthy(p.out:find('<port protocol="tcp" portid="9"><state state="open" reason="user-set" reason_ttl="0"/>' ..
       '<service name="discard" method="table" conf="3"/><script id="' .. id_of(path), 1, true), p.out)
     assert.truthy(p.out:find('<elem key="k">-&#45;&lt;v&gt;</elem>\n<table key="list">\n<elem>1</elem>\n<table>\n' ..
       '<elem key="a">b</elem>\n</table>\n</table>\n</script>', 1, true), p.out)
+    if io.open "/usr/share/nmap/nmap.dtd" then
+      local file = support.file(p.out, ".xml")
+      local lint = support.program("/usr/bin/env", { "xmllint", "--noout", "--dtdvalid", "/usr/share/nmap/nmap.dtd", file })
+      assert.equal(0, lint.status, lint.err)
+    end
     p = run { "run", path, "127.0.0.1", "-p", "9", "--given", "--json" }
     assert.equal(('{"ip":"127.0.0.1","port":9,"transport":"tcp","script":"%s","kind":"portrule","output":' ..
       '"\\n  k: --<v>\\n  list: \\n    1\\n    \\n      a: b","data":{"k":"--<v>","list":[1,{"a":"b"}]}}\n')
@@ -438,6 +443,8 @@ describe("mynah run", function()
     { { "banner", "127.0.0.1", "-p", "9", "--json", "-oX", "-" }, "only one of them" },
     { { "banner", "127.0.0.1", "-p", "9", "--script-args", "a={b" }, 'script arguments "a={b"' },
     { { "banner", "127.0.0.1", "-p", "9", "--script-args-file", "/nowhere" }, "/nowhere: No such file" },
+    { { "banner", "127.0.0.1", "-p", "9", "--script-args-file", "/tmp" }, "/tmp: Is a directory" },
+    { { "banner", "-p", "9", "-iL", "/tmp" }, "/tmp: Is a directory" },
   }
   for _, row in ipairs(MISTAKES) do
     it("explains the mistake in " .. table.concat(row[1], " "), function()

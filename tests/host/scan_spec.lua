@@ -126,6 +126,16 @@ describe("scan, before it sends,", function()
     { "-p 53 127.0.0.1 --fields ip,port,ip", 2, '--fields "ip": it stands there twice' },
     { "-p 53 127.0.0.1 --exclude 127.0.0.1:53", 2, '"127.0.0.1:53": whole addresses are left out, without a port' },
     { "--probe dns -p 53 -iL /nonexistent/list", 2, "/nonexistent/list" },
+    { "--list -p 53 -iL /tmp", 2, "/tmp: Is a directory" },
+    { "--list -p 53 127.0.0.1 --exclude-file /tmp", 2, "/tmp: Is a directory" },
+    { "--list -p 53 127.0.0.1 --blocklist /tmp", 2, "/tmp: Is a directory" },
+    { "--config /tmp", 2, "--config /tmp: Is a directory" },
+    { "-sT -p 9 127.0.0.1 -oX o.xml", 2, "-oX: write -o FILE.xml" },
+    { "-sT -p 9 127.0.0.1 -oA localhost", 2, "-oA: write -o NAME.xml -o NAME.gnmap" },
+    { "-sT -p 9 127.0.0.1 -oG localhost", 2, "-oG: write -o FILE.gnmap" },
+    { "-sT -p 9 -iR 5", 2, "-iR: there is no drawing of targets" },
+    { "-p 53 127.0.0.1 --rate 0", 2, "from 0.01 to 1000000" },
+    { "--dry-run -sT --ports -3 127.0.0.1", 0, "3 targets (1 address)" },
   }
   for _, row in ipairs(ROWS) do
     it(row[1], function()
@@ -253,6 +263,19 @@ describe("scan reads", function()
       assert.equal(row[3], p.out)
     end)
   end
+
+  it("passes over a byte order mark, and says where a byte is no text", function()
+    local marked = support.file "\xEF\xBB\xBF10.0.0.1:5\r\n10.0.0.2:7\r\n"
+    assert.equal("10.0.0.1:5\n10.0.0.2:7\n", run("scan --list -iL " .. marked).out)
+    local bad = support.file "10.0.0.1:5\n10.0.0.2\0:7\n"
+    local p = run("scan --list -iL " .. bad)
+    assert.equal(2, p.status, p.err)
+    assert.truthy(p.err:find(bad .. ":2: a NUL byte: expected text", 1, true), p.err)
+    local config = run("scan --config " .. support.file "target = 10.0.0.1\0\n")
+    assert.equal(2, config.status, config.err)
+    assert.truthy(config.err:find("a NUL byte: expected text", 1, true), config.err)
+    support.remove()
+  end)
 
   it("and says where one is wrong", function()
     local path = support.file('{"ip":"10.0.0.1","port":53}\n{"ip":"10.0.0.300","port":53}\n')

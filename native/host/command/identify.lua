@@ -25,7 +25,7 @@ repeated after that. Never more than --max-probes to one port, and it ends with 
 command.epilog = [[
 Examples:
   mynah identify 192.0.2.7:80                   one port, TCP and UDP
-  mynah identify -p 21,80,U:34567 192.0.2.7     ports as in Nmap: 80,U:53,T:1000-2000
+  mynah identify -p 21,80,U:34567 192.0.2.7     ports by number, as in Nmap: 80,U:53,T:1000-2000
   mynah identify -v -sU [2001:db8::7]:34567     UDP only, with the evidence
   mynah identify --json -p 1-1024 example.net   one JSON object a line for each port
   mynah identify -sU --max-probes 20 192.0.2.7:4000   the twenty likeliest datagrams at the most
@@ -34,7 +34,7 @@ Exit status: 0 something was named; 1 nothing was; 2 usage or input error; 3 cou
 
 function command.define(parser)
   parser:argument("target", "HOST:PORT, [IPV6]:PORT, or HOST with -p"):args("+")
-  parser:option("-p --ports", "Ports as in Nmap: 80,U:53,T:1000-2000"):argname("PORTS")
+  parser:option("-p --ports", "Numbers of ports, written as in Nmap: 80,U:53,T:1000-2000"):argname("PORTS")
   parser:flag("-sU --udp", "Ask over UDP (default: UDP and TCP)")
   parser:flag("-sT --tcp", "Ask over TCP (default: UDP and TCP)")
   parser:option("--timeout", "Give a silent UDP port up, and a TCP connect, after so long (default: 3)")

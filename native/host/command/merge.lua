@@ -44,6 +44,9 @@ local function join_words(joined, words)
 end
 
 function command.run(args)
+  if not store.is_empty(args.output) then
+    fail.input("%s: it is there already; merge writes a new file: first the one to write, then those to read", args.output)
+  end
   local best, order, first, unfinished, items, words = {}, {}, nil, {}, 0, {}
   for _, path in ipairs(args.input) do
     local part = store.open(path, "read")

@@ -39,7 +39,7 @@ function command.define(parser)
     .. "(repeatable)"):argname("FILE"):count("*")
   parser:option("--exclude", "Leave these out (repeatable)"):argname("TARGET"):count("*")
   parser:option("--exclude-file", "Leave out what this file names (repeatable)"):argname("FILE"):count("*")
-  parser:option("-p --ports", "Ports as in Nmap: 80,U:53,T:1000-2000"):argname("PORTS")
+  parser:option("-p --ports", "Numbers of ports, written as in Nmap: 80,U:53,T:1000-2000"):argname("PORTS")
   parser:flag("-sU --udp", "Ports without T: or U: are of UDP")
   parser:flag("-sT --tcp", "Ports without T: or U: are of TCP (the default)")
   parser:flag("--given", "The ports are open: do not look first")
@@ -138,8 +138,18 @@ local function new_run(args, family)
   return run
 end
 
+-- What the user called, for the report.
+local function words_of(args)
+  local words = { "mynah run" }
+  for _, path in ipairs(args.input) do words[#words + 1] = "-iL " .. path end
+  if #args.script > 0 then words[#words + 1] = "--script " .. table.concat(args.script, ",") end
+  if args.ports then words[#words + 1] = "-p " .. args.ports end
+  for _, word in ipairs(args.words) do words[#words + 1] = word end
+  return table.concat(words, " ")
+end
+
 function command.run(args)
-  local words = ("mynah run %s %s"):format(table.concat(args.script, ","), table.concat(args.words, " "))
+  local words = words_of(args)
   if args.json and args.xml == "-" then fail.input("--json and -oX -: only one of them can be on standard output") end
   if args.script_help then
     args.script = #args.script > 0 and args.script or args.words

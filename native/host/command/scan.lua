@@ -83,8 +83,8 @@ end
 
 function command.define(parser)
   parser:argument("target", "What to ask; see below"):args("*")
-  parser:option("-p --ports", "Ports as in Nmap: 53,1000-2000, U:53,T:80; without T: or U: they are of UDP, or as -sU and -sT "
-    .. "say (default, of UDP: those of the services asked)"):argname("PORTS")
+  parser:option("-p --ports", "Numbers of ports, written as in Nmap: 53,1000-2000, U:53,T:80; without T: or U: they are of UDP, "
+    .. "or as -sU and -sT say (default, of UDP: those of the services asked)"):argname("PORTS")
   parser:option("--probe", "UDP: the services or signatures whose datagrams are sent, with commas: each to its own ports, all of "
     .. "them to ports of none (default: those of the port; the likeliest of all where nothing is known of it)")
     :argname("NAMES")
@@ -402,6 +402,10 @@ local function words_of(args)
   for _, word in ipairs {
     args.udp and "-sU" or "", args.tcp and "-sT" or "", args.probe and "--probe " .. args.probe or "",
     args.ports and "-p " .. args.ports or "", #args.script > 0 and "--script " .. table.concat(args.script, ",") or "",
+    #args.input > 0 and "-iL " .. table.concat(args.input, " -iL ") or "",
+    #args.exclude > 0 and "--exclude " .. table.concat(args.exclude, " --exclude ") or "",
+    #args.exclude_file > 0 and "--exclude-file " .. table.concat(args.exclude_file, " --exclude-file ") or "",
+    args.shard and ("--shard %d/%d"):format(args.shard[1] + 1, args.shard[2]) or "",
     table.concat(args.target, " "),
   } do
     if word ~= "" then words[#words + 1] = word end

@@ -48,7 +48,7 @@ function files.read(path)
   if not file then return nil, message end
   local bytes, why = file:read "a"
   file:close()
-  return bytes, why
+  return bytes, why and ("%s: %s"):format(path, why)
 end
 
 --- Have `require` find libraries in these folders before anywhere else but our own modules.

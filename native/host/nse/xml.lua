@@ -88,8 +88,9 @@ function xml.writer(file, words)
     if not ok then fail.run("cannot write XML: %s", message) end
   end
   write('<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE nmaprun>\n<nmaprun' .. attributes {
-    "scanner", "mynah", "args", words, "start", began, "startstr", os.date("%a %b %e %H:%M:%S %Y", began),
-    "version", host_module.version, "xmloutputversion", "1.05" } .. ">\n")
+    "scanner", "nmap", "args", words, "start", began, "startstr", os.date("%a %b %e %H:%M:%S %Y", began), -- see host.outputs
+    "version", "mynah " .. host_module.version, "xmloutputversion", "1.05" } .. ">\n"
+    .. '<verbose level="0"/><debugging level="0"/>\n')
   return {
     phase = function(_, name, results)
       if #results > 0 then write(("<%s>%s</%s>\n"):format(TAGS[name], scripts(results), TAGS[name])) end
