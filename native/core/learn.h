@@ -57,6 +57,7 @@ typedef struct finding {
   bool copied;        /* CONSTANT: the request has the same there */
   bool
       doubtful; /* CONSTANT: it may be a length or one server's own; MOVING: a clock or a counter */
+  bool passing; /* CONSTANT: the top of a number that grows */
   bool little_endian; /* LENGTH */
   double weight;      /* bits of evidence that it is no chance */
 } finding;

@@ -39,6 +39,7 @@ static int constant_rank(const lesson *s, const finding *f)
 {
   bool type = f->view > 0 && (s->views[f->view - 1].view.tag || f->at_home);
   bool common = is_common(constant_byte(s, f));
+  if (f->passing) return 10;
   if (f->doubtful) return 9;
   if (f->copied) return common ? 7 : 3;
   if (type) return TYPE_RANK;

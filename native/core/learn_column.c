@@ -153,17 +153,58 @@ static bool may_be_cookie(const lesson *s, size_t at)
          4 * letters < 3 * (to - from);
 }
 
+static bool moves(const lesson *s, size_t at)
+{
+  return lesson_is_free(s, at, 1) && count_values(s, OF_REPLY, at, 1) > 1;
+}
+
+static bool never_falls(const lesson *s, size_t at, size_t width, bool little)
+{
+  for (size_t i = 1; i < s->count; i++) {
+    int order = 0;
+    for (size_t k = 0; k < width && order == 0; k++) {
+      size_t b = at + (little ? width - 1 - k : k);
+      order = (int)reply_byte(s->list[i - 1], b) - (int)reply_byte(s->list[i], b);
+    }
+    if (order > 0) return false;
+  }
+  return true;
+}
+
+/* It stays in front of bytes that only grow, or behind them where the last byte counts most: the
+ * top of a counter or a clock, which is another after some more replies, or hours. */
+static bool tops_a_number(const lesson *s, size_t at)
+{
+  enum { PAIRS_MIN = 5 /* that grow by chance once in 120 */, BIG = 4, LITTLE = 8 };
+  size_t front = at + 1, end, back = at, begin;
+  if (s->count < PAIRS_MIN) return false;
+  while (front < s->look && is_constant(s, front))
+    front++;
+  for (end = front; end < s->look && end < at + BIG && moves(s, end);)
+    end++;
+  if (end > front && never_falls(s, front, end - front, false)) return true;
+  while (back > 0 && is_constant(s, back - 1))
+    back--;
+  for (begin = back; begin > 0 && at < begin - 1 + LITTLE && moves(s, begin - 1);)
+    begin--;
+  return begin < back && never_falls(s, begin, back - begin, true);
+}
+
 /* A byte each, so that the fewest can be chosen. */
 static void find_constants(lesson *s)
 {
-  bool mine[LOOK_MAX];
-  for (size_t at = 0; at < s->look; at++)
-    mine[at] = !s->is_value && one_server(s) && is_constant(s, at) && may_be_cookie(s, at);
+  bool mine[LOOK_MAX], passing[LOOK_MAX];
+  for (size_t at = 0; at < s->look; at++) {
+    bool stays = !s->is_value && is_constant(s, at);
+    mine[at] = stays && one_server(s) && may_be_cookie(s, at);
+    passing[at] = stays && !is_copied(s, at) && tops_a_number(s, at);
+  }
   for (size_t at = 0; at < s->look; at++) {
     finding f = {FOUND_CONSTANT, .at = (uint16_t)at, .width = 1, .weight = 1};
     if (!lesson_is_free(s, at, 1) || count_values(s, OF_REPLY, at, 1) != 1) continue;
     f.copied = is_copied(s, at);
     f.doubtful = !s->is_value && (mine[at] || may_be_length(s, at));
+    f.passing = passing[at];
     lesson_add(s, &f);
   }
 }

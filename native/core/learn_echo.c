@@ -179,11 +179,20 @@ static void find_runs(lesson *s)
   }
 }
 
+static bool is_one_request(const lesson *s)
+{
+  for (size_t i = 0; i < s->request_len; i++)
+    if (s->varies[i]) return false;
+  return true;
+}
+
 /* One request alone, sent again and again: what comes back at its very start is taken for an id, as
- * a third of all protocols have one there, if it is no number that any message begins with. */
+ * a third of all protocols have one there, if it is no number that any message begins with. Where
+ * requests differ, what they all begin with is a name of the protocol, and none is drawn anew. */
 static void find_first_echo(lesson *s)
 {
   size_t width = 0;
+  if (!is_one_request(s)) return;
   while (width < FIRST_ECHO_MAX && width < s->request_len && lesson_is_free(s, width, 1) &&
          !s->varies[width] && same_everywhere(s, width, width))
     width++;

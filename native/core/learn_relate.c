@@ -49,13 +49,14 @@ size_t count_values(const lesson *s, of_kind of, size_t at, size_t width)
 
 /* ---- addresses ---- */
 
-static bool has_address(const lesson *s, size_t at, bool mine, const uint8_t key[4])
+/* An address of that many bytes, 4 or 16, under a key that repeats. */
+static bool has_address(const lesson *s, size_t at, size_t width, bool mine, const uint8_t key[4])
 {
   for (size_t i = 0; i < s->count; i++) {
     const my_endpoint *e = mine ? &s->list[i]->pair.my : &s->list[i]->pair.peer;
-    if (e->family != 4) return false;
-    for (size_t b = 0; b < 4; b++)
-      if ((*byte_of(s->list[i], OF_REPLY, at + b) ^ key[b]) != e->bytes[b]) return false;
+    if (e->family != (width == 4 ? 4 : 6)) return false;
+    for (size_t b = 0; b < width; b++)
+      if ((*byte_of(s->list[i], OF_REPLY, at + b) ^ key[b % 4]) != e->bytes[b]) return false;
   }
   return true;
 }
@@ -70,9 +71,31 @@ static bool told_again(const lesson *s, size_t i, size_t at)
   return false;
 }
 
+static bool is_turned_address(const lesson *s, size_t at)
+{
+  for (size_t i = 0; i < s->count; i++)
+    for (size_t b = 0; b < 4; b++)
+      if (*byte_of(s->list[i], OF_REPLY, at + b) != s->list[i]->pair.my.bytes[3 - b]) return false;
+  return true;
+}
+
+/* Do the four bytes hold a part of the client's own address, or of that last byte first? */
+static bool is_part_of_own(const lesson *s, size_t at)
+{
+  static const uint8_t plain[4];
+  for (size_t from = at < 3 ? 0 : at - 3; from <= at + 3 && from + 4 <= s->look; from++)
+    if (is_turned_address(s, from) || has_address(s, from, 4, true, plain)) return true;
+  return false;
+}
+
+static bool is_readable(uint8_t c)
+{
+  return (c >= 32 && c < 127) || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* Clients with private addresses, each of which is told one public address of its own, in several
  * flows: that of its NAT. What every client is told is a constant, what differs by flow is an id,
- * and what can be read is a text. */
+ * what can be read is a text, and a part of its own address is none of a NAT. */
 static bool has_outer_address(const lesson *s, size_t at)
 {
   bool differ = false, readable = true;
@@ -84,9 +107,9 @@ static bool has_outer_address(const lesson *s, size_t at)
       return false;
     differ |= memcmp(byte_of(s->list[0], OF_REPLY, at), there, 4) != 0;
     for (size_t b = 0; b < 4; b++)
-      readable = readable && there[b] >= 32 && there[b] < 127;
+      readable = readable && is_readable(there[b]);
   }
-  return differ && !readable;
+  return differ && !readable && !is_part_of_own(s, at);
 }
 
 static bool is_fixed(const lesson *s, size_t at, size_t width)
@@ -97,10 +120,10 @@ static bool is_fixed(const lesson *s, size_t at, size_t width)
 }
 
 /* Bytes of the request that are the same in all and turn the reply's into our address. */
-static bool find_key(const lesson *s, size_t at, size_t *source)
+static bool find_key(const lesson *s, size_t at, size_t width, size_t *source)
 {
   for (size_t q = 0; q + 4 <= s->request_len; q++) {
-    if (!is_fixed(s, q, 4) || !has_address(s, at, true, byte_of(s->list[0], OF_REQUEST, q)))
+    if (!is_fixed(s, q, 4) || !has_address(s, at, width, true, byte_of(s->list[0], OF_REQUEST, q)))
       continue;
     *source = q;
     return true;
@@ -109,31 +132,34 @@ static bool find_key(const lesson *s, size_t at, size_t *source)
 }
 
 /* An address that stands in the request too comes back, that is all. */
-static bool stands_in_request(const lesson *s, size_t at)
+static bool stands_in_request(const lesson *s, size_t at, size_t width)
 {
-  my_span four = {byte_of(s->list[0], OF_REPLY, at), 4};
-  return find_bytes(s->list[0]->pair.request, four) != SIZE_MAX;
+  my_span there = {byte_of(s->list[0], OF_REPLY, at), width};
+  return find_bytes(s->list[0]->pair.request, there) != SIZE_MAX;
 }
 
 static bool address_at(const lesson *s, size_t at, finding *f)
 {
   static const uint8_t plain[4];
   size_t source = 0;
-  if (find_key(s, at, &source)) {
+  if (find_key(s, at, f->width, &source)) {
     f->has_key = memcmp(byte_of(s->list[0], OF_REQUEST, source), plain, 4) != 0;
     f->source = (uint16_t)source;
     return true;
   }
-  if (has_address(s, at, true, plain) || has_outer_address(s, at)) return true;
+  if (has_address(s, at, f->width, true, plain)) return true;
+  if (f->width == 4 && has_outer_address(s, at)) return true;
   f->kind = FOUND_PEER_IP;
-  return has_address(s, at, false, plain);
+  return has_address(s, at, f->width, false, plain);
 }
 
 static void find_addresses(lesson *s)
 {
-  for (size_t at = 0; at + 4 <= s->look; at++) {
-    finding f = {FOUND_MY_IP, .at = (uint16_t)at, .width = 4, .weight = 32 - TRIED_BITS};
-    if (lesson_is_free(s, at, 4) && !stands_in_request(s, at) && address_at(s, at, &f))
+  size_t width = s->list[0]->pair.my.family == 6 ? 16 : 4;
+  for (size_t at = 0; at + width <= s->look; at++) {
+    finding f = {FOUND_MY_IP, .at = (uint16_t)at, .width = (uint16_t)width,
+                 .weight = 32 - TRIED_BITS};
+    if (lesson_is_free(s, at, width) && !stands_in_request(s, at, width) && address_at(s, at, &f))
       lesson_add(s, &f);
   }
 }

@@ -399,6 +399,50 @@ static void one_nat(talk *t)
   converse(t, 1, 4, fill_one_nat);
 }
 
+/* Without a NAT, its own address last byte first; and a text that ends in it. */
+static void fill_turned(talk *t, unsigned i)
+{
+  fill_nat(t, i);
+  memcpy(t->r + 5, (uint8_t[]){(uint8_t)(19 + t->client % 2), 0, 168, 192}, 4);
+}
+static void turned(talk *t)
+{
+  converse(t, 1, 4, fill_turned);
+}
+
+static void fill_line(talk *t, unsigned i)
+{
+  fill_id(t, i);
+  memcpy(t->r + 14, "0.0\n", 4);
+  t->r[16] = (uint8_t)('8' + t->client % 2);
+}
+static void line_end(talk *t)
+{
+  converse(t, 1, 4, fill_line);
+}
+
+/* Over IPv6 an address has 16 bytes. */
+static void of_ipv6(talk *t)
+{
+  for (t->client = 0; t->client < CLIENTS; t->client++)
+    for (unsigned i = 0; i < 4; i++) {
+      char address[32];
+      my_message m[2];
+      fill_id(t, i);
+      t->r_len = 30;
+      for (int side = 0; side < 2; side++) {
+        m[side] = side == 0 ? message(t, true, t->q, t->q_len) : message(t, false, t->r, t->r_len);
+        snprintf(address, sizeof address, "fd09::%u", 2 + t->client % 2);
+        assert_int_equal(my_endpoint_parse(&m[side].client, address, 4000), MY_OK);
+        assert_int_equal(my_endpoint_parse(&m[side].peer, "fd09::100", 34567), MY_OK);
+      }
+      m[1].from = m[1].peer;
+      memcpy(t->r + 14, m[1].client.bytes, 16);
+      assert_int_equal(my_learner_hear(t->learner, &m[0]), MY_OK);
+      assert_int_equal(my_learner_hear(t->learner, &m[1]), MY_OK);
+    }
+}
+
 static void put_be32(uint8_t *out, uint32_t value)
 {
   for (size_t i = 0; i < 4; i++)
@@ -456,6 +500,38 @@ static void fill_somewhere(talk *t, unsigned i)
 static void somewhere(talk *t)
 {
   converse(t, 1, 6, fill_somewhere);
+}
+
+/* All that comes back is changed, behind a name that both sides begin with. */
+static void fill_named_added(talk *t, unsigned i)
+{
+  (void)i;
+  set(t->q, &t->q_len, "a7331000000000005501");
+  set(t->r, &t->r_len, "a7331100000000772109817744");
+  draw_bytes(t->q + 3, 4);
+  t->q[6] = (uint8_t)draw(250);
+  memcpy(t->r + 3, t->q + 3, 4);
+  t->r[6]++;
+}
+static void named_added(talk *t)
+{
+  converse(t, 1, 4, fill_named_added);
+}
+
+/* A counter of the server's, and a clock in ms whose last byte counts most. */
+static void fill_grown(talk *t, unsigned i)
+{
+  unsigned n = 4 * t->client + i;
+  fill_id(t, i);
+  set(t->r, &t->r_len, "0000000013880000d296a19a0100003141");
+  memcpy(t->r, t->q, 2);
+  t->r[5] = (uint8_t)(0x88 + n);
+  t->r[7] = (uint8_t)(17 * n + draw(17));
+  t->r[8] = (uint8_t)(0x20 + n);
+}
+static void grown(talk *t)
+{
+  converse(t, 1, 4, fill_grown);
 }
 
 static void fill_complement(talk *t, unsigned i)
@@ -619,6 +695,13 @@ static const struct {
       "@2:2  = len-20"}},
     {"a name of one server's own", named, {"ben./t = $id", "!ben./id ="}},
     {"our address outside of a NAT", nat, {"@0:2  = $id", "@5:4  = my.ip"}},
+    {"our address last byte first is not one of a NAT", turned, {"@0:2  = $id", "!my.ip  "}},
+    {"nor is the end of a line", line_end, {"@0:2  = $id", "!my.ip  "}},
+    {"our address over IPv6", of_ipv6, {"@0:2  = $id", "@14:16 = my.ip"}},
+    {"what both sides begin with is no id where one is counted on",
+     named_added,
+     {"a73310 id?4", "@3:4  = add(q@3:4,1)"}},
+    {"the top of a counter or a clock is another soon", grown, {"@0:2  = $id", "!@4 ", "!@9 "}},
     {"what may be one, or a constant", one_nat, {"@0:2  = $id", "!my.ip  "}},
     {"a clock", a_clock, {"@8:4  ~ now.unix"}},
     {"a clock and nothing else", tells_time, {"nofresh", "@0:4  ~ now.unix 60s", "!len ", "!@4"}},
