@@ -436,6 +436,12 @@ local TCP = {
   { "ftp-8s", "the banner comes after 8 s", { is = "ftp" }, function(conn)
       if conn:sleep(8000) then talk("220 Service ready.\r\n", ftp)(conn) end
     end },
+  { "ftp-late-number", "the banner comes after 1 s, cut within its number", { is = "ftp" }, function(conn)
+      if conn:sleep(1000) and conn:write("22") and conn:sleep(500) then talk("0 at last\r\n", ftp)(conn) end
+    end },
+  { "ftp-late-cut", "after 3 s, cut behind its number", { is = "ftp" }, function(conn)
+      if conn:sleep(3000) and conn:write("220") and conn:sleep(500) then talk(" at last\r\n", ftp)(conn) end
+    end },
   { "ftp-120", "120, then 220 a second later", { is = "ftp" }, function(conn)
       conn:write("120 Service ready in 0 minutes.\r\n")
       if conn:sleep(1200) then talk("220 Service ready.\r\n", ftp)(conn) end
@@ -654,6 +660,8 @@ local TCP = {
     skype_tcp { noise = function(data) return data:reverse() end } },
   { "skype-header-noise", "noise behind a fixed header", { may = { "http" } },
     skype_tcp { noise = function() return hex "16030100" .. bytes(26) end } },
+  { "skype-trailer-noise", "noise before a fixed end", { may = { "http" } },
+    skype_tcp { noise = function() return bytes(32) .. "\r\n" end } },
   { "skype-short-noise", "noise of 8 bytes", { may = { "http" } }, skype_tcp { noise = function() return bytes(8) end } },
   { "skype-13-noise", "noise of 13 bytes", { may = { "http" } }, skype_tcp { noise = function() return bytes(13) end } },
   { "skype-zero-noise", "zeros are no noise", { may = { "http" } },

@@ -289,6 +289,8 @@ describe("skype", function()
     { true, "two pieces of noise", A, B },
     { false, "the same", A, A },
     { false, "the same two bytes first", A, A:sub(1, 2) .. B:sub(3) },
+    { false, "the same two bytes last", A, B .. A:sub(-2) },
+    { true, "the same last byte", A, B .. A:sub(-1) },
     { true, "the same first byte", A, A:sub(1, 1) .. B:sub(2) },
     { false, "three bytes at their places", A, B:sub(1, 4) .. A:sub(5, 7) .. B:sub(8) },
     { true, "two bytes at their places", A, B:sub(1, 4) .. A:sub(5, 6) .. B:sub(7) },

@@ -15,9 +15,17 @@ local LINE_QUIET = 0.05 -- the same at the end of a line
 local SLOW_QUIET = 5 -- the same for one that is plainly unfinished
 local CLOSE_WAIT = 3 -- seconds for the close that belongs to Skype's 404
 
-local function always_quiet() return QUIET end
+-- A greeting that came late, and whose first line is not whole: digits, and no end.
+local function is_begun(bytes)
+  return bytes:find("^%d%d?%d?$") ~= nil or bytes:find("^[12]%d%d[ -][^\n]*$") ~= nil
+end
+
+local function always_quiet(bytes)
+  return is_begun(bytes) and SLOW_QUIET or QUIET
+end
 
 local function http_quiet(bytes)
+  if is_begun(bytes) then return SLOW_QUIET end
   if bytes == http.SKYPE_404 then return CLOSE_WAIT end
   local head = bytes:sub(1, 7)
   if head ~= ("HTTP/1."):sub(1, #head) then return bytes:find("\n$") and LINE_QUIET or QUIET end

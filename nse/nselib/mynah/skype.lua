@@ -104,6 +104,7 @@ end
 -- @return true; or false and what they share
 function skype.are_unlike(a, b)
   if a:sub(1, 2) == b:sub(1, 2) then return false, "both begin alike" end
+  if a:sub(-2) == b:sub(-2) then return false, "both end alike" end
   local equal = 0
   for i = 1, LEAST do
     if a:byte(i) == b:byte(i) then equal = equal + 1 end

@@ -301,7 +301,7 @@ local function listen(c)
   if c.over then return nil end
   if bytes == "" then
     if not is_open(status) then
-      c:note("closed before anything was said")
+      if c.listener == conn then c:note("closed before anything was said") end -- not hushed by us
       return nil
     end
     -- Who has said nothing for so long may be asked here, too: it is one connection less.
