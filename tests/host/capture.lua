@@ -27,7 +27,8 @@ end
 
 --- A capture's bytes.
 -- @param packets array of { data=, tcp=true or nil, syn=true or nil, from=, from_port=, to=, to_port=, time=seconds (default:
--- 10 ms after the one before) }
+-- 10 ms after the one before),
+-- kept=bytes of the frame that the capture holds (default: all) }
 function capture.write(packets)
   local parts = { string.pack("<I4I2I2i4I4I4I4", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) }
   local time = 1700000000.0
@@ -35,7 +36,8 @@ function capture.write(packets)
   for _, p in ipairs(packets) do
     time = p.time and 1700000000.0 + p.time or time + 0.01
     local f = frame(p)
-    parts[#parts + 1] = string.pack("<I4I4I4I4", math.floor(time), math.floor((time % 1) * 1e6), #f, #f) .. f
+    parts[#parts + 1] = string.pack("<I4I4I4I4", math.floor(time), math.floor((time % 1) * 1e6), math.min(p.kept or #f, #f), #f)
+      .. f:sub(1, p.kept)
   end
   return table.concat(parts)
 end

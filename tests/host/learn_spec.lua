@@ -13,13 +13,14 @@ local EXCHANGES = {
   { PROBE, hex "924017c0a8001374a041f0" }, { PROBE, hex "924067c0a800131100104f" }, { PROBE, hex "924037c0a8001368 08433a" },
 }
 
-local function exchanges(list, server)
+-- kept: bytes of each frame of the server that the capture holds
+local function exchanges(list, server, kept)
   local packets = {}
   server = server or "10.0.0.1"
   for i, pair in ipairs(list) do
     packets[#packets + 1] = { data = pair[1], from_port = 40000 + i, to = server }
     packets[#packets + 1] = {
-      data = pair[2], from = server, from_port = 33333, to = "192.168.0.19", to_port = 40000 + i,
+      data = pair[2], from = server, from_port = 33333, to = "192.168.0.19", to_port = 40000 + i, kept = kept,
     }
   end
   return support.file(capture.write(packets), ".pcap")
@@ -191,6 +192,17 @@ describe("learn", function()
     local p = support.run { "learn", broken, "--service", "parrot" }
     assert.equal(0, p.status, p.err)
     assert.truthy(p.err:find(broken, 1, true) and p.err:find("learned from what came before", 1, true), p.err)
+  end)
+
+  it("takes a datagram that the capture cut for none, and says how many there are", function()
+    local headers = 14 + 20 + 8
+    local cut = exchanges(EXCHANGES, nil, headers + 9)
+    local p = support.run { "learn", cut, "--service", "parrot" }
+    assert.equal(1, p.status, p.out)
+    assert.truthy(p.err:find("no request with a reply; 3 datagrams", 1, true), p.err)
+    p = support.run { "learn", exchanges(EXCHANGES), cut, "--service", "parrot" }
+    assert.equal(0, p.status, p.err)
+    assert.truthy(p.out:find "\n +len += 11" and p.err:find("3 datagrams that the capture", 1, true), p.err)
   end)
 
   -- arguments, exit status, what the message says

@@ -24,6 +24,7 @@ local PORTS = 4         -- ports named in a signature, at most
 function learning.new()
   return setmetatable({
     learner = core.learner(), servers = { count = 0 }, flows = 0, names = {}, payloads = {}, ports = {}, notes = {}, tcp = 0,
+    cut = 0,
   }, Lesson)
 end
 
@@ -73,6 +74,19 @@ function Lesson:tell(p, method)
   self.learner[method](self.learner, p)
 end
 
+-- Does the capture hold less of a datagram than it had? Its length is another then, and what answers a request of which a part
+-- is not known answers nothing that is.
+function Lesson:is_cut(p, known)
+  if p.transport ~= "udp" then return false end
+  if p.cut then self.cut = self.cut + 1 end
+  if p.side == "client" then known.cut = p.cut end
+  return p.cut or known.cut
+end
+
+function Lesson:said_of_cut()
+  return ("%d datagram%s that the capture holds not all of (snaplen) left out"):format(self.cut, self.cut == 1 and "" or "s")
+end
+
 -- A stream has no messages: what one side says before the other speaks is one.
 function Lesson:gather(known, p, method)
   if #p.data == 0 and not p.ends and not p.lost then return end
@@ -120,6 +134,7 @@ function Lesson:take(p, method, flows)
     note_asker(p, known, flows)
   end
   p.flow, p.server = known.flow, known.server
+  if self:is_cut(p, known) then return end
   if p.transport == "udp" then self:tell(p, method) else self:gather(known, p, method) end
 end
 
@@ -255,7 +270,8 @@ function Lesson:finish(opts)
     service = opts.service, sig = name, title = opts.title and plain(opts.title), from = self:provenance(),
     strict = opts.strict or false, ports = port_line(self.ports), template = self.template,
   }
-  if not result then return nil, message, lack end
+  if not result then return nil, self.cut > 0 and message .. "; " .. self:said_of_cut() or message, lack end
+  if self.cut > 0 then self:note("%s", self:said_of_cut()) end
   local db, why = prove(result.text, name)
   if not db then return nil, "what was learned does not pass sig check: " .. why, {} end
   result.db, result.notes, result.service = db, self.notes, opts.service
