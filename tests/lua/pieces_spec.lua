@@ -203,12 +203,16 @@ describe("tls", function()
       assert.are.equal(#hello - 5, (">I2"):unpack(hello, 4))
       assert.are.equal(#hello - 9, (">I3"):unpack(hello, 7))
       assert.are.equal(name == "example.org", hello:find("example.org", 1, true) ~= nil)
+      assert.is_not_nil(hello:find("\0\43\0\5\4\3\4\3\3\0\51\0\38\0\36\0\29\0\32", 1, true), "TLS 1.3 is offered")
     end
   end)
 
   local hello = "\2\0\0\38\3\3" .. ("r"):rep(32) .. "\0\xc0\x2f\0"
   local ROWS = {
     { "a ServerHello", "\x16\3\3\0\42" .. hello, "TLSv1.2" },
+    { "of TLS 1.3", "\x16\3\3\0\42\2\0\0\38\3\3" .. ("r"):rep(32) .. "\0\x13\1\0", "TLSv1.3" },
+    { "of TLS 1.2, with a session", "\x16\3\3\0\74\2\0\0\70\3\3" .. ("r"):rep(32) .. "\32" .. ("\x13"):rep(32) .. "\xc0\x2f\0",
+      "TLSv1.2" },
     { "of TLS 1.0", "\x16\3\1\0\42\2\0\0\38\3\1" .. ("r"):rep(32), "TLSv1.0" },
     { "an alert", "\x15\3\1\0\2\2\40", "alert" },
     { "an alert of an odd level", "\x15\3\1\0\2\3\40" },
