@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -147,14 +148,20 @@ static int l_is_root(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg FUNCTIONS[] = {{"isatty", l_isatty},
-                                     {"columns", l_columns},
-                                     {"list", l_list},
-                                     {"step_back", l_step_back},
-                                     {"descriptors", l_descriptors},
-                                     {"knocked", l_knocked},
-                                     {"is_root", l_is_root},
-                                     {NULL, NULL}};
+/* replaceable(path): nothing is there, or a plain file: a new one may be renamed onto it. Not a
+ * device, a pipe, a link. */
+static int l_replaceable(lua_State *L)
+{
+  struct stat found;
+  int rc = lstat(luaL_checkstring(L, 1), &found);
+  lua_pushboolean(L, rc != 0 || S_ISREG(found.st_mode));
+  return 1;
+}
+
+static const luaL_Reg FUNCTIONS[] = {
+    {"isatty", l_isatty},       {"columns", l_columns},         {"list", l_list},
+    {"step_back", l_step_back}, {"descriptors", l_descriptors}, {"knocked", l_knocked},
+    {"is_root", l_is_root},     {"replaceable", l_replaceable}, {NULL, NULL}};
 
 int luaopen_mynah_host(lua_State *L)
 {

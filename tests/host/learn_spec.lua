@@ -282,3 +282,23 @@ describe("learn asks a live target", function()
     assert.falsy(exists(path))
   end)
 end)
+
+describe("what stands at -o and --status-file", function()
+  it("stays where it is no plain file: it is written to, not replaced", function()
+    local file = os.tmpname()
+    local link = file .. ".link"
+    assert(uv.fs_symlink(file, link))
+    local words = { { "learn", exchanges(EXCHANGES), "-o", link },
+      { "scan", "-sT", "-p", "1", "127.0.0.1", "--status-file", link } }
+    for _, each in ipairs(words) do
+      local p = support.run(each)
+      assert.equal(0, p.status, p.err)
+      assert.equal("link", uv.fs_lstat(link).type)
+      assert.truthy(uv.fs_stat(file).size > 0)
+      assert(io.open(file, "w")):close()
+    end
+    os.remove(link)
+    os.remove(file)
+    support.remove()
+  end)
+end)

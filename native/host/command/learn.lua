@@ -2,6 +2,7 @@
 
 local core = require "mynah_core"
 local fail = require "host.fail"
+local host = require "mynah_host"
 local learning = require "mynah.learning"
 local options = require "host.options"
 local out = require "host.out"
@@ -62,16 +63,18 @@ end
 
 local function plural(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
 
--- Whole or not at all: a reader never sees half a file, and an interrupt leaves what was there.
+-- Whole or not at all: a reader never sees half a file, and an interrupt leaves what was there. Devices, pipes and links
+-- stay what they are: they are written to.
 local function write_file(path, bytes)
-  local part = ("%s.%s.part"):format(path, text.to_hex(core.random(4)))
+  local whole = host.replaceable(path)
+  local part = whole and ("%s.%s.part"):format(path, text.to_hex(core.random(4))) or path
   local file, message = io.open(part, "wb")
   if not file then fail.input("%s", message) end
   local ok, why = file:write(bytes)
   if ok then ok, why = file:close() else file:close() end
-  if ok then ok, why = os.rename(part, path) end
+  if ok and whole then ok, why = os.rename(part, path) end
   if not ok then
-    os.remove(part)
+    if whole then os.remove(part) end
     fail.run("%s: cannot be written: %s", path, why)
   end
 end

@@ -372,15 +372,16 @@ local STATUS = { "targets", "asked", "sent", "verified", "errors", "duplicates",
   "timestamp" }
 
 local function write_status(path, counts)
-  local new = path .. ".new"
+  local whole = host.replaceable(path) -- a device, a pipe or a link stays what it is
+  local new = whole and path .. ".new" or path
   local file, message = io.open(new, "w")
   local values = setmetatable({ timestamp = text.timestamp(core.unix()) }, { __index = counts })
   local ok = file
   if file then ok, message = file:write(json.object(STATUS, values), "\n") end
   if ok then ok, message = file:close() end
-  if ok then ok, message = os.rename(new, path) end
+  if ok and whole then ok, message = os.rename(new, path) end
   if ok then return end
-  if file then os.remove(new) end
+  if file and whole then os.remove(new) end
   fail.run("cannot write --status-file %s: %s", path, message:gsub("^.*: ", ""))
 end
 
