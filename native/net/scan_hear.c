@@ -283,7 +283,8 @@ void *scan_listener_main(void *arg)
   my_scan *s = arg;
   prctl(PR_SET_NAME, "mynah-listen");
   my_scan_drop_privileges();
-  while (!atomic_load_explicit(&s->closing, memory_order_relaxed)) {
+  bool more = true; /* once it is over nothing is heard: what is counted was given */
+  while (more && !atomic_load_explicit(&s->closing, memory_order_relaxed)) {
     uint64_t before = read_count(&s->given);
     int64_t begun = my_clock_ns();
     if (s->path->hear(s->path, HEAR_MS, on_heard, s)) { /* all that waited was read */
@@ -292,7 +293,9 @@ void *scan_listener_main(void *arg)
     }
     if (s->path->dropped)
       atomic_store_explicit(&s->dropped, s->path->dropped(s->path), memory_order_relaxed);
-    if (read_count(&s->given) != before) ring_bell(s);
+    more = !atomic_load_explicit(&s->sent_all, memory_order_acquire);
+    if (!more) atomic_store_explicit(&s->over, true, memory_order_release);
+    if (!more || read_count(&s->given) != before) ring_bell(s);
   }
   return NULL;
 }

@@ -320,7 +320,6 @@ void *scan_sender_main(void *arg)
     n = end;
     if (go) settle(s, 0, end);
   }
-  atomic_store_explicit(&s->over, true, memory_order_release);
-  ring_bell(s);
+  atomic_store_explicit(&s->sent_all, true, memory_order_release);
   return NULL;
 }

@@ -15,7 +15,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,14 +67,14 @@ typedef enum kind {
   KINDS
 } kind;
 
-enum { PEERS = 8 * KINDS, FLOODED = 500 };
+enum { PEERS = 8 * KINDS, FLOODED = 100 };
 
 typedef struct world {
   int fds[PEERS], other;
   uint16_t ports[PEERS];
-  _Atomic unsigned asked[PEERS];
-  atomic_bool over;
-  pthread_t thread;
+  _Atomic unsigned *asked; /* how often each was; counted by the process that answers */
+  atomic_bool *over;
+  pid_t process;
 } world;
 
 static int open_socket(uint16_t *port)
@@ -106,20 +110,21 @@ static void answer(world *w, size_t i)
     sendto(fd, said, 12, 0, (struct sockaddr *)&from, len);
 }
 
-static void *serve(void *arg)
+static _Noreturn void serve(world *w)
 {
-  world *w = arg;
   struct pollfd ready[PEERS];
-  while (!w->over) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (;;) {
     for (size_t i = 0; i < PEERS; i++)
       ready[i] = (struct pollfd){.fd = w->fds[i], .events = POLLIN};
-    if (poll(ready, PEERS, 20) <= 0) continue;
-    for (size_t i = 0; i < PEERS; i++)
+    int n = poll(ready, PEERS, 20);
+    if (n == 0 && *w->over) _exit(0); /* all that was sent is read */
+    for (size_t i = 0; n > 0 && i < PEERS; i++)
       if (ready[i].revents) answer(w, i);
   }
-  return NULL;
 }
 
+/* In a process of its own: a tool that runs one thread at a time would let nobody answer. */
 static void begin(world *w)
 {
   uint16_t unused;
@@ -127,13 +132,19 @@ static void begin(world *w)
   for (size_t i = 0; i < PEERS; i++)
     w->fds[i] = open_socket(&w->ports[i]);
   w->other = open_socket(&unused);
-  assert_int_equal(pthread_create(&w->thread, NULL, serve, w), 0);
+  w->asked = mmap(NULL, sizeof *w->asked * PEERS + sizeof *w->over, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true(w->asked != MAP_FAILED);
+  w->over = (atomic_bool *)(w->asked + PEERS);
+  w->process = fork();
+  assert_true(w->process >= 0);
+  if (w->process == 0) serve(w);
 }
 
 static void end(world *w)
 {
-  w->over = true;
-  pthread_join(w->thread, NULL);
+  *w->over = true;
+  waitpid(w->process, NULL, 0);
   for (size_t i = 0; i < PEERS; i++)
     close(w->fds[i]);
   close(w->other);
@@ -254,7 +265,7 @@ static void test_kinds(void **state)
     assert_false(verified[i]);
     verified[i] = true;
     assert_true(i % KINDS != SECOND || a.attempt == 1);
-    assert_true(a.rtt_ns >= 0);
+    assert_true(a.rtt_ns >= 0 || w.asked[i] > 1); /* which of two is answered is not known */
     assert_int_equal(a.data.len, 12);
     check_probe(scan, &a);
   }
