@@ -414,6 +414,25 @@ describe("mynah run", function()
     end
   end)
 
+  it("writes what scripts have said, and the end, where it is interrupted", function()
+    local path = action [[if port.number == 1 then return "said" end
+      stdnse.sleep(0.1)
+      io.stderr:write "waits"
+      stdnse.sleep(60)]]
+    local xml = support.file("", ".xml")
+    local p = support.spawn(support.mynah, { "run", path, "127.0.0.1", "-p", "1,2", "--given", "-oX", xml })
+    support.wait(function() return p.err:find "waits" or p.over() end, 30)
+    p.kill "sigint"
+    support.wait(p.over, 30)
+    assert.equal(130, p.status, p.err)
+    assert.equal("said", output(p, path))
+    local lines = {}
+    for line in io.lines(xml) do lines[#lines + 1] = line end
+    local text = table.concat(lines, "\n")
+    assert.truthy(text:find('output="said"', 1, true), text)
+    assert.truthy(text:find 'exit="error" errormsg="interrupted"/><hosts up="1" [^\n]*\n</runstats>\n</nmaprun>$', text)
+  end)
+
   it("writes each of many hosts once its scripts are done, and counts the silent", function()
     local slow = action [[local r = nmap.registry
       r.count = (r.count or 0) + 1

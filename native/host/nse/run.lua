@@ -233,9 +233,11 @@ local function jobs_of_phase(level, kind)
 end
 
 --- Run the scripts of a phase, "prerule" or "postrule".
+-- @param results array or nil: what they say is put there as it comes
 -- @return array of what they said
-function Run:phase(kind)
-  local results, before = {}, self.on_result
+function Run:phase(kind, results)
+  results = results or {}
+  local before = self.on_result
   self.on_result = function(_, result) results[#results + 1] = result end
   for _, level in ipairs(self.levels) do self:run_jobs(jobs_of_phase(level, kind)) end
   self.on_result = before
@@ -261,14 +263,21 @@ function Run:run_group(hosts)
   local function write(host)
     if written[host] then return end
     written[host] = true
+    self.done = self.done + 1
     local shown = not self.many or next(results[host]) ~= nil or targets.answered(host)
     self.up = self.up + (shown and 1 or 0)
     if shown or self.options.verbosity > 0 then self.writer:host(host, results[host]) end
     results[host] = nil
     self.world.targets:drop(host)
   end
+  self.rest = function()
+    for _, host in ipairs(hosts) do
+      if results[host] and next(results[host]) then write(host) end
+    end
+  end
   for i, level in ipairs(self.levels) do self:run_jobs(jobs_of(level, hosts), i == #self.levels and write or nil) end
   for _, host in ipairs(hosts) do write(host) end
+  self.rest = nil
 end
 
 -- Loading --------------------------------------------------------------------------------------------------
@@ -311,7 +320,9 @@ end
 function run.new(options)
   local self = setmetatable({ options = options, reported = {}, broken = 0 }, Run)
   local folders = files.folders(options)
-  local scheduler = threads.new { memory = options.memory, busy = options.busy, on_interrupt = options.on_interrupt }
+  local scheduler = threads.new {
+    memory = options.memory, busy = options.busy, on_interrupt = function(number) self:interrupt(number) end,
+  }
   local lookup = new_lookup(scheduler)
   local family = options.family == "inet6" and 6 or 4
   local world = {
@@ -344,14 +355,30 @@ function run.new(options)
   return self
 end
 
+-- What scripts that are done have said of what is under way is written, and the end.
+function Run:interrupt(number)
+  if self.rest then self.rest() end
+  if self.writer then
+    self.writer:finish { hosts = self.done, up = self.up, broken = self.broken, problem = "interrupted" }
+  end
+  self.options.on_interrupt(number)
+end
+
 --- Run the scripts.
 -- @param list of host.nse.list
 -- @param writer as host.nse.text makes one
 -- @return number of scripts that could not be loaded
 function Run:go(list, writer)
-  self.writer, self.up, self.many = writer, 0, list.hosts > 1
-  writer:phase("prerule", self:phase "prerule")
-  local count, known = 0, self.world.targets
+  self.writer, self.done, self.up, self.many = writer, 0, 0, list.hosts > 1
+  local known = self.world.targets
+  local function phase(kind)
+    local results = {}
+    self.rest = function() writer:phase(kind, results) end
+    self:phase(kind, results)
+    self.rest()
+    self.rest = nil
+  end
+  phase "prerule"
   local function add(asked)
     local host = known:add(asked.ip, asked.name)
     known:learn_services(asked.ports)
@@ -362,10 +389,9 @@ function Run:go(list, writer)
     local group = list:next(HOSTS, PORTS)
     for i, asked in ipairs(group) do group[i] = add(asked) end
     if #group > 0 then self:run_group(group) end
-    count = count + #group
   until #group == 0
-  writer:phase("postrule", self:phase "postrule")
-  self.writer:finish { hosts = count, up = self.up, broken = self.broken }
+  phase "postrule"
+  writer:finish { hosts = self.done, up = self.up, broken = self.broken }
   return self.broken
 end
 

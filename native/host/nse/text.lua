@@ -99,7 +99,8 @@ local function print_host(host, results)
   out.add ""
 end
 
---- A writer: `phase(name, results)`, `host(host, results by port or host)`, `finish(summary)`.
+--- A writer: `phase(name, results)`, `host(host, results by port or host)`, `finish(summary)`:
+-- `hosts`, `up`, `broken` (numbers), `problem` (nil, or what ended it early).
 function text.writer()
   local titles = { prerule = "Pre-scan script results:", postrule = "Post-scan script results:" }
   return {

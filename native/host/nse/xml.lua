@@ -99,8 +99,9 @@ function xml.writer(file, words)
     finish = function(_, summary)
       local now = os.time()
       write("<runstats>" .. element("finished", { "time", now, "timestr", os.date("%a %b %e %H:%M:%S %Y", now),
-        "elapsed", now - began, "exit", "success" }) .. element("hosts", { "up", summary.up, "down", summary.hosts - summary.up,
-        "total", summary.hosts }) .. "\n</runstats>\n</nmaprun>\n")
+        "elapsed", now - began, "exit", summary.problem and "error" or "success", "errormsg", summary.problem or "" })
+        .. element("hosts", { "up", summary.up, "down", summary.hosts - summary.up, "total", summary.hosts })
+        .. "\n</runstats>\n</nmaprun>\n")
     end,
   }
 end

@@ -20,7 +20,7 @@ local function is_begun(bytes)
   return bytes:find("^%d%d?%d?$") ~= nil or bytes:find("^[12]%d%d[ -][^\n]*$") ~= nil
 end
 
-local function always_quiet(bytes)
+local function plain_quiet(bytes)
   return is_begun(bytes) and SLOW_QUIET or QUIET
 end
 
@@ -84,7 +84,7 @@ questions.list = {
   },
   tls = {
     label = "ClientHello", probe = "tls-hello", whole = function(s) return tls.server_hello(s) ~= nil end,
-    quiet = always_quiet, bytes = function(c) return tls.client_hello(c.random, c.name) end,
+    quiet = plain_quiet, bytes = function(c) return tls.client_hello(c.random, c.name) end,
   },
   rtsp = {
     label = "OPTIONS * RTSP/1.0", probe = "rtsp-options", second = true, quiet = http_quiet,
@@ -92,10 +92,10 @@ questions.list = {
   },
   socks = {
     label = "SOCKS5 greeting", probe = "socks5", second = true, idle = true, whole = function(s) return #s >= 2 end,
-    quiet = always_quiet, bytes = function() return "\5\1\0" end,
+    quiet = plain_quiet, bytes = function() return "\5\1\0" end,
   },
   h2 = {
-    label = "HTTP/2 preface", probe = "http-2", whole = http.is_h2, quiet = always_quiet,
+    label = "HTTP/2 preface", probe = "http-2", whole = http.is_h2, quiet = plain_quiet,
     bytes = function() return http.H2_PREFACE end,
   },
 }
