@@ -355,6 +355,21 @@ describe("scan finds", function()
       assert.same(text_of(beside.lines), text_of(alone.lines))
     end)
 
+    it("each at the time it answered, " .. name, function()
+      if path ~= "" and not IS_ROOT then return pending("whole frames need root") end
+      local port, _, close = serve(3, function(_, bytes) return { turned(bytes) } end)
+      local p = run(("scan --json --verify-only --probe dns -p %d 127.7.0.1-127.7.0.3 --rate 1 %s"):format(port, path))
+      close()
+      local seconds, count = {}, 0
+      for _, row in ipairs(rows_of(p)) do
+        local second = row.timestamp:match ":(%d%d)%.%d%d%dZ$"
+        count = count + (seconds[second] and 0 or 1)
+        seconds[second] = true
+      end
+      assert.equal(3, #p.lines, p.err)
+      assert.truthy(count > 1, p.out) -- one was asked a second and more after another
+    end)
+
     it("the hidden node among other ports, and names it, " .. name, function()
       if path ~= "" and not IS_ROOT then return pending("whole frames need root") end
       local nodes = support.serve { "skype" }
