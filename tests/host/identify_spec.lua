@@ -239,6 +239,23 @@ describe("hostile peers", function()
     assert_clean(row, p)
   end)
 
+  it("says that no local port is free, and not that there is no route", function()
+    local held = support.file([[local uv = require "luv"
+      local list = {}
+      for port = 40000, 40003 do
+        for _, socket in ipairs { uv.new_tcp(), uv.new_udp() } do
+          assert(socket:bind("127.0.0.1", port))
+          list[#list + 1] = socket
+        end
+      end
+      os.execute(os.getenv "MYNAH" .. " identify 127.0.0.1:8080")]], ".lua")
+    local file = support.file('sysctl -qw net.ipv4.ip_local_port_range="40000 40003" || echo SKIP\nlua5.3 ' .. held, ".sh")
+    local p = support.shell(("%s/tests/support/netns sh %s"):format(support.root, file))
+    if p.out:find "SKIP" then return pending "net.ipv4.ip_local_port_range cannot be set here" end
+    assert.truthy(p.err:find("mynah: cannot reach 127.0.0.1:8080: .*: is a local port free %(net.ipv4.ip_local_port_range%)"),
+      p.out .. p.err)
+  end)
+
   it("Ctrl-C while a peer is silent ends it at once", function()
     local port, close = support.tcp_server(function(client) client:read_start(function() end) end)
     local p = support.spawn(support.mynah, { "identify", "-sT", "127.0.0.1:" .. port })

@@ -60,6 +60,20 @@ end
 -- With nothing sent, these are this machine's own words, not a router's.
 local UNREACHED = { ["net-unreach"] = true, error = true }
 
+-- Why nothing was sent: what the system said, where it said something, and what to look at.
+local function why_unreached(results)
+  for _, result in pairs(results) do
+    for _, line in ipairs(result.evidence or {}) do
+      local said = tostring(line):match "^error: (.*)"
+      if said and said:find "[Aa]ddress" then
+        said = said .. ": is a local port free (net.ipv4.ip_local_port_range), and the address to send from ours?"
+      end
+      if said then return said end
+    end
+  end
+  return "no route from this machine"
+end
+
 --- Ask and print.
 -- @param list array of { ip, port, transport }
 -- @param opts table: `db`, `patience`, `timeout`, `public_ip`, `rate`, `max_probes`, `all_probes`, `json`,
@@ -114,7 +128,7 @@ function command.run(args)
     if result.service then return 0 end
     reached = reached or result.sent > 0 or not UNREACHED[result.reason]
   end
-  if not reached then fail.run("cannot reach %s: no route from this machine", args.target[1]) end
+  if not reached then fail.run("cannot reach %s: %s", args.target[1], why_unreached(results)) end
   return fail.NEGATIVE
 end
 
