@@ -1,6 +1,7 @@
 /* order.c - a Feistel network over two digits of any base (Black and Rogaway, Ciphers with
  * Arbitrary Finite Domains, 2002): the bases are chosen so that their product hardly exceeds the
- * size, and what falls outside walks on until it is inside. */
+ * size, and what falls outside walks on until it is inside. Scans that are gone on with rely on the
+ * order of their seed: whoever changes it raises ORDER in native/host/command/scan.lua. */
 #include "mynah/order.h"
 
 #define SIZE_MAX_ITEMS (UINT64_C(1) << 62)

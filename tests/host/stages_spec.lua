@@ -282,6 +282,15 @@ describe("scan over UDP and TCP", function()
     assert.truthy(refused.err:find("its ports would be asked something else now", 1, true), refused.err)
     assert.equal(2, run("scan --resume " .. db .. " -sU").status)
   end)
+
+  it("does not go on in another order than the one it began in", function()
+    local db = folder .. "/order.db"
+    kill_after(("scan --sig %s -p 47101-47102 127.7.2.0/24 --rate 20 -o %s"):format(sigs, db), db, 0)
+    change_store(db, "delete from setting where name = 'order'") -- as earlier versions wrote it
+    local refused = run("scan --resume " .. db)
+    assert.equal(2, refused.status, refused.err)
+    assert.truthy(refused.err:find("in another order now, some twice and some never", 1, true), refused.err)
+  end)
 end)
 
 -- Scripts, each with the head that all have.

@@ -297,11 +297,14 @@ local function settings_of(args)
   return settings
 end
 
+-- Which order a seed stands for (native/core/order.c): another number whenever that changes, or --resume would skip and repeat.
+local ORDER = 2
+
 local function keep_settings(kept, args, scan)
   for name, value in pairs {
     settings = cjson.encode(settings_of(args)), signatures = signatures.digest(args.sig), items = items_of(scan),
-    questions = whole_of(scan), key = text.to_hex(scan.key), seed = scan.seed, started = text.timestamp(core.unix()),
-    version = host.version,
+    questions = whole_of(scan), key = text.to_hex(scan.key), seed = scan.seed, order = ORDER,
+    started = text.timestamp(core.unix()), version = host.version,
   } do kept:set(name, value) end
   kept:progress { sweep = 1, settled = 0, settled_pass = 0 }
 end
@@ -360,6 +363,9 @@ local function resume_config(kept, scan)
   elseif (kept:get "questions" or whole_of(scan)) ~= whole_of(scan) then -- stores of before had one question for all
     fail.input("--resume %s: its ports would be asked something else now; mynah %s, which began it, can go on with it",
       kept.path, kept:get "version")
+  elseif kept:get "order" ~= ORDER then
+    fail.input("--resume %s: its targets would be asked in another order now, some twice and some never; mynah %s, which began "
+      .. "it, can go on with it", kept.path, kept:get "version")
   end
   scan.sweep = kept:get "sweep"
   scan.key = text.from_hex(kept:get "key")
